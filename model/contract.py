@@ -1,0 +1,254 @@
+"""What a model expects and what it promises: the contract that travels inside every exported model.
+
+Training writes the contract, the exporter stores it in the ONNX metadata, and the live program reads it back.
+The live side has no defaults of its own: whatever is missing or does not fit raises `ContractError`.
+Standard library only.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+SCHEMA_VERSION = 1
+METADATA_KEY = "microlive.contract"
+NEUTRAL = "neutral"
+
+InputKind = Literal["pixels", "difference", "flow"]
+ReferenceKind = Literal["none", "ema", "lag"]
+Colour = Literal["grey", "rgb"]
+
+NOT_A_LIE_DETECTOR = "Recognises small facial movements. It does not detect lies, emotions or intentions, and must not be used to judge people."
+
+
+class ContractError(ValueError):
+    """A model or a setting does not fit: says what was expected and what was found."""
+
+    def __init__(self, what: str, expected: object, found: object) -> None:
+        super().__init__(f"{what}: expected {expected}, found {found}")
+        self.what = what
+        self.expected = expected
+        self.found = found
+
+
+def _require(condition: bool, what: str, expected: object, found: object) -> None:
+    if not condition:
+        raise ContractError(what, expected, found)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _positive(what: str, value: object) -> None:
+    _require(_is_number(value) and value > 0, what, "a finite number above 0", value)  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class CropGeometry:
+    """Where the face lies in the aligned crop (pixels of the crop)."""
+
+    size_px: int = 128
+    iod_px: float = 44.0
+    eye_line_px: float = 42.0
+
+    def __post_init__(self) -> None:
+        _require(
+            isinstance(self.size_px, int) and self.size_px >= 32,
+            "crop.size_px",
+            "an integer of 32 or more",
+            self.size_px,
+        )
+        _positive("crop.iod_px", self.iod_px)
+        _positive("crop.eye_line_px", self.eye_line_px)
+        _require(self.iod_px < self.size_px, "crop.iod_px", f"less than the crop's {self.size_px} px", self.iod_px)
+        _require(
+            self.eye_line_px < self.size_px,
+            "crop.eye_line_px",
+            f"less than the crop's {self.size_px} px",
+            self.eye_line_px,
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The neutral frame that `difference` and `flow` are taken against; causal, one step a frame.
+
+    `ema`: exponential average of the crops with `time_constant_s`, the plain mean until that much time has passed.
+    `lag`: the crop of `lag_s` ago. `none`: no reference (the paper's raw pixels).
+    """
+
+    kind: ReferenceKind = "none"
+    time_constant_s: float | None = None
+    lag_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            self.kind in get_args(ReferenceKind), "reference.kind", " or ".join(get_args(ReferenceKind)), self.kind
+        )
+        if self.kind == "ema":
+            _positive("reference.time_constant_s", self.time_constant_s)
+        if self.kind == "lag":
+            _positive("reference.lag_s", self.lag_s)
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """What one frame of the network's input is.
+
+    `size_px` is the side of the square frame; crops are brought to it by area averaging.
+    Channels: `pixels` and `difference` 1 (grey) or 3 (rgb), `flow` 3 (u, v in crop pixels, strain times `strain_gain`).
+    Values are uint8 for `pixels` and float32 else; the graph itself applies (x - offset) / scale.
+    Flow is DIS, fast preset, down to 1/2^`flow_finest_scale` of the crop's resolution, with `flow_smoothness` as the
+    weight of its smoothness term, then smoothed (Gaussian sigma).
+    """
+
+    kind: InputKind = "pixels"
+    size_px: int = 128
+    colour: Colour = "grey"
+    offset: float = 0.0
+    scale: float = 1.0
+    flow_finest_scale: int = 1
+    flow_smoothness: float = 10.0
+    flow_smoothing_px: float = 1.5
+    strain_gain: float = 10.0
+
+    def __post_init__(self) -> None:
+        _require(self.kind in get_args(InputKind), "input.kind", " or ".join(get_args(InputKind)), self.kind)
+        _require(self.colour in get_args(Colour), "input.colour", " or ".join(get_args(Colour)), self.colour)
+        _require(
+            isinstance(self.size_px, int) and self.size_px >= 32,
+            "input.size_px",
+            "an integer of 32 or more",
+            self.size_px,
+        )
+        _require(_is_number(self.offset), "input.offset", "a finite number", self.offset)
+        _positive("input.scale", self.scale)
+        _positive("input.strain_gain", self.strain_gain)
+        _positive("input.flow_smoothness", self.flow_smoothness)
+        _require(self.flow_finest_scale in (0, 1, 2), "input.flow_finest_scale", "0, 1 or 2", self.flow_finest_scale)
+        _require(
+            _is_number(self.flow_smoothing_px) and self.flow_smoothing_px >= 0,
+            "input.flow_smoothing_px",
+            "0 or more",
+            self.flow_smoothing_px,
+        )
+
+    @property
+    def channels(self) -> int:
+        return 3 if self.kind == "flow" or self.colour == "rgb" else 1
+
+    @property
+    def dtype(self) -> str:
+        return "uint8" if self.kind == "pixels" else "float32"
+
+
+@dataclass(frozen=True)
+class ClipContract:
+    """Everything the live program must know about a model.
+
+    The network takes (batch, frames, size, size, channels) and gives probabilities (batch, classes).
+    `scores` holds measured numbers (validation UF1, n, chance, the command), `training_data` says in words
+    what the model was trained on, `max_gap_s` is the longest gap in time a window may contain.
+    """
+
+    class_names: tuple[str, ...]
+    frames: int = 30
+    fps: float = 30.0
+    crop: CropGeometry = field(default_factory=CropGeometry)
+    input: NetworkInput = field(default_factory=NetworkInput)
+    reference: Reference = field(default_factory=Reference)
+    max_gap_s: float = 0.25
+    training_data: str = "unknown"
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    disclaimer: str = NOT_A_LIE_DETECTOR
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        _require(self.schema_version == SCHEMA_VERSION, "schema_version", SCHEMA_VERSION, self.schema_version)
+        names = self.class_names
+        _require(
+            isinstance(names, tuple)
+            and len(names) >= 2
+            and all(isinstance(n, str) and n.strip() == n and n for n in names),
+            "class_names",
+            "a tuple of two or more names",
+            names,
+        )
+        _require(len(set(names)) == len(names), "class_names", "different names", names)
+        _require(isinstance(self.frames, int) and self.frames >= 9, "frames", "an integer of 9 or more", self.frames)
+        _positive("fps", self.fps)
+        _positive("max_gap_s", self.max_gap_s)
+        _require(
+            self.input.size_px <= self.crop.size_px,
+            "input.size_px",
+            f"at most the crop's {self.crop.size_px}",
+            self.input.size_px,
+        )
+        needs_reference = self.input.kind != "pixels"
+        _require(
+            (self.reference.kind != "none") == needs_reference,
+            "reference.kind",
+            "ema or lag" if needs_reference else "none",
+            f"{self.reference.kind} with input {self.input.kind}",
+        )
+
+    @property
+    def window_s(self) -> float:
+        """Time from the first to the last frame of a window."""
+        return (self.frames - 1) / self.fps
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(frames, height, width, channels) of one clip."""
+        return (self.frames, self.input.size_px, self.input.size_px, self.input.channels)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ClipContract":
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ContractError("contract", "JSON", f"{error.msg} at character {error.pos}") from error
+        _require(isinstance(raw, dict), "contract", "a JSON object", type(raw).__name__)
+        found_version = raw.get("schema_version", "none")
+        _require(found_version == SCHEMA_VERSION, "schema_version", SCHEMA_VERSION, found_version)
+        _require(
+            isinstance(raw.get("class_names"), list),
+            "class_names",
+            "a list of names",
+            raw.get("class_names", "nothing"),
+        )
+        raw["class_names"] = tuple(raw["class_names"])
+        for key, part in (("crop", CropGeometry), ("input", NetworkInput), ("reference", Reference)):
+            raw[key] = _build(part, raw.get(key), key)
+        return _build(cls, raw, "contract")
+
+    def to_metadata(self) -> dict[str, str]:
+        """Key and value strings for the ONNX model's `metadata_props`."""
+        return {METADATA_KEY: self.to_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "ClipContract":
+        """The contract stored by `to_metadata`; raises `ContractError` when it is missing or does not fit."""
+        if METADATA_KEY not in metadata:
+            found = ", ".join(sorted(metadata)) or "no metadata"
+            raise ContractError(
+                "model metadata", f"the key {METADATA_KEY} (export the model with `python -m export`)", found
+            )
+        return cls.from_json(metadata[METADATA_KEY])
+
+
+def _build(part: type, raw: object, what: str) -> Any:
+    """A dataclass from a JSON object with exactly its fields."""
+    _require(isinstance(raw, dict), what, "a JSON object", type(raw).__name__)
+    assert isinstance(raw, dict)
+    expected = {f.name for f in dataclasses.fields(part)}
+    _require(
+        set(raw) == expected, f"{what} fields", ", ".join(sorted(expected)), ", ".join(sorted(map(str, raw))) or "none"
+    )
+    return part(**raw)

@@ -1,0 +1,262 @@
+"""The one place that turns a picture and a face's position into what the network sees. Training and live share it.
+
+picture + transform → `crop_face` → aligned crop → `Preprocessor.step` (difference or flow against a causal neutral
+reference) → `TimeResampler.step` (frames on the contract's time grid) → network. Every step looks at one frame at a
+time, so a frame gives the same network input whatever window it is part of.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.contract import ClipContract, Colour, CropGeometry, NetworkInput
+
+Crop = NDArray[np.uint8]
+Features = NDArray[np.uint8] | NDArray[np.float32]
+
+# Timestamps of files are rounded to a millisecond or so.
+_SNAP_S = 0.002
+
+
+def eye_transform(
+    left_eye: NDArray[np.float64], right_eye: NDArray[np.float64], geometry: CropGeometry
+) -> NDArray[np.float64]:
+    """The similarity (2, 3) from image to crop pixels that puts the eye centres (2,) where the geometry wants them.
+
+    Raises ValueError when the eyes coincide.
+    """
+    across = right_eye - left_eye
+    iod_px = float(np.hypot(*across))
+    if iod_px < 1e-6:
+        raise ValueError("eye centres: expected two different points, found the same point twice")
+    scale = geometry.iod_px / iod_px
+    cos, sin = across / iod_px * scale
+    linear = np.array([[cos, sin], [-sin, cos]])
+    target = np.array([geometry.size_px / 2, geometry.eye_line_px])
+    return np.column_stack([linear, target - linear @ ((left_eye + right_eye) / 2)])
+
+
+def crop_face(image: NDArray[np.uint8], transform: NDArray[np.float64], geometry: CropGeometry, colour: Colour) -> Crop:
+    """The aligned crop, uint8 (size, size) grey or (size, size, 3) RGB, of a BGR picture (height, width, 3)
+    (for a grey crop also of a grey one, (height, width)).
+
+    `transform` (2, 3) maps image to crop pixels. Pixels outside the picture repeat its border. Large faces are halved
+    first, so that a crop averages over the pixels it stands for instead of picking some of them.
+    """
+    scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
+    picture, matrix = _region(image, transform, geometry.size_px)
+    if colour == "grey" and picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    while scale < 0.5:
+        picture = cv2.pyrDown(picture)
+        matrix = matrix @ np.diag([2.0, 2.0, 1.0])
+        scale *= 2
+    size = (geometry.size_px, geometry.size_px)
+    crop = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return crop if colour == "grey" else cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
+
+
+def _region(
+    image: NDArray[np.uint8], transform: NDArray[np.float64], size_px: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The part of the picture under the crop (with a margin for the smoothing) and the transform from there."""
+    height, width = image.shape[:2]
+    inverse = cv2.invertAffineTransform(transform)
+    corners = np.array([[0, 0, 1], [size_px, 0, 1], [0, size_px, 1], [size_px, size_px, 1]], np.float64) @ inverse.T
+    # Even offsets keep the halving grid in place while the face moves.
+    margin_px = 16
+    left, top = (np.floor((corners.min(axis=0) - margin_px) / 16) * 16).astype(int)
+    right, bottom = np.ceil(corners.max(axis=0) + margin_px).astype(int)
+    left, top = int(np.clip(left, 0, max(width - 2, 0))), int(np.clip(top, 0, max(height - 2, 0)))
+    right, bottom = int(np.clip(right, left + 2, width)), int(np.clip(bottom, top + 2, height))
+    shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
+    return image[top:bottom, left:right], transform @ shift
+
+
+class NeutralReference:
+    """The causal neutral crop, float32, of the contract's `reference`: updated by every frame after it was used.
+
+    `ema`: weight max(1/n, 1 − exp(−dt/τ)): the plain mean of the first frames, then an exponential average.
+    `lag`: the newest crop that is at least `lag_s` old, or the oldest there is.
+    """
+
+    def __init__(self, contract: ClipContract) -> None:
+        self._recipe = contract.reference
+        self.reset()
+
+    def reset(self) -> None:
+        self._count = 0
+        self._last_s = 0.0
+        self._mean: NDArray[np.float32] | None = None
+        self._past: deque[tuple[float, NDArray[np.float32]]] = deque()
+
+    def current(self, crop: Crop, time_s: float) -> NDArray[np.float32]:
+        """The reference for a frame; the frame itself when it is the first."""
+        if self._recipe.kind == "lag":
+            assert self._recipe.lag_s is not None
+            while len(self._past) > 1 and self._past[1][0] <= time_s - self._recipe.lag_s + _SNAP_S:
+                self._past.popleft()
+            return self._past[0][1] if self._past else crop.astype(np.float32)
+        return crop.astype(np.float32) if self._mean is None else self._mean
+
+    def update(self, crop: Crop, time_s: float) -> None:
+        value = crop.astype(np.float32)
+        if self._recipe.kind == "lag":
+            self._past.append((time_s, value))
+            return
+        assert self._recipe.time_constant_s is not None
+        self._count += 1
+        elapsed_s = max(time_s - self._last_s, 0.0)
+        self._last_s = time_s
+        if self._mean is None:
+            self._mean = value
+            return
+        weight = max(1.0 / self._count, 1.0 - float(np.exp(-elapsed_s / self._recipe.time_constant_s)))
+        self._mean = cv2.addWeighted(value, weight, self._mean, 1.0 - weight, 0.0)
+
+
+def _dis_flow(recipe: NetworkInput) -> cv2.DISOpticalFlow:
+    """DIS optical flow. The fast preset's own settings (finest scale 2, smoothness 20) see a quarter of a 1 px motion
+    of a brow or a mouth corner; scale 1 and smoothness 10 see three quarters of it."""
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow.setFinestScale(recipe.flow_finest_scale)
+    flow.setVariationalRefinementAlpha(recipe.flow_smoothness)
+    return flow
+
+
+class Preprocessor:
+    """Aligned crops → network frames before scaling, one at a time; `reset()` forgets the person.
+
+    `step(crop, time_s)` takes uint8 (size, size) grey or (size, size, 3) RGB by the contract's colour and returns
+    (input size, input size, channels): uint8 for `pixels`, float32 grey levels for `difference`, float32 for `flow`
+    (u and v in crop pixels with the median taken out, strain times its gain).
+    """
+
+    def __init__(self, contract: ClipContract) -> None:
+        self._contract = contract
+        self._reference = NeutralReference(contract)
+        self._flow = _dis_flow(contract.input) if contract.input.kind == "flow" else None
+
+    def reset(self) -> None:
+        self._reference.reset()
+
+    def step(self, crop: Crop, time_s: float) -> Features:
+        self._check(crop)
+        kind = self._contract.input.kind
+        if kind == "pixels":
+            return self._channels(self._resized(crop))
+        reference = self._reference.current(crop, time_s)
+        if kind == "difference":
+            features = self._channels(self._resized(crop.astype(np.float32) - reference))
+        else:
+            features = self._flow_features(crop, reference)
+        self._reference.update(crop, time_s)
+        return features
+
+    def _check(self, crop: Crop) -> None:
+        size = self._contract.crop.size_px
+        expected = (size, size) if self._contract.input.colour == "grey" else (size, size, 3)
+        if crop.dtype != np.uint8 or crop.shape != expected:
+            raise ValueError(f"crop: expected uint8 {expected}, found {crop.dtype} {crop.shape}")
+
+    def _resized(self, values: NDArray) -> NDArray:
+        size = self._contract.input.size_px
+        return values if values.shape[0] == size else cv2.resize(values, (size, size), interpolation=cv2.INTER_AREA)
+
+    @staticmethod
+    def _channels(values: NDArray) -> NDArray:
+        return values[:, :, np.newaxis] if values.ndim == 2 else values
+
+    def _flow_features(self, crop: Crop, reference: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert self._flow is not None
+        recipe = self._contract.input
+        neutral = np.rint(reference).astype(np.uint8)
+        if crop.ndim == 3:
+            crop, neutral = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.cvtColor(neutral, cv2.COLOR_RGB2GRAY)
+        flow = self._flow.calc(neutral, crop, None)  # type: ignore[call-overload]
+        if recipe.flow_smoothing_px > 0:
+            flow = cv2.GaussianBlur(flow, (0, 0), recipe.flow_smoothing_px)
+        flow -= np.median(flow[::4, ::4].reshape(-1, 2), axis=0).astype(np.float32)
+        flow = self._resized(flow)
+        return np.dstack([flow, recipe.strain_gain * self._strain(flow)])
+
+    def _strain(self, flow: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Magnitude of the infinitesimal strain tensor: √(u_x² + v_y² + ½(u_y + v_x)²)."""
+        step_px = self._contract.crop.size_px / self._contract.input.size_px
+        # Sobel's 3x3 kernel sums to 8 times the central difference's half step.
+        per_px = 1.0 / (8.0 * step_px)
+        dx = cv2.Sobel(flow, cv2.CV_32F, 1, 0, ksize=3, scale=per_px)
+        dy = cv2.Sobel(flow, cv2.CV_32F, 0, 1, ksize=3, scale=per_px)
+        shear = dy[:, :, 0] + dx[:, :, 1]
+        return np.sqrt(dx[:, :, 0] ** 2 + dy[:, :, 1] ** 2 + 0.5 * shear**2)
+
+
+class TimeResampler:
+    """Brings network frames with timestamps onto a grid of 1/fps seconds by linear interpolation; causal.
+
+    `step(features, time_s)` returns the grid frames, oldest first, that have become known: none when the source is
+    faster than the grid, several when it is slower. Timestamps within 2 ms of the grid are taken as they are.
+    Times must grow; the caller resets on gaps.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._step_s = 1.0 / fps
+        self.reset()
+
+    def reset(self) -> None:
+        self._previous: tuple[float, Features] | None = None
+        self._start_s = 0.0
+        self._emitted = 0
+
+    def step(self, features: Features, time_s: float) -> list[Features]:
+        if self._previous is None:
+            self._previous, self._start_s, self._emitted = (time_s, features), time_s, 1
+            return [features]
+        last_s, last = self._previous
+        if time_s <= last_s:
+            raise ValueError(f"timestamps: expected more than {last_s:.4f} s, found {time_s:.4f} s")
+        out: list[Features] = []
+        while (grid_s := self._start_s + self._emitted * self._step_s) <= time_s + _SNAP_S:
+            out.append(
+                features
+                if grid_s >= time_s - _SNAP_S
+                else self._between(last, features, (grid_s - last_s) / (time_s - last_s))
+            )
+            self._emitted += 1
+        self._previous = (time_s, features)
+        return out
+
+    @staticmethod
+    def _between(before: Features, after: Features, share: float) -> Features:
+        share = min(max(share, 0.0), 1.0)
+        return cv2.addWeighted(after, share, before, 1.0 - share, 0.0).reshape(after.shape)
+
+
+def preprocess_clip(crops: NDArray[np.uint8], contract: ClipContract, fps: float) -> Features:
+    """A clip's aligned crops (T, size, size[, 3]) at `fps` → its last window, as live would see it.
+
+    Returns (contract.frames, input size, input size, channels); frames before the window only settle the reference.
+    Raises ValueError when the clip is too short for a window.
+    """
+    preprocessor, resampler = Preprocessor(contract), TimeResampler(contract.fps)
+    frames: deque[Features] = deque(maxlen=contract.frames)
+    for index, crop in enumerate(crops):
+        time_s = index / fps
+        frames.extend(resampler.step(preprocessor.step(crop, time_s), time_s))
+    if len(frames) < contract.frames:
+        raise ValueError(
+            f"clip: expected {contract.frames} frames at {contract.fps:g} fps, found {len(frames)} ({len(crops)} at {fps:g} fps)"
+        )
+    return np.stack(frames)
+
+
+def interpolate_clip(crops: NDArray[np.uint8], frames: int) -> NDArray[np.uint8]:
+    """Temporal interpolation of a clip (T, …) to `frames` frames from its first to its last (onset to offset)."""
+    positions = np.linspace(0, len(crops) - 1, frames)
+    below = np.floor(positions).astype(int)
+    above: Sequence[int] = np.minimum(below + 1, len(crops) - 1)
+    share = (positions - below).reshape((-1,) + (1,) * (crops.ndim - 1)).astype(np.float32)
+    return np.rint(crops[below] * (1 - share) + crops[above] * share).astype(np.uint8)

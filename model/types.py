@@ -1,0 +1,75 @@
+"""Frozen values that cross folders. Times are seconds of the source's own clock; coordinates are pixels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Status = Literal["ok", "filling", "no_face", "tracking_lost", "face_too_small"]
+"""Why a frame has an answer (`ok`) or has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a source: `image` is BGR uint8 (height, width, 3), `time_s` the source's own timestamp.
+
+    `captured_s` is the monotonic clock at the moment the frame was in hand; latency is counted from it.
+    """
+
+    index: int
+    time_s: float
+    image: NDArray[np.uint8]
+    captured_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class FaceCrop:
+    """An aligned face: `crop` uint8 (size, size) grey or (size, size, 3) RGB.
+
+    `transform` is the 2x3 matrix from image to crop pixels, `outline` the face oval (n, 2) in image pixels.
+    `rekeyed` says that the alignment started anew with no tie to the frames before.
+    """
+
+    crop: NDArray[np.uint8]
+    transform: NDArray[np.float64]
+    outline: NDArray[np.float32]
+    rekeyed: bool
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities by class, in the contract's order, and the most likely label."""
+
+    probabilities: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        total = sum(self.probabilities.values())
+        if not abs(total - 1.0) < 1e-3:
+            raise ValueError(f"probabilities: expected a sum of 1, found {total:.4f}")
+
+    @property
+    def label(self) -> str:
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+    @property
+    def confidence(self) -> float:
+        return self.probabilities[self.label]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What the live loop says of one frame: the row of the CSV and what the overlay draws.
+
+    `filled` counts the frames in the window (0 to the contract's `frames`); `prediction` is None unless status is `ok`.
+    `stages_ms` gives the time of every stage this frame went through.
+    """
+
+    frame: Frame
+    status: Status
+    filled: int
+    prediction: Prediction | None
+    face: FaceCrop | None
+    latency_ms: float
+    stages_ms: Mapping[str, float]
