@@ -1,0 +1,108 @@
+"""Face landmarks by MediaPipe Face Mesh: 468 points a face, in image pixels."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.mediapipe_light import load_face_mesh_class
+
+# Face Mesh ids: eye corners (outer, inner) of the image's left and right eye, and the face oval in drawing order.
+LEFT_EYE_CORNERS = (33, 133)
+RIGHT_EYE_CORNERS = (263, 362)
+LEFT_EYE_RING = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
+RIGHT_EYE_RING = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+
+
+def eye_centres(landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centres of the image's left and right eye, (2,) px each: midpoints of the eye corners, which a blink leaves in place."""
+    points = landmarks.astype(np.float64)
+    return points[list(LEFT_EYE_CORNERS)].mean(axis=0), points[list(RIGHT_EYE_CORNERS)].mean(axis=0)
+
+
+class FaceMeshDetector:
+    """Face Mesh on BGR pictures. `static` treats every picture on its own (photos); else faces are followed (video).
+
+    `refine_landmarks` stays off: it jitters a third more and costs more.
+    """
+
+    def __init__(self, static: bool = False, max_faces: int = 1, min_confidence: float = 0.5) -> None:
+        face_mesh = load_face_mesh_class()
+        with _native_log_held_back():
+            self._mesh: Any = face_mesh(
+                static_image_mode=static,
+                max_num_faces=max_faces,
+                refine_landmarks=False,
+                min_detection_confidence=min_confidence,
+                min_tracking_confidence=min_confidence,
+            )
+            # The first face is what makes the native code load its models and speak of them.
+            self._mesh.process(_drawn_face())
+            self._mesh.reset()
+
+    def detect(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Landmarks (468, 2) float32 in pixels for every face of a BGR picture (height, width, 3), largest face first."""
+        height, width = image.shape[:2]
+        found = self._mesh.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).multi_face_landmarks or []
+        faces = [np.array([(p.x * width, p.y * height) for p in face.landmark], np.float32) for face in found]
+        return sorted(faces, key=_box_area, reverse=True)
+
+    def close(self) -> None:
+        self._mesh.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _drawn_face() -> NDArray[np.uint8]:
+    """A face of a few ellipses that Face Mesh takes for one, (240, 200, 3); not square, which it remarks on once."""
+    picture = np.full((240, 200, 3), 200, np.uint8)
+    cv2.ellipse(picture, (100, 120), (62, 84), 0, 0, 360, (150, 170, 215), -1)
+    for x in (76, 124):
+        cv2.ellipse(picture, (x, 100), (12, 6), 0, 0, 360, (245, 245, 245), -1)
+        cv2.circle(picture, (x, 100), 5, (60, 40, 30), -1)
+        cv2.ellipse(picture, (x, 84), (16, 4), 0, 180, 360, (50, 40, 40), 3)
+    cv2.line(picture, (100, 104), (96, 134), (120, 140, 185), 2)
+    cv2.ellipse(picture, (100, 136), (12, 5), 0, 0, 180, (110, 130, 175), 2)
+    cv2.ellipse(picture, (100, 160), (24, 7), 0, 0, 360, (90, 80, 170), -1)
+    return picture
+
+
+def _box_area(landmarks: NDArray[np.float32]) -> float:
+    width, height = np.ptp(landmarks, axis=0)
+    return float(width * height)
+
+
+@contextmanager
+def _native_log_held_back() -> Iterator[None]:
+    """Holds back what native code writes to the error stream; it is shown after all when an error is raised."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
