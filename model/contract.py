@@ -162,7 +162,7 @@ class ClipContract:
     reference: Reference = field(default_factory=Reference)
     max_gap_s: float = 0.25
     training_data: str = "unknown"
-    scores: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
     disclaimer: str = NOT_A_LIE_DETECTOR
     schema_version: int = SCHEMA_VERSION
 
@@ -223,7 +223,7 @@ class ClipContract:
             "a list of names",
             raw.get("class_names", "nothing"),
         )
-        raw["class_names"] = tuple(raw["class_names"])
+        raw["class_names"] = tuple(map(str, raw["class_names"]))
         for key, part in (("crop", CropGeometry), ("input", NetworkInput), ("reference", Reference)):
             raw[key] = _build(part, raw.get(key), key)
         return _build(cls, raw, "contract")

@@ -6,24 +6,24 @@ time, so a frame gives the same network input whatever window it is part of.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract, Colour, CropGeometry, NetworkInput
+from model.types import Image
 
-Crop = NDArray[np.uint8]
-Features = NDArray[np.uint8] | NDArray[np.float32]
+Crop = Image
+Features = NDArray[Any]
+Matrix = NDArray[Any]
 
 # Timestamps of files are rounded to a millisecond or so.
 _SNAP_S = 0.002
 
 
-def eye_transform(
-    left_eye: NDArray[np.float64], right_eye: NDArray[np.float64], geometry: CropGeometry
-) -> NDArray[np.float64]:
+def eye_transform(left_eye: Matrix, right_eye: Matrix, geometry: CropGeometry) -> Matrix:
     """The similarity (2, 3) from image to crop pixels that puts the eye centres (2,) where the geometry wants them.
 
     Raises ValueError when the eyes coincide.
@@ -39,7 +39,7 @@ def eye_transform(
     return np.column_stack([linear, target - linear @ ((left_eye + right_eye) / 2)])
 
 
-def crop_face(image: NDArray[np.uint8], transform: NDArray[np.float64], geometry: CropGeometry, colour: Colour) -> Crop:
+def crop_face(image: Image, transform: Matrix, geometry: CropGeometry, colour: Colour) -> Crop:
     """The aligned crop, uint8 (size, size) grey or (size, size, 3) RGB, of a BGR picture (height, width, 3)
     (for a grey crop also of a grey one, (height, width)).
 
@@ -52,16 +52,14 @@ def crop_face(image: NDArray[np.uint8], transform: NDArray[np.float64], geometry
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     while scale < 0.5:
         picture = cv2.pyrDown(picture)
-        matrix = matrix @ np.diag([2.0, 2.0, 1.0])
+        matrix = matrix * (2.0, 2.0, 1.0)
         scale *= 2
     size = (geometry.size_px, geometry.size_px)
     crop = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return crop if colour == "grey" else cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
 
 
-def _region(
-    image: NDArray[np.uint8], transform: NDArray[np.float64], size_px: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _region(image: Image, transform: Matrix, size_px: int) -> tuple[Image, Matrix]:
     """The part of the picture under the crop (with a margin for the smoothing) and the transform from there."""
     height, width = image.shape[:2]
     inverse = cv2.invertAffineTransform(transform)
@@ -90,10 +88,10 @@ class NeutralReference:
     def reset(self) -> None:
         self._count = 0
         self._last_s = 0.0
-        self._mean: NDArray[np.float32] | None = None
-        self._past: deque[tuple[float, NDArray[np.float32]]] = deque()
+        self._mean: NDArray[Any] | None = None
+        self._past: deque[tuple[float, NDArray[Any]]] = deque()
 
-    def current(self, crop: Crop, time_s: float) -> NDArray[np.float32]:
+    def current(self, crop: Crop, time_s: float) -> NDArray[Any]:
         """The reference for a frame; the frame itself when it is the first."""
         if self._recipe.kind == "lag":
             assert self._recipe.lag_s is not None
@@ -170,7 +168,7 @@ class Preprocessor:
     def _channels(values: NDArray) -> NDArray:
         return values[:, :, np.newaxis] if values.ndim == 2 else values
 
-    def _flow_features(self, crop: Crop, reference: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _flow_features(self, crop: Crop, reference: NDArray[Any]) -> NDArray[Any]:
         assert self._flow is not None
         recipe = self._contract.input
         neutral = np.rint(reference).astype(np.uint8)
@@ -183,7 +181,7 @@ class Preprocessor:
         flow = self._resized(flow)
         return np.dstack([flow, recipe.strain_gain * self._strain(flow)])
 
-    def _strain(self, flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _strain(self, flow: NDArray[Any]) -> NDArray[Any]:
         """Magnitude of the infinitesimal strain tensor: √(u_x² + v_y² + ½(u_y + v_x)²)."""
         step_px = self._contract.crop.size_px / self._contract.input.size_px
         # Sobel's 3x3 kernel sums to 8 times the central difference's half step.
@@ -235,7 +233,7 @@ class TimeResampler:
         return cv2.addWeighted(after, share, before, 1.0 - share, 0.0).reshape(after.shape)
 
 
-def preprocess_clip(crops: NDArray[np.uint8], contract: ClipContract, fps: float) -> Features:
+def preprocess_clip(crops: Image, contract: ClipContract, fps: float) -> Features:
     """A clip's aligned crops (T, size, size[, 3]) at `fps` → its last window, as live would see it.
 
     Returns (contract.frames, input size, input size, channels); frames before the window only settle the reference.
@@ -253,10 +251,10 @@ def preprocess_clip(crops: NDArray[np.uint8], contract: ClipContract, fps: float
     return np.stack(frames)
 
 
-def interpolate_clip(crops: NDArray[np.uint8], frames: int) -> NDArray[np.uint8]:
+def interpolate_clip(crops: Image, frames: int) -> Image:
     """Temporal interpolation of a clip (T, …) to `frames` frames from its first to its last (onset to offset)."""
     positions = np.linspace(0, len(crops) - 1, frames)
     below = np.floor(positions).astype(int)
-    above: Sequence[int] = np.minimum(below + 1, len(crops) - 1)
+    above = np.minimum(below + 1, len(crops) - 1)
     share = (positions - below).reshape((-1,) + (1,) * (crops.ndim - 1)).astype(np.float32)
     return np.rint(crops[below] * (1 - share) + crops[above] * share).astype(np.uint8)

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Image = NDArray[Any]
+"""A picture or crop, uint8. OpenCV's type stubs do not keep dtypes, so docstrings and checks at the seams do."""
 
 Status = Literal["ok", "filling", "no_face", "tracking_lost", "face_too_small"]
 """Why a frame has an answer (`ok`) or has none."""
@@ -20,7 +23,7 @@ class Frame:
 
     index: int
     time_s: float
-    image: NDArray[np.uint8]
+    image: Image
     captured_s: float
 
 
@@ -32,7 +35,7 @@ class FaceCrop:
     `rekeyed` says that the alignment started anew with no tie to the frames before.
     """
 
-    crop: NDArray[np.uint8]
+    crop: Image
     transform: NDArray[np.float64]
     outline: NDArray[np.float32]
     rekeyed: bool
