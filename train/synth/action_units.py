@@ -1,0 +1,111 @@
+"""The action units of FACS as motion of Face Mesh landmarks (data only).
+
+Landmark ids are those of the image's left half of the face; the other half moves by reflection. A displacement is
+(outward, down) in hundredths of the inter-ocular distance (IOD) at full intensity, `sigma_iod` the reach of a landmark.
+In the spirit of MiE-X (Liu et al., ECCV 2022); the amounts were set by eye and compared with py-feat's AU-to-mesh
+regression. AU 6 and 12 move the middle of the cheek outward, as the motion of real micro-expressions does.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Side = Literal["L", "R"]
+"""The side of the subject, as in FACS: "L" is the subject's left, which is the right half of the image."""
+
+Spared = Literal["eyeball", "lids", "nothing"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Landmarks that share a displacement: `out` away from the midline and `down`, hundredths of IOD."""
+
+    landmarks: tuple[int, ...]
+    out: float
+    down: float
+
+
+@dataclass(frozen=True)
+class ActionUnit:
+    """`spares`: what does not move with the skin: the eyeball, the lids' edges with their lashes too, or nothing."""
+
+    number: int
+    name: str
+    sigma_iod: float
+    spares: Spared
+    moves: tuple[Move, ...]
+
+
+def _unit(
+    number: int, name: str, sigma_iod: float, *moves: tuple[tuple[int, ...], float, float], spares: Spared = "eyeball"
+) -> ActionUnit:
+    return ActionUnit(number, name, sigma_iod, spares, tuple(Move(*move) for move in moves))
+
+
+ACTION_UNITS: dict[int, ActionUnit] = {
+    unit.number: unit
+    for unit in (
+        _unit(1, "inner brow raiser", 0.17,
+              ((107, 66, 55, 65), 0, -14), ((105, 52), 0, -6), ((108, 9, 8), 0, -9), ((69, 151), 0, -6),
+              spares="lids"),
+        _unit(2, "outer brow raiser", 0.17,
+              ((63, 105, 53, 52), 1, -14), ((70, 46), 1, -11), ((66, 65), 0, -4), ((104, 68), 0, -9), ((69,), 0, -5),
+              spares="lids"),
+        _unit(4, "brow lowerer", 0.16,
+              ((107, 55), -6, 9), ((66, 65), -5, 9), ((105, 52), -3, 8), ((63, 53), -1, 5), ((9, 8), 0, 6), ((108,), -2, 5),
+              spares="lids"),
+        _unit(5, "upper lid raiser", 0.06,
+              ((160, 159, 158), 0, -5), ((161, 157), 0, -4), ((246, 173), 0, -1.5), ((27, 28, 29, 56), 0, -3),
+              spares="nothing"),
+        _unit(6, "cheek raiser", 0.14,
+              ((50, 101, 117, 118, 205), 3, -7), ((36, 119), 0, -6), ((123, 187), 5, -6), ((116,), 2, -5), ((111,), -1, -5),
+              ((35, 143), -3, 0), ((23, 24, 22, 110), 0, -4), ((145, 144, 153, 163, 154), 0, -2.5)),
+        _unit(7, "lid tightener", 0.05,
+              ((145, 144, 153), 0, -3.5), ((163, 154), 0, -2.5), ((23, 24, 22, 110), 0, -3), ((159, 160, 158), 0, 2),
+              spares="nothing"),
+        _unit(9, "nose wrinkler", 0.13,
+              ((129, 48, 64, 49), 0, -6), ((98, 131, 198), 0, -5), ((126, 142), 0, -4), ((37, 39, 40, 165, 167, 92), 0, -5),
+              ((36, 101, 100), -1, -4), ((107, 55), -2, 4), ((8, 168), 0, 3)),
+        _unit(10, "upper lip raiser", 0.12,
+              ((40, 39, 37, 80, 81, 82), 0, -8), ((0, 13), 0, -6), ((185, 191), 0, -5), ((165, 167, 92), 0, -7), ((164,), 0, -4),
+              ((64, 98, 129), 0, -2.5), ((203, 206), 1, -5), ((36,), 0, -3)),
+        _unit(12, "lip corner puller", 0.13,
+              ((61, 57, 78), 10, -13), ((185, 146, 43, 202), 7, -9), ((186, 216, 212), 10, -10), ((40, 91), 5, -5), ((92,), 6, -7),
+              ((206,), 8, -9), ((207, 187), 11, -9), ((205, 147), 9, -7), ((50, 123, 213, 192), 6, -5), ((39, 181), 2, -2),
+              ((0, 17), 0, -1)),
+        _unit(14, "dimpler", 0.12,
+              ((61, 57, 78), 5, 0), ((185, 146), 3, 0), ((216, 212, 207), -3, -0.5), ((186,), 1, -1), ((202,), 0, -1)),
+        _unit(15, "lip corner depressor", 0.13,
+              ((61, 57), 2, 9), ((78, 43), 2, 8), ((146, 202, 212), 1.5, 7), ((185, 216), 1, 5.5), ((91, 40, 204), 1, 4)),
+        _unit(17, "chin raiser", 0.16,
+              ((199, 200), 0, -10), ((18, 83, 201), 0, -9), ((175, 208, 171), 0, -7), ((17, 84, 14), 0, -7),
+              ((181, 87, 178), 0, -5), ((91,), 0, -2), ((152,), 0, -2)),
+        _unit(20, "lip stretcher", 0.15,
+              ((61, 57, 78), 11, 2), ((185, 146, 43, 202, 212), 8, 2), ((216, 186), 7, 0), ((40, 91, 204), 4.5, 1.5)),
+        _unit(24, "lip pressor", 0.08,
+              ((0, 37, 39, 40), 0, 2.5), ((17, 84, 181), 0, -3), ((91,), 0, -2), ((13, 14, 82, 87), 0, 0), ((61, 57), -3, 0),
+              ((164,), 0, 1), ((18,), 0, -2)),
+        _unit(25, "lips part", 0.10,
+              ((17, 84), 0, 5), ((181,), 0, 4), ((91,), 0, 2), ((14, 87), 0, 6), ((178,), 0, 4), ((18, 83), 0, 3),
+              ((0, 37, 39), 0, -1.2), ((13, 82, 81), 0, -1.5)),
+        _unit(26, "jaw drop", 0.20,
+              ((152, 175, 199, 200), 0, 22), ((148, 171), 0, 21), ((176,), 0, 18), ((149,), 0, 12), ((150,), 0, 6), ((136,), 0, 3),
+              ((18, 83, 17, 14), 0, 19), ((84, 181, 87), 0, 17), ((91, 178, 204), 0, 13), ((210,), 0, 10), ((146, 202), 0, 6),
+              ((61,), -2, 4)),
+    )
+}  # fmt: skip
+
+# Landmarks of one lip, with the skin that goes with it: they do not pull the other lip along.
+UPPER_LIP = (0, 37, 39, 40, 185, 13, 82, 81, 80, 191, 164, 167, 165, 92, 98, 64, 129, 203, 206, 36)
+LOWER_LIP = (17, 84, 181, 91, 146, 14, 87, 178, 88, 95, 18, 83, 182, 43, 202, 204, 201, 200, 199, 208, 210, 175, 171, 152, 148,
+             176, 149, 150, 136)  # fmt: skip
+# The edges that meet when the mouth is closed, from corner to corner of the image's left half to the midline.
+UPPER_LIP_EDGE = (78, 191, 80, 81, 82, 13)
+LOWER_LIP_EDGE = (78, 95, 88, 178, 87, 14)
+# The lids' edges from the outer to the inner corner of the image's left eye.
+UPPER_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
+LOWER_LID = (33, 7, 163, 144, 145, 153, 154, 155, 133)
+
+
+def unit_label(number: int, left: float, right: float) -> str:
+    """How FACS writes a unit: "4" when both sides act, "L12" or "R12" when one does."""
+    return f"{number}" if left and right else f"L{number}" if left else f"R{number}"
