@@ -7,17 +7,16 @@ corners agree, the frame before becomes the key frame at the transform it had, s
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import CropGeometry
-from model.preprocess import crop_face
+from model.preprocess import Matrix, crop_face
+from model.types import Image
 from stream.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING
-
-Grey = NDArray[np.uint8]
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ class Alignment:
 class _KeyFrame:
     """What frames are tied to: the view, where in it the face is (255), and its corners (n, 1, 2)."""
 
-    view: Grey
-    mask: Grey
-    corners: NDArray[np.float32]
+    view: Image
+    mask: Image
+    corners: NDArray[Any]
 
 
 class MotionAligner:
@@ -75,20 +74,20 @@ class MotionAligner:
 
     def reset(self) -> None:
         self._key: _KeyFrame | None = None
-        self._last_grey: Grey | None = None
+        self._last_grey: Image | None = None
         self._transform: Matrix = np.eye(2, 3)
 
     @property
     def keyed(self) -> bool:
         return self._key is not None
 
-    def rekey(self, grey: Grey, landmarks: NDArray[np.float32], transform: Matrix) -> None:
+    def rekey(self, grey: Image, landmarks: NDArray[Any], transform: Matrix) -> None:
         """Makes a grey picture (height, width) the key frame; landmarks (468, 2) in its pixels say where the face is."""
         self._transform = transform
         self._last_grey = grey
         self._key = self._key_frame(self._view(grey, transform), self._mask(_apply(transform + self._shift, landmarks)))
 
-    def step(self, grey: Grey) -> Alignment:
+    def step(self, grey: Image) -> Alignment:
         """The alignment of the next grey picture (height, width)."""
         if self._key is None or self._last_grey is None:
             raise ValueError("alignment: expected a key frame, found none (call rekey first)")
@@ -109,7 +108,7 @@ class MotionAligner:
         self._last_grey = grey
         return Alignment(self._transform, share, tracked=True)
 
-    def _key_frame(self, view: Grey, mask: Grey) -> "_KeyFrame":
+    def _key_frame(self, view: Image, mask: Image) -> "_KeyFrame":
         corners = cv2.goodFeaturesToTrack(
             view,
             self._settings.corners,
@@ -120,7 +119,7 @@ class MotionAligner:
         )
         return _KeyFrame(view, mask, np.empty((0, 1, 2), np.float32) if corners is None else corners)
 
-    def _motion(self, key: "_KeyFrame", view: Grey, ransac_px: float) -> tuple[Matrix | None, float]:
+    def _motion(self, key: "_KeyFrame", view: Image, ransac_px: float) -> tuple[Matrix | None, float]:
         """The similarity from the view's pixels to the key frame's (None when too few corners agree) and their share."""
         if len(key.corners) < self._settings.min_inliers:
             return None, 0.0
@@ -141,23 +140,23 @@ class MotionAligner:
         agreed = count >= self._settings.min_inliers and share >= self._settings.min_inlier_share and _plausible(motion)
         return (motion if agreed else None), share
 
-    def _view(self, grey: Grey, transform: Matrix) -> Grey:
+    def _view(self, grey: Image, transform: Matrix) -> Image:
         return crop_face(grey, transform + self._shift, self._geometry, "grey")
 
-    def _mask(self, points: NDArray[np.float64]) -> Grey:
+    def _mask(self, points: Matrix) -> Image:
         """255 inside the face oval, a little away from its edge, and outside the eyes."""
         mask = np.zeros((self._geometry.size_px, self._geometry.size_px), np.uint8)
-        cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[list(FACE_OVAL)]).astype(np.int32)), 255)
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[list(FACE_OVAL)]).astype(np.int32)), (255,))
         reach = 2 * self._settings.mask_erosion_px + 1
         mask = cv2.erode(mask, np.ones((reach, reach), np.uint8))
         for ring in (LEFT_EYE_RING, RIGHT_EYE_RING):
             eye = np.zeros_like(mask)
-            cv2.fillConvexPoly(eye, cv2.convexHull(np.rint(points[list(ring)]).astype(np.int32)), 255)
+            cv2.fillConvexPoly(eye, cv2.convexHull(np.rint(points[list(ring)]).astype(np.int32)), (255,))
             mask[cv2.dilate(eye, np.ones((reach, reach), np.uint8)) > 0] = 0
         return mask
 
 
-def _apply(matrix: Matrix, points: NDArray[np.float32]) -> NDArray[np.float64]:
+def _apply(matrix: Matrix, points: NDArray[Any]) -> Matrix:
     return points.astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
 
 

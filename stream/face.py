@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import ClipContract
-from model.preprocess import crop_face, eye_transform
-from model.types import FaceCrop, Frame, Status
+from model.contract import ClipContract, Colour
+from model.preprocess import Matrix, crop_face, eye_transform
+from model.types import FaceCrop, Frame, Image, Status
 from stream.align import MotionAligner
 from stream.landmarks import FACE_OVAL, FaceMeshDetector, eye_centres
 
@@ -43,7 +43,7 @@ class FaceTracker:
 
     def __init__(self, contract: ClipContract, settings: FaceSettings | None = None) -> None:
         self._geometry = contract.crop
-        self._colour = contract.input.colour
+        self._colour: Colour = contract.input.colour
         self._settings = settings or FaceSettings()
         self._detector = FaceMeshDetector()
         self._aligner = MotionAligner(contract.crop)
@@ -69,7 +69,7 @@ class FaceTracker:
             return self._check(frame, grey, alignment.transform)
         return FaceObservation("ok", self._crop(frame.image, alignment.transform, rekeyed=False))
 
-    def _start(self, frame: Frame, grey: NDArray[np.uint8]) -> FaceObservation:
+    def _start(self, frame: Frame, grey: Image) -> FaceObservation:
         """Looks for a face and makes this frame the key frame, with no tie to the frames before."""
         was_keyed = self._aligner.keyed
         self._aligner.reset()
@@ -84,7 +84,7 @@ class FaceTracker:
         self._key(grey, landmarks, transform)
         return FaceObservation("ok", self._crop(frame.image, transform, rekeyed=True))
 
-    def _check(self, frame: Frame, grey: NDArray[np.uint8], transform: NDArray[np.float64]) -> FaceObservation:
+    def _check(self, frame: Frame, grey: Image, transform: Matrix) -> FaceObservation:
         """Face Mesh looks again; the alignment starts anew when it has drifted off the eyes."""
         landmarks = self._find(frame)
         if landmarks is None:
@@ -103,11 +103,11 @@ class FaceTracker:
         faces = self._detector.detect(frame.image)
         return faces[0] if faces else None
 
-    def _key(self, grey: NDArray[np.uint8], landmarks: NDArray[np.float32], transform: NDArray[np.float64]) -> None:
+    def _key(self, grey: Image, landmarks: NDArray[np.float32], transform: Matrix) -> None:
         self._aligner.rekey(grey, landmarks, transform)
         self._oval = landmarks[list(FACE_OVAL)].astype(np.float64) @ transform[:, :2].T + transform[:, 2]
 
-    def _crop(self, image: NDArray[np.uint8], transform: NDArray[np.float64], rekeyed: bool) -> FaceCrop:
+    def _crop(self, image: Image, transform: Matrix, rekeyed: bool) -> FaceCrop:
         back = cv2.invertAffineTransform(transform)
         outline = (self._oval @ back[:, :2].T + back[:, 2]).astype(np.float32)
         return FaceCrop(crop_face(image, transform, self._geometry, self._colour), transform, outline, rekeyed)

@@ -1,10 +1,5 @@
 """Face landmarks by MediaPipe Face Mesh: 468 points a face, in image pixels."""
 
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.types import Image
 from stream.mediapipe_light import load_face_mesh_class
+from stream.native_log import native_log_held_back
 
 # Face Mesh ids: eye corners (outer, inner) of the image's left and right eye, and the face oval in drawing order.
 LEFT_EYE_CORNERS = (33, 133)
@@ -39,7 +36,7 @@ class FaceMeshDetector:
 
     def __init__(self, static: bool = False, max_faces: int = 1, min_confidence: float = 0.5) -> None:
         face_mesh = load_face_mesh_class()
-        with _native_log_held_back():
+        with native_log_held_back():
             self._mesh: Any = face_mesh(
                 static_image_mode=static,
                 max_num_faces=max_faces,
@@ -47,11 +44,12 @@ class FaceMeshDetector:
                 min_detection_confidence=min_confidence,
                 min_tracking_confidence=min_confidence,
             )
-            # The first face is what makes the native code load its models and speak of them.
-            self._mesh.process(_drawn_face())
-            self._mesh.reset()
+            # The first face is what makes the native code load its models and speak of them; an empty picture after it
+            # leaves nothing to be followed.
+            for picture in (_drawn_face(), np.zeros((240, 200, 3), np.uint8)):
+                self._mesh.process(picture)
 
-    def detect(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def detect(self, image: Image) -> list[NDArray[np.float32]]:
         """Landmarks (468, 2) float32 in pixels for every face of a BGR picture (height, width, 3), largest face first."""
         height, width = image.shape[:2]
         found = self._mesh.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).multi_face_landmarks or []
@@ -70,7 +68,7 @@ class FaceMeshDetector:
         self.close()
 
 
-def _drawn_face() -> NDArray[np.uint8]:
+def _drawn_face() -> Image:
     """A face of a few ellipses that Face Mesh takes for one, (240, 200, 3); not square, which it remarks on once."""
     picture = np.full((240, 200, 3), 200, np.uint8)
     cv2.ellipse(picture, (100, 120), (62, 84), 0, 0, 360, (150, 170, 215), -1)
@@ -87,22 +85,3 @@ def _drawn_face() -> NDArray[np.uint8]:
 def _box_area(landmarks: NDArray[np.float32]) -> float:
     width, height = np.ptp(landmarks, axis=0)
     return float(width * height)
-
-
-@contextmanager
-def _native_log_held_back() -> Iterator[None]:
-    """Holds back what native code writes to the error stream; it is shown after all when an error is raised."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(saved, 2)
-            log.seek(0)
-            sys.stderr.write(log.read().decode(errors="replace"))
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

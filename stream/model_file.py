@@ -1,0 +1,109 @@
+"""Exported models: opened on ONNX Runtime, checked against their own contract. TensorFlow is not needed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime as ort
+
+from model.contract import ClipContract, ContractError
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+ModelKind = Literal["window", "streaming"]
+
+_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+
+
+class ModelError(RuntimeError):
+    """A model cannot be loaded or run: one line that says what and what to do."""
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """`threads` 0 means one for every core this process may use."""
+
+    provider: Provider = "auto"
+    threads: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A session and what its file says of itself. `provider` is what the session really runs on, e.g. CPU or CUDA."""
+
+    path: Path
+    session: ort.InferenceSession
+    contract: ClipContract
+    kind: ModelKind
+    provider: str
+    threads: int
+
+
+def load_model(path: Path, settings: SessionSettings | None = None) -> LoadedModel:
+    """Opens an exported model; raises ModelError or ContractError with one clear line."""
+    settings = settings or SessionSettings()
+    if not path.is_file():
+        raise ModelError(f"{path} is not a model file: export one with `python -m export RUN --out DIR`")
+    threads = settings.threads or usable_cores()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Threads that spin while they wait take the cores from decoding, face tracking and drawing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(str(path), options, providers=_wanted_providers(settings.provider))
+    except ModelError:
+        raise
+    except Exception as error:
+        # ONNX Runtime raises a class of its own for each kind of fault, with no common base but this.
+        raise ModelError(f"{path} cannot be loaded as an ONNX model: {_first_line(error)}") from error
+    contract = ClipContract.from_metadata(session.get_modelmeta().custom_metadata_map)
+    kind: ModelKind = "streaming" if session.get_inputs()[0].name == "frame" else "window"
+    _check_signature(session, contract, kind)
+    running = session.get_providers()[0]
+    if settings.provider != "auto" and running != _PROVIDERS[settings.provider]:
+        raise ModelError(f"--provider {settings.provider} is not what the model runs on here (that is {running})")
+    return LoadedModel(path, session, contract, kind, running.removesuffix("ExecutionProvider"), threads)
+
+
+def usable_cores() -> int:
+    """Cores this process may use, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _wanted_providers(wanted: Provider) -> list[str]:
+    available = ort.get_available_providers()
+    if wanted == "auto":
+        # TensorRT builds its engines for minutes on first use, so it is only taken when asked for.
+        return [
+            name for key, name in _PROVIDERS.items() if key != "tensorrt" and name in available and _has_device(key)
+        ]
+    if _PROVIDERS[wanted] not in available or not _has_device(wanted):
+        raise ModelError(
+            f"--provider {wanted} is not available on this machine: "
+            "it needs an NVIDIA GPU with its driver and onnxruntime-gpu; use --provider cpu or auto"
+        )
+    return [_PROVIDERS[wanted]]
+
+
+def _has_device(provider: str) -> bool:
+    """Whether there is hardware to try: asking the runtime for CUDA without a driver only prints its complaints."""
+    return provider == "cpu" or Path("/dev/nvidia0").exists() or Path("/dev/nvidiactl").exists() or os.name == "nt"
+
+
+def _check_signature(session: ort.InferenceSession, contract: ClipContract, kind: ModelKind) -> None:
+    first = session.get_inputs()[0]
+    expected = contract.input_shape if kind == "window" else contract.input_shape[1:]
+    if tuple(first.shape[1:]) != expected:
+        raise ContractError("model input", ("batch", *expected), tuple(first.shape))
+    dtype = "tensor(uint8)" if contract.input.dtype == "uint8" else "tensor(float)"
+    if first.type != dtype:
+        raise ContractError("model input type", dtype, first.type)
+    classes = session.get_outputs()[0].shape[-1]
+    if classes != len(contract.class_names):
+        raise ContractError("model output", f"{len(contract.class_names)} classes", classes)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,146 @@
+"""The command line of the live program, parsed into one frozen value."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream.model_file import Provider
+from stream.recognizer import BUNDLED_MODEL, EngineChoice
+from stream.sources import Pace
+
+_EXAMPLES = """\
+examples:
+  python run_live.py --camera 0                      your webcam, in a window
+  python run_live.py --source demo                   the built-in demo, no camera needed
+  python run_live.py --source talk.mp4 --csv out.csv --headless --pace fast
+                                                     a file as fast as it goes, one CSV row for every frame
+  python run_live.py --source rtsp://host/stream --record out.mp4
+
+keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
+
+Labels are what a model trained on synthetic clips makes of small facial movements. They are no lie detector, and no
+judgement of a person may rest on them.
+"""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What a live run is to do. `source` is a camera's index, a path, a URL or "demo"; `pace` None: by the display."""
+
+    source: int | str
+    model: Path
+    provider: Provider
+    engine: EngineChoice
+    threads: int
+    csv: Path | None
+    record: Path | None
+    json: Path | None
+    snapshots: Path
+    headless: bool
+    pace: Pace | None
+    max_frames: int | None
+    list_cameras: bool
+    debug: bool
+
+
+def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
+    """Exits with 2 and one line on bad usage."""
+    parser = argparse.ArgumentParser(
+        prog="run_live.py",
+        description="Recognise micro-expressions live: a label for every frame of a camera, a file or a stream.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    origin = parser.add_mutually_exclusive_group()
+    origin.add_argument("--camera", type=_not_negative, metavar="N", help="camera number (default: 0)")
+    origin.add_argument("--source", metavar="FILE|URL|demo", help="video file, network stream, or the built-in demo")
+    origin.add_argument("--list-cameras", action="store_true", help="show the cameras that can be opened, then end")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=BUNDLED_MODEL,
+        metavar="PATH",
+        help="exported .onnx model (default: the bundled one)",
+    )
+    parser.add_argument(
+        "--provider",
+        choices=("auto", "cpu", "cuda", "tensorrt"),
+        default="auto",
+        help="what the model runs on; anything but auto fails when it is not there (default: auto, a GPU if there is one)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "streaming", "window"),
+        default="auto",
+        help="a frame at a time, or the whole window at every frame; the answers are the same (default: auto, streaming)",
+    )
+    parser.add_argument(
+        "--threads", type=_not_negative, default=0, metavar="N", help="threads of the model (default: 0, one a core)"
+    )
+    parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="write one row for every frame")
+    parser.add_argument(
+        "--json", type=Path, metavar="OUT.json", help="write counts, times and memory of the run at its end"
+    )
+    parser.add_argument("--record", type=Path, metavar="OUT.mp4", help="record the overlay at the source's true speed")
+    parser.add_argument(
+        "--snapshots",
+        type=Path,
+        default=Path("runs/snapshots"),
+        metavar="DIR",
+        help="folder for key s (default: runs/snapshots)",
+    )
+    parser.add_argument(
+        "--headless", action="store_true", help="no window, a panel in the terminal (automatic without a display)"
+    )
+    parser.add_argument(
+        "--pace",
+        choices=("realtime", "fast"),
+        help="speed of files: their own, or as fast as it goes (default: realtime in a window, fast without)",
+    )
+    parser.add_argument("--max-frames", type=_positive, metavar="N", help="end after N frames")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    given = parser.parse_args(argv)
+    source = given.source if given.source is not None else (given.camera or 0)
+    if given.source == "":
+        parser.error("--source is empty: give a file, a URL, or demo")
+    outputs = [path.resolve() for path in (given.csv, given.record, given.json) if path is not None]
+    if len(set(outputs)) < len(outputs):
+        parser.error("--csv, --record and --json name the same file twice")
+    return LiveOptions(
+        source=source,
+        model=given.model,
+        provider=given.provider,
+        engine=given.engine,
+        threads=given.threads,
+        csv=given.csv,
+        record=given.record,
+        json=given.json,
+        snapshots=given.snapshots,
+        headless=given.headless,
+        pace=given.pace,
+        max_frames=given.max_frames,
+        list_cameras=given.list_cameras,
+        debug=given.debug,
+    )
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}") from None
+
+
+def _not_negative(text: str) -> int:
+    value = _whole(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, found {value}")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = _whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {value}")
+    return value

@@ -1,0 +1,137 @@
+"""One live run in the background: takes results as they come, feeds the outputs, keeps the newest for the screen."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from model.types import FrameResult
+from stream.history import ProbabilityHistory
+from stream.pipeline import LivePipeline
+from stream.process import peak_memory_mb, seconds_since_start
+from stream.sinks import RecordSink, RunSummary, Sink
+from stream.sources import FrameSource
+from stream.timing import Health, RateMeter
+
+
+@dataclass(frozen=True)
+class RunLabels:
+    """What the status line says of the run besides its numbers."""
+
+    provider: str
+    engine: str
+    threads: str
+
+
+class LiveRun:
+    """Works through a pipeline in a thread; whoever shows it takes the newest result when it likes.
+
+    Drawing and display happen in the taker's thread, so they never hold up classification. Leaving the `with` block
+    ends the thread. `error` is what ended the run early, if anything did; `first_frame_s` and `first_label_s` count from
+    the start of the process.
+    """
+
+    def __init__(
+        self,
+        pipeline: LivePipeline,
+        source: FrameSource,
+        class_names: Sequence[str],
+        labels: RunLabels,
+        max_frames: int | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._source = source
+        self._labels = labels
+        self._max_frames = max_frames
+        self._sinks: list[Sink] = []
+        self.summary = RunSummary(class_names)
+        self.history = ProbabilityHistory(class_names)
+        self.error: BaseException | None = None
+        self.first_frame_s: float | None = None
+        self.first_label_s: float | None = None
+        self._read_rate, self._answer_rate = RateMeter(), RateMeter()
+        self._changed = threading.Condition()
+        self._newest: FrameResult | None = None
+        self._latency_ms: float | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._work, name="classify", daemon=True)
+
+    def add_sink(self, sink: Sink) -> None:
+        """Before the run starts."""
+        self._sinks.append(sink)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pipeline.stop()
+        self._thread.join(timeout=10.0)
+
+    def take(self, timeout_s: float) -> FrameResult | None:
+        """The newest result not yet taken; None when none came within the time, or the run has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self._ended, timeout_s)
+            result, self._newest = self._newest, None
+        return result
+
+    @property
+    def ended(self) -> bool:
+        """No more results will come and the last one has been taken."""
+        with self._changed:
+            return self._ended and self._newest is None
+
+    def health(self) -> Health:
+        dropped = {"source": self._source.dropped}
+        dropped["recorder"] = sum(sink.dropped for sink in self._sinks if isinstance(sink, RecordSink))
+        return Health(
+            source=self._source.info.name,
+            provider=self._labels.provider,
+            engine=self._labels.engine,
+            fps_read=self._read_rate.rate_hz(),
+            fps_classified=self._answer_rate.rate_hz(),
+            latency_ms=self._latency_ms,
+            dropped={cause: count for cause, count in dropped.items() if count},
+            frames=self.summary.frames,
+            frames_total=self._source.info.frames,
+            threads=self._labels.threads,
+        )
+
+    def report(self) -> dict[str, Any]:
+        """The run in numbers, for scripts."""
+        startup = {"first_frame_s": self.first_frame_s, "first_label_s": self.first_label_s}
+        run = {"source": self._source.info.name, **asdict(self._labels), "dropped": dict(self.health().dropped)}
+        return run | self.summary.as_dict() | {"startup": startup, "memory": {"peak_mb": peak_memory_mb()}}
+
+    def _work(self) -> None:
+        try:
+            for result in self._pipeline.results():
+                self._note(result)
+                for sink in self._sinks:
+                    sink.write(result)
+                with self._changed:
+                    self._newest = result
+                    self._changed.notify()
+                if self._max_frames is not None and self.summary.frames >= self._max_frames:
+                    break
+        except BaseException as error:
+            self.error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify()
+
+    def _note(self, result: FrameResult) -> None:
+        self.summary.add(result)
+        self.history.record(result)
+        self._read_rate.tick()
+        if self.first_frame_s is None:
+            self.first_frame_s = seconds_since_start()
+        if result.prediction is not None:
+            if self.first_label_s is None:
+                self.first_label_s = seconds_since_start()
+            self._answer_rate.tick()
+            self._latency_ms = result.latency_ms

@@ -1,0 +1,215 @@
+"""The overlay as a video that plays at the source's true speed."""
+
+import contextlib
+import math
+import os
+import queue
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.types import FrameResult
+from stream.history import ProbabilityHistory
+from stream.overlay import Overlay
+from stream.sinks.base import SinkError, check_target, reason
+from stream.timing import Health
+
+DEFAULT_FPS = 30.0
+MAX_HOLD_S = 60.0
+"""A longer jump of the timestamps is taken for a clock that was set anew, not for time that passed."""
+MIN_FREE_BYTES = 16 * 1024 * 1024
+_CODEC = "mp4v"
+
+
+class RecordSink:
+    """Draws and encodes in a thread of its own, behind a queue of `capacity` results.
+
+    The file has the constant frame rate `fps` (None: 30). Frames are repeated or left out by their timestamps, so
+    that a source with an uneven rate plays at its true speed; the last frame lasts one frame.
+    With `block` (files) `write` waits for the thread and nothing is lost; without it (live) a result that finds the
+    queue full is counted in `dropped` and left out. `overlay` and `history` belong to this recorder alone.
+
+    Written to a temporary file beside `path`, which takes its name on closing, after an error too, so that what was
+    recorded until then can be played. Raises `SinkError` when the file cannot be made (at construction, from the
+    first `write` for the encoder) or cannot take more (from a later `write` or from `close`).
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        overlay: Overlay,
+        history: ProbabilityHistory,
+        health: Callable[[], Health],
+        fps: float | None = None,
+        block: bool = True,
+        capacity: int = 8,
+    ) -> None:
+        fps = DEFAULT_FPS if fps is None else fps
+        if not (math.isfinite(fps) and 1 <= fps <= 1000):
+            raise ValueError(f"fps: expected 1 to 1000, found {fps}")
+        self.path = Path(path)
+        self.fps = fps
+        self.dropped = 0
+        self.frames_written = 0
+        self._overlay, self._history, self._health = overlay, history, health
+        self._block = block
+        self._size_px: tuple[int, int] | None = None
+        self._writer: cv2.VideoWriter | None = None
+        self._error: SinkError | None = None
+        self._queue: queue.Queue[FrameResult | None] = queue.Queue(capacity)
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._closed = False
+        if self.path.suffix.lower() != ".mp4":
+            raise SinkError(f"cannot write the video {self.path}: the name must end in .mp4")
+        check_target(self.path, "video")
+        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part.mp4")
+        try:
+            self._partial.touch()
+        except OSError as error:
+            raise SinkError(f"cannot write the video {self.path}: {reason(error)}") from error
+
+    def write(self, result: FrameResult) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._writer is None:
+            self._open(result.frame.image)
+        if self._block:
+            self._queue.put(result)
+            return
+        try:
+            self._queue.put_nowait(result)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Encodes what is queued, closes the file and gives it its name; a recording without a frame leaves no file."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._writer is None:
+            self._partial.unlink(missing_ok=True)
+            return
+        self._queue.put(None)
+        self._thread.join()
+        self._writer.release()
+        if self.frames_written:
+            self._finish()
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            # The first error is the one to tell.
+            with contextlib.suppress(SinkError):
+                self.close()
+
+    def _open(self, image: NDArray[np.uint8]) -> None:
+        height, width = image.shape[:2]
+        # The codec halves the chroma planes: it takes even sizes only.
+        self._size_px = (max(2, width & ~1), max(2, height & ~1))
+        writer = cv2.VideoWriter(str(self._partial), cv2.VideoWriter.fourcc(*_CODEC), self.fps, self._size_px)
+        if not writer.isOpened():
+            raise SinkError(f"cannot write the video {self.path}: OpenCV has no {_CODEC} encoder for {width}x{height}")
+        self._writer = writer
+        self._thread.start()
+
+    def _work(self) -> None:
+        timeline = Timeline(self.fps)
+        pending: FrameResult | None = None
+        while True:
+            result = self._queue.get()
+            if self._error is not None:
+                # Goes on emptying the queue, so that nobody waits for a place in it.
+                if result is None:
+                    return
+                continue
+            try:
+                # A picture stays until the next one begins: only then is it known how often it is repeated.
+                if pending is not None:
+                    end = self.frames_written + 1 if result is None else timeline.place(result.frame.time_s)
+                    self._emit(pending, end)
+                if result is None:
+                    return
+                if pending is None:
+                    timeline.place(result.frame.time_s)
+                self._history.record(result)
+                pending = result
+            except SinkError as error:
+                self._error = error
+            except Exception as error:  # whatever it is, it must reach the thread that waits, as an error of this sink
+                self._error = SinkError(f"cannot write the video {self.path}: {error}")
+                self._error.__cause__ = error
+
+    def _emit(self, result: FrameResult, end: int) -> None:
+        """Fills the output up to, not including, frame `end` with one picture."""
+        assert self._writer is not None and self._size_px is not None
+        if end <= self.frames_written:
+            return
+        if shutil.disk_usage(self.path.parent).free < MIN_FREE_BYTES:
+            # The encoder itself says nothing when it cannot write.
+            raise SinkError(f"cannot write the video {self.path}: the disk is full")
+        picture = _fit(self._overlay.draw(result, self._history, self._health()), self._size_px)
+        while self.frames_written < end:
+            self._writer.write(picture)
+            self.frames_written += 1
+
+    def _finish(self) -> None:
+        try:
+            os.replace(self._partial, self.path)
+        except OSError as error:
+            raise SinkError(
+                f"cannot give the video its name {self.path}: {reason(error)}; it is in {self._partial}"
+            ) from error
+        video = cv2.VideoCapture(str(self.path))
+        found = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
+        video.release()
+        if found != self.frames_written and self._error is None:
+            self._error = SinkError(
+                f"the video {self.path} is damaged: {self.frames_written} frames written, {found} found; is the disk full?"
+            )
+
+
+class Timeline:
+    """Turns timestamps into frame numbers of a constant rate; the first time is frame 0."""
+
+    def __init__(self, fps: float, max_hold_s: float = MAX_HOLD_S) -> None:
+        self._fps = fps
+        self._max_hold_s = max_hold_s
+        self._origin_s = math.nan
+        self._last_s = math.nan
+
+    def place(self, time_s: float) -> int:
+        """The frame with which the picture of `time_s` begins; time that runs backwards goes on one frame later."""
+        if math.isnan(self._last_s):
+            self._origin_s = time_s
+        elif not 0 <= time_s - self._last_s <= self._max_hold_s:
+            self._origin_s += time_s - self._last_s - 1 / self._fps
+        self._last_s = time_s
+        return round((time_s - self._origin_s) * self._fps)
+
+
+def _fit(image: NDArray[np.uint8], size_px: tuple[int, int]) -> NDArray[np.uint8]:
+    """The picture in a video of (width, height): an odd edge is cut off, another size is scaled, with black bars."""
+    width, height = size_px
+    if image.shape[0] - height in (0, 1) and image.shape[1] - width in (0, 1):
+        return np.ascontiguousarray(image[:height, :width])
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    framed: NDArray[np.uint8] = np.zeros((height, width, 3), np.uint8)
+    x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
+    framed[y : y + inner[1], x : x + inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
+    return framed

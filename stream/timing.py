@@ -1,0 +1,143 @@
+"""How long the stages take, how often things happen, and the state of a run in a few numbers."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Of `count` times in milliseconds: the median and the tail."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    count: int
+
+
+class _Ring:
+    """The last `capacity` values and how many there ever were."""
+
+    def __init__(self, capacity: int) -> None:
+        self._values: NDArray[np.float64] = np.zeros(capacity, np.float64)
+        self.count = 0
+
+    def add(self, value: float) -> None:
+        self._values[self.count % len(self._values)] = value
+        self.count += 1
+
+    def values(self) -> NDArray[np.float64]:
+        """A copy, not in the order of arrival."""
+        return self._values[: min(self.count, len(self._values))].copy()
+
+
+class StageTimes:
+    """Milliseconds by named stage. Percentiles are those of the last `capacity` times of a stage.
+
+    One thread may add while another asks for percentiles.
+    """
+
+    def __init__(self, capacity: int = 1000) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity: expected 1 or more, found {capacity}")
+        self._capacity = capacity
+        self.reset()
+
+    def reset(self) -> None:
+        self._rings: dict[str, _Ring] = {}
+
+    def add(self, stage: str, ms: float) -> None:
+        """One time; raises ValueError when it is negative or not finite."""
+        if not (math.isfinite(ms) and ms >= 0):
+            raise ValueError(f"time of stage {stage!r}: expected 0 ms or more, found {ms}")
+        if stage not in self._rings:
+            self._rings[stage] = _Ring(self._capacity)
+        self._rings[stage].add(ms)
+
+    def add_all(self, stages_ms: Mapping[str, float]) -> None:
+        for stage, ms in stages_ms.items():
+            self.add(stage, ms)
+
+    def percentiles(self) -> dict[str, Percentiles]:
+        """By stage, in the order in which the stages were first seen; `count` is the number of all times ever added."""
+        found: dict[str, Percentiles] = {}
+        for stage, ring in list(self._rings.items()):
+            values = ring.values()
+            if len(values):
+                p50, p95, p99 = (float(p) for p in np.percentile(values, (50, 95, 99)))
+                found[stage] = Percentiles(p50, p95, p99, ring.count)
+        return found
+
+
+class RateMeter:
+    """Events a second over the last `span_s` seconds of the monotonic clock; falls to 0 when the events stop."""
+
+    def __init__(self, span_s: float = 2.0, capacity: int = 1000) -> None:
+        if not (math.isfinite(span_s) and span_s > 0):
+            raise ValueError(f"span_s: expected a finite number above 0, found {span_s}")
+        if capacity < 2:
+            raise ValueError(f"capacity: expected 2 or more, found {capacity}")
+        self._span_s = span_s
+        self._events_s: deque[float] = deque(maxlen=capacity)
+
+    def reset(self) -> None:
+        self._events_s.clear()
+
+    def tick(self, now_s: float | None = None) -> None:
+        """An event happened at `now_s` (`time.monotonic()` where none is given)."""
+        self._events_s.append(time.monotonic() if now_s is None else now_s)
+
+    def rate_hz(self, now_s: float | None = None) -> float:
+        """Events a second; 0 with fewer than two events in the span."""
+        now_s = time.monotonic() if now_s is None else now_s
+        events = [t for t in tuple(self._events_s) if now_s - self._span_s <= t <= now_s]
+        if len(events) < 2 or events[-1] <= events[0]:
+            return 0.0
+        intervals = len(events) - 1
+        mean_s = (events[-1] - events[0]) / intervals
+        # An event that is overdue slows the rate down at once, not only when the span has passed.
+        return intervals / max(events[-1] - events[0], now_s - mean_s - events[0])
+
+
+def _no_drops() -> Mapping[str, int]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Health:
+    """The state of a run: what a status line shows.
+
+    `latency_ms` is None before the first answer; `dropped` counts frames by the cause of their loss;
+    `frames` counts the frames read so far, `frames_total` those of a file (None where nobody knows).
+    """
+
+    source: str
+    provider: str
+    engine: str
+    fps_read: float = 0.0
+    fps_classified: float = 0.0
+    latency_ms: float | None = None
+    dropped: Mapping[str, int] = field(default_factory=_no_drops)
+    frames: int = 0
+    frames_total: int | None = None
+    threads: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = {"fps_read": self.fps_read, "fps_classified": self.fps_classified, "frames": self.frames}
+        numbers |= {f"dropped[{cause}]": count for cause, count in self.dropped.items()}
+        if self.latency_ms is not None:
+            numbers["latency_ms"] = self.latency_ms
+        if self.frames_total is not None:
+            numbers["frames_total"] = self.frames_total
+        for name, value in numbers.items():
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name}: expected 0 or more, found {value}")
+
+    @property
+    def dropped_total(self) -> int:
+        return sum(self.dropped.values())

@@ -1,0 +1,33 @@
+"""Small video files for the tests."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.faces import moved, noisy, portrait
+
+
+def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float = 30.0) -> Path:
+    writer: cv2.VideoWriter | None = None
+    for frame in frames:
+        if writer is None:
+            height, width = frame.shape[:2]
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
+            assert writer.isOpened()
+        writer.write(frame)
+    assert writer is not None
+    writer.release()
+    return path
+
+
+def face_frames(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
+    """The portrait with a little head motion and noise."""
+    rng = np.random.default_rng(seed)
+    return [noisy(moved(portrait(), 2 * np.sin(i / 9), np.cos(i / 7))[0], rng, 2.0) for i in range(count)]
+
+
+def empty_frames(count: int) -> list[NDArray[np.uint8]]:
+    return [np.full((512, 512, 3), 90, np.uint8)] * count

@@ -1,0 +1,55 @@
+"""Made-up results with the real types, for what comes after the live loop."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from model.types import FaceCrop, Frame, FrameResult, Prediction, Status
+from stream.timing import Health
+
+CLASSES = ("negative", "neutral", "positive", "surprise")
+HEALTH = Health("camera 0", "CUDA", "streaming", 30.0, 29.8, 12.4, {"late": 3}, 327, 900, "2 threads")
+
+
+def prediction(*values: float, names: Sequence[str] = CLASSES) -> Prediction:
+    return Prediction(dict(zip(names, values, strict=True)))
+
+
+def face(x: float = 100, y: float = 60, width: float = 80, height: float = 110) -> FaceCrop:
+    """A face whose oval fills the given box."""
+    angle = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    oval = np.column_stack((x + width / 2 * (1 + np.sin(angle)), y + height / 2 * (1 - np.cos(angle))))
+    return FaceCrop(np.zeros((128, 128), np.uint8), np.eye(2, 3), oval.astype(np.float32), False)
+
+
+def result(
+    index: int = 0,
+    time_s: float = 0.0,
+    status: Status = "no_face",
+    image: np.ndarray | None = None,
+    answer: Prediction | None = None,
+    filled: int = 0,
+    at: FaceCrop | None = None,
+    latency_ms: float = 12.3,
+    **stages_ms: float,
+) -> FrameResult:
+    image = np.full((48, 64, 3), 90, np.uint8) if image is None else image
+    frame = Frame(index, time_s, image, captured_s=0.0)
+    return FrameResult(frame, status, filled, answer, at, latency_ms, stages_ms)
+
+
+@st.composite
+def results(draw: st.DrawFn, names: Sequence[str] = CLASSES) -> list[FrameResult]:
+    """A run of results with answers and without, times going up."""
+    made: list[FrameResult] = []
+    time_s = draw(st.floats(0, 1e5))
+    for index in range(draw(st.integers(0, 12))):
+        time_s += draw(st.floats(0.001, 1.0))
+        status = draw(st.sampled_from(("ok", "filling", "no_face", "tracking_lost", "face_too_small")))
+        weights = draw(st.lists(st.floats(0.001, 1), min_size=len(names), max_size=len(names)))
+        answer = prediction(*(w / sum(weights) for w in weights), names=names) if status == "ok" else None
+        at = face() if status in ("ok", "filling") else None
+        latency_ms = draw(st.floats(0, 1e4))
+        made.append(result(index, time_s, status, answer=answer, filled=index, at=at, latency_ms=latency_ms))
+    return made

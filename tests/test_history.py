@@ -1,0 +1,94 @@
+"""The last ten seconds of probabilities."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.history import ProbabilityHistory
+from tests.results import CLASSES, prediction, result
+
+EVEN = dict.fromkeys(CLASSES, 0.25)
+
+
+@given(
+    steps_s=st.lists(st.floats(0.02, 3.0), max_size=80),
+    answered=st.lists(st.booleans(), min_size=80, max_size=80),
+    start_s=st.floats(0, 1e5),
+)
+def test_holds_what_lies_in_the_last_seconds(steps_s, answered, start_s):
+    history = ProbabilityHistory(CLASSES, span_s=10.0)
+    times_s = start_s + np.cumsum(steps_s)
+    for place, time_s in enumerate(times_s):
+        history.append(time_s, EVEN if answered[place] else None, "ok" if answered[place] else "no_face")
+    window = history.window()
+    inside = [place for place, time_s in enumerate(times_s) if time_s >= times_s[-1] - 10.0]
+    assert window.times_s.tolist() == [times_s[place] for place in inside]
+    assert (~np.isnan(window.probabilities[:, 0])).tolist() == [answered[place] for place in inside]
+
+
+@pytest.mark.parametrize("fps", [1, 30, 119.9, 240, 5000])
+def test_memory_is_bounded_whatever_the_frame_rate(fps):
+    history = ProbabilityHistory(CLASSES, span_s=10.0, capacity=1200)
+    for number in range(round(25 * fps)):
+        history.append(number / fps, EVEN, "ok")
+        assert len(history) <= 1202
+    times_s = history.window().times_s
+    assert len(times_s) == pytest.approx(min(fps, 120) * 10, abs=2)
+    # The whole span is there, with its newest sample, however many came.
+    assert times_s[-1] == (round(25 * fps) - 1) / fps
+    assert times_s[-1] - times_s[0] == pytest.approx(10, abs=max(0.02, 1 / fps))
+    assert np.all(np.diff(times_s) > 0)
+
+
+def test_probabilities_keep_the_order_of_the_classes():
+    history = ProbabilityHistory(CLASSES)
+    values = dict(zip(CLASSES, (0.1, 0.2, 0.3, 0.4), strict=True))
+    history.append(1.0, dict(reversed(values.items())), "ok")
+    assert history.window().probabilities[0] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def test_records_results():
+    history = ProbabilityHistory(CLASSES)
+    history.record(result(0, 0.0, "filling"))
+    history.record(result(1, 0.1, "ok", answer=prediction(0.7, 0.1, 0.1, 0.1)))
+    window = history.window()
+    assert window.times_s.tolist() == [0.0, 0.1]
+    assert np.isnan(window.probabilities[0]).all()
+    assert window.probabilities[1, 0] == pytest.approx(0.7)
+
+
+def test_time_that_runs_backwards_starts_anew():
+    history = ProbabilityHistory(CLASSES)
+    for time_s in (5.0, 6.0, 0.5):
+        history.append(time_s, EVEN, "ok")
+    assert history.window().times_s.tolist() == [0.5]
+
+
+def test_reset_forgets_everything_and_a_window_is_a_copy():
+    history = ProbabilityHistory(CLASSES)
+    history.append(1.0, EVEN, "ok")
+    before = history.window()
+    history.reset()
+    history.append(0.2, None, "no_face")
+    assert before.times_s.tolist() == [1.0]
+    assert history.window().times_s.tolist() == [0.2]
+
+
+def test_an_empty_history_has_an_empty_window():
+    window = ProbabilityHistory(CLASSES).window()
+    assert window.times_s.shape == (0,)
+    assert window.probabilities.shape == (0, len(CLASSES))
+
+
+def test_refuses_other_classes_and_bad_times():
+    history = ProbabilityHistory(CLASSES)
+    with pytest.raises(ValueError, match="probabilities: expected negative, neutral, positive, surprise, found joy"):
+        history.append(0.0, {"joy": 1.0}, "ok")
+    for time_s in (math.nan, math.inf, -sys.float_info.max * 10):
+        with pytest.raises(ValueError, match="time_s: expected a finite number"):
+            history.append(time_s, None, "no_face")
+    assert len(history) == 0
