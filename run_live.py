@@ -3,34 +3,43 @@
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from model.contract import ContractError
-from stream.app import run
 from stream.model_file import ModelError
-from stream.options import parse_options
-from stream.sinks import SinkError
-from stream.sources import SourceError
+from stream.options import LiveOptions, parse_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 well ended, 1 failed while running (one line on the error stream), 2 wrong usage."""
     options = parse_options(argv)
     try:
-        return run(options, Console())
+        return _run(options)
     except KeyboardInterrupt:
         return 0
-    except (SourceError, ModelError, ContractError, SinkError) as error:
-        if options.debug:
-            raise
-        Console(stderr=True).print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False, markup=True)
-        return 1
     except Exception as error:
         if options.debug:
             raise
-        line = f"unexpected {type(error).__name__}: {error} (run again with --debug for the details)"
-        Console(stderr=True).print(f"error: {line}", soft_wrap=True, highlight=False, markup=False)
+        print(f"error: {_one_line(error)}", file=sys.stderr)
         return 1
+
+
+def _run(options: LiveOptions) -> int:
+    # What is not needed is not loaded: the engines' benchmark runs where there is no OpenCV and no MediaPipe.
+    if options.benchmark:
+        from stream.benchmark.command import run_benchmark
+
+        return run_benchmark(options)
+    from rich.console import Console
+
+    from stream.app import run
+
+    return run(options, Console())
+
+
+def _one_line(error: Exception) -> str:
+    """Our own errors say what to do; anything else is told by its kind."""
+    if isinstance(error, ModelError | ContractError) or type(error).__module__.startswith("stream."):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error} (run again with --debug for the details)"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 Image = NDArray[Any]
 """A picture or crop, uint8. OpenCV's type stubs do not keep dtypes, so docstrings and checks at the seams do."""
 
+Pace = Literal["realtime", "fast"]
+"""How fast a file's frames are given out: at the speed they were taken, or as soon as they are wanted."""
+
 Status = Literal["ok", "filling", "no_face", "tracking_lost", "face_too_small"]
 """Why a frame has an answer (`ok`) or has none."""
 
@@ -18,13 +21,15 @@ Status = Literal["ok", "filling", "no_face", "tracking_lost", "face_too_small"]
 class Frame:
     """One picture of a source: `image` is BGR uint8 (height, width, 3), `time_s` the source's own timestamp.
 
-    `captured_s` is the monotonic clock at the moment the frame was in hand; latency is counted from it.
+    `captured_s` is the monotonic clock at the moment the frame was in hand; latency is counted from it. `decode_ms` is
+    what reading it from a file took (0 for live sources, where reading is mostly waiting).
     """
 
     index: int
     time_s: float
     image: Image
     captured_s: float
+    decode_ms: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

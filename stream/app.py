@@ -80,7 +80,8 @@ def _introduce(contract: ClipContract, console: Console) -> None:
 
 
 def _new_run(options: LiveOptions, recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource) -> LiveRun:
-    labels = RunLabels(recognizer.provider, recognizer.engine_kind, f"model {recognizer.threads}, decode 1, face 1")
+    threads = f"model {recognizer.threads}, decode 1, face 1"
+    labels = RunLabels(recognizer.provider, recognizer.engine_kind, threads, recognizer.threads)
     return LiveRun(pipeline, source, recognizer.contract.class_names, labels, options.max_frames)
 
 

@@ -11,6 +11,9 @@ from model.contract import ClipContract, ContractError
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 ModelKind = Literal["window", "streaming"]
+EngineChoice = Literal["auto", "streaming", "window"]
+
+BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "model" / "bundled" / "model.onnx"
 
 _PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 
@@ -65,6 +68,18 @@ def load_model(path: Path, settings: SessionSettings | None = None) -> LoadedMod
     if settings.provider != "auto" and running != _PROVIDERS[settings.provider]:
         raise ModelError(f"--provider {settings.provider} is not what the model runs on here (that is {running})")
     return LoadedModel(path, session, contract, kind, running.removesuffix("ExecutionProvider"), threads)
+
+
+def choose_model(path: Path, engine: EngineChoice) -> Path:
+    """The file that an engine needs: the streaming model beside a window model, or the path itself."""
+    streaming = path if path.name.endswith(".stream.onnx") else path.with_name(f"{path.stem}.stream.onnx")
+    if engine == "window" or streaming == path:
+        return path
+    if streaming.is_file():
+        return streaming
+    if engine == "streaming" and path.is_file():
+        raise ModelError(f"{streaming} does not exist: export the model again, or use --engine window")
+    return path
 
 
 def usable_cores() -> int:

@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from stream.model_file import Provider
-from stream.recognizer import BUNDLED_MODEL, EngineChoice
-from stream.sources import Pace
+from model.types import Pace
+from stream.model_file import BUNDLED_MODEL, EngineChoice, Provider
 
 _EXAMPLES = """\
 examples:
@@ -16,6 +16,7 @@ examples:
   python run_live.py --source talk.mp4 --csv out.csv --headless --pace fast
                                                      a file as fast as it goes, one CSV row for every frame
   python run_live.py --source rtsp://host/stream --record out.mp4
+  python run_live.py --benchmark --json bench.json   how fast it is on this machine
 
 keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
 
@@ -41,6 +42,13 @@ class LiveOptions:
     pace: Pace | None
     max_frames: int | None
     list_cameras: bool
+    benchmark: bool
+    source_given: bool
+    stages: Literal["all", "engine"]
+    batch: tuple[int, ...]
+    steps: int
+    chart: Path | None
+    soak: int | None
     debug: bool
 
 
@@ -55,6 +63,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument("--camera", type=_not_negative, metavar="N", help="camera number (default: 0)")
     origin.add_argument("--source", metavar="FILE|URL|demo", help="video file, network stream, or the built-in demo")
+    parser.add_argument("--benchmark", action="store_true", help="measure engines and the whole program; see below")
     origin.add_argument("--list-cameras", action="store_true", help="show the cameras that can be opened, then end")
     parser.add_argument(
         "--model",
@@ -99,6 +108,24 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         help="speed of files: their own, or as fast as it goes (default: realtime in a window, fast without)",
     )
     parser.add_argument("--max-frames", type=_positive, metavar="N", help="end after N frames")
+    bench = parser.add_argument_group("benchmark (with --benchmark; --source, --json, --threads and --provider apply)")
+    bench.add_argument(
+        "--stages",
+        choices=("all", "engine"),
+        default="all",
+        help="engine: the engines alone, which needs neither MediaPipe nor TensorFlow nor a display (default: all)",
+    )
+    bench.add_argument(
+        "--batch", type=_batches, default=(), metavar="N,N,…", help="also step so many independent streams together"
+    )
+    bench.add_argument("--steps", type=_positive, default=120, metavar="N", help="windows to measure (default: 120)")
+    bench.add_argument(
+        "--soak",
+        type=_positive,
+        metavar="N",
+        help="instead: N frames of a looped clip; does memory grow, do answers drift",
+    )
+    bench.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     given = parser.parse_args(argv)
     source = given.source if given.source is not None else (given.camera or 0)
@@ -121,6 +148,13 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         pace=given.pace,
         max_frames=given.max_frames,
         list_cameras=given.list_cameras,
+        benchmark=given.benchmark,
+        source_given=given.source is not None,
+        stages=given.stages,
+        batch=given.batch,
+        steps=given.steps,
+        chart=given.chart,
+        soak=given.soak,
         debug=given.debug,
     )
 
@@ -130,6 +164,10 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}") from None
+
+
+def _batches(text: str) -> tuple[int, ...]:
+    return tuple(_positive(part) for part in text.split(","))
 
 
 def _not_negative(text: str) -> int:

@@ -10,24 +10,14 @@ from model.types import FrameResult
 from stream.history import ProbabilityHistory
 from stream.overlay_chart import draw_chart
 from stream.overlay_layout import MIN_FONT_PX, NAME_EM, Layout, Rect, arrange, font_size, row_height, small_font, wrap
-from stream.overlay_parts import Colour, TextPainter, darken, fill, mix, polyline
+from stream.overlay_parts import TextPainter, darken, fill, mix, polyline
+from stream.palette import CALM, Colour, class_colours
 from stream.timing import Health
 
 TEXT: Colour = (240, 240, 240)
 DIM: Colour = (172, 168, 165)
 TRACK: Colour = (70, 66, 64)
-CALM: Colour = (205, 200, 196)
 WARNING: Colour = (60, 180, 255)
-# Okabe and Ito's colours for all kinds of colour vision, the dark ones lightened for a dark panel.
-PALETTE: tuple[Colour, ...] = (
-    (58, 120, 240),
-    (238, 184, 90),
-    (80, 226, 242),
-    (190, 140, 222),
-    (140, 196, 40),
-    (30, 166, 240),
-    (235, 150, 70),
-)
 REASONS = {"no_face": "no face", "tracking_lost": "tracking lost", "face_too_small": "face too small"}
 KEYS = (("q  Esc", "quit"), ("space", "pause"), ("r", "reset"), ("s", "snapshot"), ("h", "help"))
 
@@ -48,8 +38,7 @@ class Overlay:
         self._disclaimer = disclaimer
         self._window_frames = window_frames
         self._text = TextPainter()
-        lively = [name for name in self._names if name != NEUTRAL]
-        self._colours = {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(lively)} | {NEUTRAL: CALM}
+        self._colours = class_colours(self._names)
         self._size_px = (0, 0)
         self._layouts: tuple[Layout, ...] = ()
         self.reset()

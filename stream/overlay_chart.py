@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from stream.history import HistoryWindow
 from stream.overlay_layout import Rect, small_font
-from stream.overlay_parts import SHIFT, Colour, Image, TextPainter, fill, polyline
+from stream.overlay_parts import SHIFT, Image, TextPainter, fill, polyline
+from stream.palette import Colour
 
 GRID: Colour = (78, 74, 72)
 AXIS: Colour = (150, 146, 143)

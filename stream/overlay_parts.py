@@ -9,17 +9,17 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageFont
+from PIL import Image as PictureOfText
+from PIL import ImageDraw, ImageFont
 
 from stream.overlay_layout import Rect
+from stream.palette import Colour
 
 Image = NDArray[np.uint8]
-Colour = tuple[int, int, int]
-"""Blue, green, red, each 0 to 255."""
 SHIFT = 4
 """OpenCV draws at 1/16 pixel with this many fractional bits: lines that move do not jump."""
 PANEL_GREY = 18.0
-_SPRITES = 256
+_SPRITES = 512
 # Averaged letters are thin: their half tones are lifted.
 _BRIGHTER: NDArray[np.uint8] = (255 * (np.arange(256) / 255) ** 0.75).round().astype(np.uint8)
 
@@ -94,21 +94,22 @@ class TextPainter:
             self._sprites.move_to_end(key)
             return self._sprites[key]
         times = _oversampling(size_px)
-        mask, (left, top) = self._font(size_px).getmask2(readable(text), "L", anchor="ls")
-        left, top = math.floor(left), math.floor(top)
+        font, text = self._font(size_px), readable(text)
+        left, top, right, bottom = font.getbbox(text, anchor="ls")
         # Whole pixels around the text, its origin on a corner between them.
-        before, above = left % times, top % times
-        after, below = -(before + mask.size[0]) % times, -(above + mask.size[1]) % times
-        letters: Image = np.array(mask, np.uint8).reshape(mask.size[1], mask.size[0])
-        letters = np.pad(letters, ((above, below), (before, after)))
+        x, y = math.floor(left / times), math.floor(top / times)
+        width, height = math.ceil(right / times) - x, math.ceil(bottom / times) - y
+        paper = PictureOfText.new("L", (width * times, height * times))
+        ImageDraw.Draw(paper).text((-x * times, -y * times), text, fill=255, font=font, anchor="ls")
+        letters: Image = np.asarray(paper, np.uint8)
         if letters.size and times > 1:
-            size = (letters.shape[1] // times, letters.shape[0] // times)
-            letters = cv2.LUT(cv2.resize(letters, size, interpolation=cv2.INTER_AREA), _BRIGHTER).astype(np.uint8)
+            letters = cv2.LUT(cv2.resize(letters, (width, height), interpolation=cv2.INTER_AREA), _BRIGHTER)
+            letters = letters.astype(np.uint8)
         # 0 to 256, so that a shift divides; and three columns for a pixel.
         alpha: NDArray[np.uint16] = np.repeat(letters.astype(np.uint16) + (letters >> 7), 3, axis=1).astype(np.uint16)
         add = alpha * np.tile(np.array(colour, np.uint16), letters.shape[1])
         keep: NDArray[np.uint16] = np.subtract(256, alpha, dtype=np.uint16)
-        sprite = _Sprite(keep, add, left // times, top // times)
+        sprite = _Sprite(keep, add, x, y)
         self._sprites[key] = sprite
         if len(self._sprites) > _SPRITES:
             self._sprites.popitem(last=False)

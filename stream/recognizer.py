@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from model.contract import ClipContract
-from model.types import FrameResult
+from model.types import FrameResult, Pace
 from stream.engine import Engine, WindowEngine
-from stream.model_file import LoadedModel, ModelError, ModelKind, Provider, SessionSettings, load_model
+from stream.model_file import (
+    BUNDLED_MODEL,
+    EngineChoice,
+    LoadedModel,
+    ModelError,
+    ModelKind,
+    Provider,
+    SessionSettings,
+    choose_model,
+    load_model,
+)
 from stream.pipeline import LivePipeline
-from stream.sources import FrameSource, LiveSource, Pace, open_source
+from stream.sources import FrameSource, LiveSource, open_source
 from stream.streaming_engine import StreamingEngine
-
-BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "model" / "bundled" / "model.onnx"
-
-EngineChoice = Literal["auto", "streaming", "window"]
 
 
 class Recognizer:
@@ -64,9 +69,9 @@ class Recognizer:
         """A new engine with an empty window; every face and stream needs its own."""
         return StreamingEngine(self._model) if self._model.kind == "streaming" else WindowEngine(self._model)
 
-    def pipeline(self, source: FrameSource) -> LivePipeline:
-        """The live loop over an opened source."""
-        return LivePipeline(source, self.contract, self.engine())
+    def pipeline(self, source: FrameSource, engine: Engine | None = None) -> LivePipeline:
+        """The live loop over an opened source, with a new engine unless one is given."""
+        return LivePipeline(source, self.contract, engine or self.engine())
 
     def run(self, source: FrameSource | Path | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
         """One result for every frame of a source: a camera's index, a file, a URL, "demo", or a FrameSource not yet open.
@@ -79,15 +84,3 @@ class Recognizer:
             source = open_source(str(source), pace)
         with source:
             yield from self.pipeline(source).results()
-
-
-def choose_model(path: Path, engine: EngineChoice) -> Path:
-    """The file that an engine needs: the streaming model beside a window model, or the path itself."""
-    streaming = path if path.name.endswith(".stream.onnx") else path.with_name(f"{path.stem}.stream.onnx")
-    if engine == "window" or streaming == path:
-        return path
-    if streaming.is_file():
-        return streaming
-    if engine == "streaming" and path.is_file():
-        raise ModelError(f"{streaming} does not exist: export the model again, or use --engine window")
-    return path

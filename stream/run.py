@@ -22,6 +22,7 @@ class RunLabels:
     provider: str
     engine: str
     threads: str
+    model_threads: int
 
 
 class LiveRun:
@@ -50,6 +51,7 @@ class LiveRun:
         self.error: BaseException | None = None
         self.first_frame_s: float | None = None
         self.first_label_s: float | None = None
+        self.last_frame_s: float | None = None
         self._read_rate, self._answer_rate = RateMeter(), RateMeter()
         self._changed = threading.Condition()
         self._newest: FrameResult | None = None
@@ -104,7 +106,14 @@ class LiveRun:
         """The run in numbers, for scripts."""
         startup = {"first_frame_s": self.first_frame_s, "first_label_s": self.first_label_s}
         run = {"source": self._source.info.name, **asdict(self._labels), "dropped": dict(self.health().dropped)}
+        run["fps"] = self._mean_fps()
         return run | self.summary.as_dict() | {"startup": startup, "memory": {"peak_mb": peak_memory_mb()}}
+
+    def _mean_fps(self) -> float:
+        """From the first result to the last, without start-up."""
+        if self.first_frame_s is None or self.last_frame_s is None or self.last_frame_s <= self.first_frame_s:
+            return 0.0
+        return (self.summary.frames - 1) / (self.last_frame_s - self.first_frame_s)
 
     def _work(self) -> None:
         try:
@@ -130,6 +139,7 @@ class LiveRun:
         self._read_rate.tick()
         if self.first_frame_s is None:
             self.first_frame_s = seconds_since_start()
+        self.last_frame_s = seconds_since_start()
         if result.prediction is not None:
             if self.first_label_s is None:
                 self.first_label_s = seconds_since_start()

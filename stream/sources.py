@@ -12,16 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import cv2
 import numpy as np
 
-from model.types import Frame
+from model.types import Frame, Pace
 from stream.native_log import native_log_held_back
-
-Pace = Literal["realtime", "fast"]
 
 _OPEN_TIMEOUT_MS = 5000
 _READ_TIMEOUT_MS = 5000
@@ -133,6 +131,7 @@ class FileSource:
         pacer = _Pacer(self._pace, self._stopped)
         last_s = -step_s
         index = 0
+        decode_ms = 0.0
         while image is not None and not self._stopped.is_set():
             time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
             # Some containers give no times or times that stand still; the frame rate stands in for them.
@@ -142,9 +141,11 @@ class FileSource:
             pacer.wait(time_s)
             if self._stopped.is_set():
                 return
-            yield Frame(index, time_s, image, time.monotonic())
+            yield Frame(index, time_s, image, time.monotonic(), decode_ms)
             index += 1
+            started_s = time.perf_counter()
             found, image = self._capture.read()
+            decode_ms = 1000 * (time.perf_counter() - started_s)
             image = image if found else None
 
 
@@ -257,12 +258,15 @@ class DemoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         pacer = _Pacer(self._pace, self._stopped)
-        for index, image in enumerate(self._clip):
+        for index in range(self._clip.frames):
+            started_s = time.perf_counter()
+            image = self._clip.frame(index)
+            decode_ms = 1000 * (time.perf_counter() - started_s)
             time_s = index / self._clip.fps
             pacer.wait(time_s)
             if self._stopped.is_set():
                 return
-            yield Frame(index, time_s, image, time.monotonic())
+            yield Frame(index, time_s, image, time.monotonic(), decode_ms)
 
 
 def open_source(text: str, pace: Pace = "realtime") -> FrameSource:

@@ -46,7 +46,7 @@ class FaceStage:
         started_s = time.perf_counter()
         observed = self._tracker.step(frame)
         aligned_s = time.perf_counter()
-        stages_ms = {"align": 1000 * (aligned_s - started_s)}
+        stages_ms = {"decode": frame.decode_ms, "align": 1000 * (aligned_s - started_s)}
         if observed.face is None:
             return FaceFeatures(frame, observed.status, None, None, False, stages_ms)
         if observed.face.rekeyed:

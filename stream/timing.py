@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,12 @@ class Percentiles:
     p95_ms: float
     p99_ms: float
     count: int
+
+
+def percentiles_of(times_ms: Sequence[float] | NDArray[np.float64], count: int | None = None) -> Percentiles:
+    """Of at least one time; `count` where there were more than are given."""
+    p50, p95, p99 = (float(p) for p in np.percentile(times_ms, (50, 95, 99)))
+    return Percentiles(p50, p95, p99, len(times_ms) if count is None else count)
 
 
 class _Ring:
@@ -69,8 +75,7 @@ class StageTimes:
         for stage, ring in list(self._rings.items()):
             values = ring.values()
             if len(values):
-                p50, p95, p99 = (float(p) for p in np.percentile(values, (50, 95, 99)))
-                found[stage] = Percentiles(p50, p95, p99, ring.count)
+                found[stage] = percentiles_of(values, ring.count)
         return found
 
 

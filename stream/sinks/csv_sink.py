@@ -25,7 +25,7 @@ class CsvSink:
         self._class_names = tuple(class_names)
         check_target(self.path, "CSV file")
         try:
-            self._file = self.path.open("w", encoding="utf-8", newline="", buffering=1)
+            self._file = self.path.open("w", encoding="utf-8", newline="")
         except OSError as error:
             raise SinkError(f"cannot write the CSV file {self.path}: {reason(error)}") from error
         self._writer = csv.writer(self._file, lineterminator="\n")

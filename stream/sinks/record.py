@@ -6,7 +6,7 @@ import os
 import queue
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,8 @@ from stream.sinks.base import SinkError, check_target, reason
 from stream.timing import Health
 
 DEFAULT_FPS = 30.0
+MAX_FPS = 240.0
+"""Files with an uneven rate give their time base, often 1000 or 90000, for a frame rate."""
 MAX_HOLD_S = 60.0
 """A longer jump of the timestamps is taken for a clock that was set anew, not for time that passed."""
 MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -31,7 +33,7 @@ _CODEC = "mp4v"
 class RecordSink:
     """Draws and encodes in a thread of its own, behind a queue of `capacity` results.
 
-    The file has the constant frame rate `fps` (None: 30). Frames are repeated or left out by their timestamps, so
+    The file has the constant frame rate `fps` (30 where that is None or no camera's rate). Frames are repeated or left out by their timestamps, so
     that a source with an uneven rate plays at its true speed; the last frame lasts one frame.
     With `block` (files) `write` waits for the thread and nothing is lost; without it (live) a result that finds the
     queue full is counted in `dropped` and left out. `overlay` and `history` belong to this recorder alone.
@@ -51,11 +53,8 @@ class RecordSink:
         block: bool = True,
         capacity: int = 8,
     ) -> None:
-        fps = DEFAULT_FPS if fps is None else fps
-        if not (math.isfinite(fps) and 1 <= fps <= 1000):
-            raise ValueError(f"fps: expected 1 to 1000, found {fps}")
         self.path = Path(path)
-        self.fps = fps
+        self.fps = fps if fps is not None and 1 <= fps <= MAX_FPS else DEFAULT_FPS
         self.dropped = 0
         self.frames_written = 0
         self._overlay, self._history, self._health = overlay, history, health
@@ -76,6 +75,8 @@ class RecordSink:
             raise SinkError(f"cannot write the video {self.path}: {reason(error)}") from error
 
     def write(self, result: FrameResult) -> None:
+        if self._closed:
+            raise ValueError(f"the recorder of {self.path} is closed")
         if self._error is not None:
             raise self._error
         if self._writer is None:
@@ -101,6 +102,8 @@ class RecordSink:
         self._writer.release()
         if self.frames_written:
             self._finish()
+        else:
+            self._partial.unlink(missing_ok=True)
         if self._error is not None:
             raise self._error
 
@@ -128,31 +131,29 @@ class RecordSink:
         self._thread.start()
 
     def _work(self) -> None:
+        results = iter(self._queue.get, None)
+        try:
+            self._record(results)
+        except SinkError as error:
+            self._error = error
+        except Exception as error:  # whatever it is, it must reach the thread that writes, as an error of this sink
+            self._error = SinkError(f"cannot write the video {self.path}: {error}")
+            self._error.__cause__ = error
+        for _ in results:
+            pass  # empties the queue until the end, so that nobody waits for a place in it
+
+    def _record(self, results: Iterator[FrameResult]) -> None:
         timeline = Timeline(self.fps)
         pending: FrameResult | None = None
-        while True:
-            result = self._queue.get()
-            if self._error is not None:
-                # Goes on emptying the queue, so that nobody waits for a place in it.
-                if result is None:
-                    return
-                continue
-            try:
-                # A picture stays until the next one begins: only then is it known how often it is repeated.
-                if pending is not None:
-                    end = self.frames_written + 1 if result is None else timeline.place(result.frame.time_s)
-                    self._emit(pending, end)
-                if result is None:
-                    return
-                if pending is None:
-                    timeline.place(result.frame.time_s)
-                self._history.record(result)
-                pending = result
-            except SinkError as error:
-                self._error = error
-            except Exception as error:  # whatever it is, it must reach the thread that waits, as an error of this sink
-                self._error = SinkError(f"cannot write the video {self.path}: {error}")
-                self._error.__cause__ = error
+        for result in results:
+            # A picture stays until the next one begins: only then is it known how often it is repeated.
+            begin = timeline.place(result.frame.time_s)
+            if pending is not None:
+                self._emit(pending, begin)
+            self._history.record(result)
+            pending = result
+        if pending is not None:
+            self._emit(pending, self.frames_written + 1)
 
     def _emit(self, result: FrameResult, end: int) -> None:
         """Fills the output up to, not including, frame `end` with one picture."""

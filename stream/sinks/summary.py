@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from model.types import FrameResult
 from stream.timing import Percentiles, StageTimes
@@ -58,7 +59,9 @@ class RunSummary:
         }
 
     def table(self) -> RenderableType:
-        counts = Table(title="Summary", title_justify="left", show_header=False, box=None, pad_edge=False)
+        counts = Table(
+            title="Summary", title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
+        )
         counts.add_column(style="dim")
         counts.add_column(justify="right")
         counts.add_column(style="dim")
@@ -67,17 +70,24 @@ class RunSummary:
         counts.add_row("with an answer", str(self.answers), _share(self.answers, self.frames, "of the frames"))
         for name in self._class_names:
             counts.add_row(
-                f"  {name}", str(self.labels[name]), _share(self.labels[name], self.answers, "of the answers")
+                Text(f"  {name}"), str(self.labels[name]), _share(self.labels[name], self.answers, "of the answers")
             )
         times = self.times()
         if not times:
             return counts
-        stages = Table(title="\nTime per frame, ms", title_justify="left", box=None, pad_edge=False, header_style="dim")
+        stages = Table(
+            title="\nTime per frame, ms",
+            title_justify="left",
+            title_style="bold",
+            box=None,
+            pad_edge=False,
+            header_style="dim",
+        )
         stages.add_column("stage", style="dim")
         for percentile in ("p50", "p95", "p99", "frames"):
             stages.add_column(percentile, justify="right")
         for stage, p in times.items():
-            stages.add_row(stage, f"{p.p50_ms:.1f}", f"{p.p95_ms:.1f}", f"{p.p99_ms:.1f}", str(p.count))
+            stages.add_row(Text(stage), f"{p.p50_ms:.1f}", f"{p.p95_ms:.1f}", f"{p.p99_ms:.1f}", str(p.count))
         return Group(counts, stages)
 
 

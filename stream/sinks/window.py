@@ -78,10 +78,7 @@ class Window:
         elif cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
             return "quit"
         cv2.imshow(self._title, image)
-        key = cv2.waitKey(max(1, wait_ms))
-        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
-            return "quit"
-        return command_of(key)
+        return command_of(cv2.waitKey(max(1, wait_ms)))
 
     def close(self) -> None:
         if self._open:

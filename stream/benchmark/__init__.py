@@ -1,0 +1,1 @@
+"""The same engines and pipeline that run live, measured."""
