@@ -11,6 +11,24 @@ from stream.timing import Health
 CLASSES = ("negative", "neutral", "positive", "surprise")
 HEALTH = Health("camera 0", "CUDA", "streaming", 30.0, 29.8, 12.4, {"late": 3}, 327, 900, "2 threads")
 
+SIZES = [
+    (320, 240),
+    (640, 480),
+    (480, 480),
+    (1280, 720),
+    (1080, 1920),
+    (3840, 2160),
+    (1920, 300),
+    (240, 900),
+    (641, 359),
+]
+"""Width and height of pictures from small to 4K, landscape, portrait, strips."""
+
+
+def picture(width: int, height: int) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack((rows % 256, columns % 256, (rows + columns) % 256), axis=-1).astype(np.uint8)
+
 
 def prediction(*values: float, names: Sequence[str] = CLASSES) -> Prediction:
     return Prediction(dict(zip(names, values, strict=True)))

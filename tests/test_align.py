@@ -50,12 +50,18 @@ def test_head_motion_is_taken_out(landmarks: np.ndarray) -> None:
     frames, truth = [], []
     for i in range(60):
         picture, matrix = moved(
-            portrait(), 3 * per_crop_px * np.sin(i / 9), 2 * per_crop_px * np.sin(i / 13), 2 * np.sin(i / 15), 1 + 0.02 * np.sin(i / 11)
+            portrait(),
+            3 * per_crop_px * np.sin(i / 9),
+            2 * per_crop_px * np.sin(i / 13),
+            2 * np.sin(i / 15),
+            1 + 0.02 * np.sin(i / 11),
         )
         frames.append(noisy(picture, rng))
         truth.append(matrix)
     points = eye_points(landmarks)
-    placed = np.array([np.column_stack([points @ m.T, np.ones(3)]) @ t.T for m, t in zip(truth, track(frames), strict=True)])
+    placed = np.array(
+        [np.column_stack([points @ m.T, np.ones(3)]) @ t.T for m, t in zip(truth, track(frames), strict=True)]
+    )
     assert np.sqrt(((placed - placed[0]) ** 2).mean()) < 0.3
 
 

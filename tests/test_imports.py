@@ -55,12 +55,21 @@ def allowed(path: Path, name: str) -> bool:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_layers(folder: str) -> None:
-    wrong = [f"{path.relative_to(ROOT)} imports {name}" for path in files(folder) for name in ours(imported(path)) if not allowed(path, name)]
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(folder)
+        for name in ours(imported(path))
+        if not allowed(path, name)
+    ]
     assert wrong == []
 
 
 def test_the_live_side_names_no_training_framework() -> None:
-    live = [*files("stream"), ROOT / "run_live.py", *(ROOT / "model" / f"{m}.py" for m in ("contract", "types", "preprocess", "__init__"))]
+    live = [
+        *files("stream"),
+        ROOT / "run_live.py",
+        *(ROOT / "model" / f"{m}.py" for m in ("contract", "types", "preprocess", "__init__")),
+    ]
     assert [p for p in live if {name.split(".")[0] for name in imported(p)} & FRAMEWORKS] == []
 
 
@@ -73,7 +82,9 @@ def test_package_init_files_only_re_export() -> None:
         for node in ast.parse(path.read_text()).body:
             is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             is_all = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
-            assert is_docstring or is_all or isinstance(node, ast.Import | ast.ImportFrom), f"{path}: {ast.unparse(node)}"
+            assert is_docstring or is_all or isinstance(node, ast.Import | ast.ImportFrom), (
+                f"{path}: {ast.unparse(node)}"
+            )
 
 
 def test_a_live_run_loads_no_training_framework(tmp_path: Path) -> None:

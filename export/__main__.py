@@ -1,0 +1,212 @@
+"""`python -m export`: turns a training run into an ONNX model that the live program can open."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from export.errors import ExportError
+from model.contract import ClipContract, ContractError
+from model.quiet import native_stderr_silenced
+
+_EPILOG = """examples:
+  python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
+  python -m export runs/flow/model.keras --out /tmp/try
+  python -m export runs/flow --out exported --fp16   also half-precision files, for GPUs
+
+model.onnx takes `clip` (batch, frames, size, size, channels) and gives `probabilities` (batch, classes).
+model.stream.onnx takes one `frame` (batch, size, size, channels) and values of earlier frames, and gives the same
+answers many times faster; the live program prefers it. Their contract (classes, frames a second, preprocessing,
+training data, scores) is in their metadata. parity.json says how closely they answer like the network. Models that do
+not are refused, and nothing is written.
+Measure it with: python -m train eval --data DIR --model OUT/model.onnx"""
+
+
+class _UsageError(Exception):
+    """A path given does not fit (exit 2)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run's files: the network, its contract, and clips as network input where the run kept some."""
+
+    model: Path
+    contract: ClipContract
+    clips: NDArray | None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit."""
+    args = _parser().parse_args(argv)
+    try:
+        run = _open_run(args.run)
+        report = export_run(run, args.out, args.fp16)
+    except KeyboardInterrupt:
+        return _say("stopped; nothing was written", 130)
+    except (ExportError, _UsageError, OSError) as error:
+        if args.debug:
+            raise
+        return _say(str(error), 2 if isinstance(error, _UsageError) else 1)
+    except Exception as error:
+        if args.debug:
+            raise
+        return _say(f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)", 1)
+    if args.json:
+        print(json.dumps(report, indent=2))
+    else:
+        console = Console()
+        console.print(_table(report))
+        console.print(f"{args.out / 'model.onnx'}: {report['bytes'] / 1e6:.1f} MB", highlight=False, soft_wrap=True)
+        streaming = report["streaming"]
+        told = f"{streaming['bytes'] / 1e6:.1f} MB" if streaming["written"] else f"not written: {streaming['why']}"
+        console.print(f"{args.out / 'model.stream.onnx'}: {told}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
+    """Writes the models and parity.json into `out`, all or none; returns what parity.json says.
+
+    Raises:
+        ExportError: the conversion failed, or a model is not sound or does not answer like the network.
+    """
+    with native_stderr_silenced():
+        import onnx
+
+        from export.half import half_precision
+        from export.streaming import StreamingUnsupported, build_streaming_graph
+        from export.streaming_parity import HALF_TOLERANCE, check_streaming_parity
+        from export.verify import check_model, check_parity
+        from export.window import OPSET, build_window_model, store_contract
+        from model.network import load_network, network_config
+
+        try:
+            network = load_network(run.model)
+        except ValueError as error:
+            raise ExportError(str(error)) from error
+        window = build_window_model(network, run.contract)
+        check_model(window)
+        report = asdict(check_parity(network, window, run.contract, run.clips)) | {
+            "parameters": network.count_params(),
+            "bytes": window.ByteSize(),
+            "opset": OPSET,
+            "classes": list(run.contract.class_names),
+        }
+        models = {"model.onnx": window}
+        try:
+            streaming = build_streaming_graph(network, network_config(network))
+        except StreamingUnsupported as error:
+            report["streaming"] = {"written": False, "why": str(error)}
+        else:
+            store_contract(streaming, run.contract)
+            check_model(streaming)
+            parity = check_streaming_parity(network, window, streaming, run.contract, run.clips)
+            report["streaming"] = {"written": True, "bytes": streaming.ByteSize()} | asdict(parity)
+            models["model.stream.onnx"] = streaming
+            if fp16:
+                pair = half_precision(window), half_precision(streaming)
+                report["fp16"] = asdict(check_streaming_parity(network, *pair, run.contract, run.clips, HALF_TOLERANCE))
+                models |= dict(zip(("model.fp16.onnx", "model.fp16.stream.onnx"), pair, strict=True))
+    with _all_or_nothing(out) as folder:
+        for name, model in models.items():
+            onnx.save(model, str(folder / name))
+        (folder / "parity.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _open_run(path: Path) -> Run:
+    folder = path if path.is_dir() else path.parent
+    model = path / "model.keras" if path.is_dir() else path
+    if not model.is_file():
+        raise _UsageError(
+            f"{path}: expected a finished run's folder (made by `python -m train fit`) or its .keras file, found none"
+        )
+    try:
+        contract = ClipContract.from_json((folder / "contract.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _UsageError(
+            f"{folder / 'contract.json'}: expected the model's contract beside it ({error.strerror})"
+        ) from error
+    except ContractError as error:
+        raise _UsageError(f"{folder / 'contract.json'}: {error}") from error
+    return Run(model, contract, _kept_clips(folder / "samples.npy", contract))
+
+
+def _kept_clips(path: Path, contract: ClipContract) -> NDArray | None:
+    if not path.is_file():
+        return None
+    clips = np.load(path)
+    if clips.shape[1:] != contract.input_shape:
+        raise _UsageError(
+            f"{path}: expected clips of {contract.input_shape} as in the contract, found {clips.shape[1:]}"
+        )
+    return clips
+
+
+@contextmanager
+def _all_or_nothing(out: Path) -> Iterator[Path]:
+    """A folder beside `out` whose files move into it when the block ends well; otherwise nothing is left."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield temporary
+        out.mkdir(exist_ok=True)
+        for path in temporary.iterdir():
+            os.replace(path, out / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Export a training run as an ONNX model for the live program.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run, or its model.keras")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder to write model.onnx into; a model there is replaced",
+    )
+    parser.add_argument(
+        "--fp16", action="store_true", help="also write model.fp16.onnx and model.fp16.stream.onnx, for GPUs"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _table(report: dict[str, Any]) -> Table:
+    table = Table("model", "clips", "number", "largest difference", title="Probabilities against the network's")
+    for name, value in report["max_difference"].items():
+        table.add_row("window", name, f"{report['clips'][name]} clips", f"{value:.1e}")
+    for model, part in (("streaming", report["streaming"]), ("half precision", report.get("fp16", {}))):
+        for name, value in part.get("to_network", {}).items():
+            table.add_row(model, name, f"2 × {part['steps']} frames", f"{value:.1e}")
+    table.caption = f"{report['tolerance']:g} is allowed"
+    return table
+
+
+def _say(message: str, code: int) -> int:
+    Console(stderr=True).print(f"[bold red]export:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

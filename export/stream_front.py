@@ -1,0 +1,144 @@
+"""The first convolutions and the first pooling, one frame at a time.
+
+A convolution over time is a sum over its taps, one 2-D convolution each, and zero padding leaves taps out. Each frame
+completes one slice, and gives the slices at the edges of the windows that begin and end near it. Slices are pooled in
+space at once, and in time when their group is ready.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from export.graph import GraphBuilder
+from export.stream_plan import Edge, SliceRef, StreamPlan
+from export.streams import BATCH, Streams
+from model.config import LEAKY_SLOPE, NetworkConfig, pooled
+
+
+class Frames:
+    """The input, and what the network sees of the last frames.
+
+    The graph input "frame" is (batch, height, width, channels); the stream "frame" is (batch, 1, height,
+    width·channels), less the offset. Colours stay interleaved: a kernel `channels` times as wide, with that stride, sees
+    them all, and nothing has to be transposed.
+    """
+
+    def __init__(self, graph: GraphBuilder, streams: Streams, config: NetworkConfig) -> None:
+        self._graph = graph
+        self._streams = streams
+        self._config = config
+        self._stacks: dict[int, str] = {}
+        size, channels = config.size_px, config.channels
+        dtype = TensorProto.UINT8 if config.input_dtype == "uint8" else TensorProto.FLOAT
+        self._input = graph.input("frame", (BATCH, size, size, channels), dtype)
+        self._shape = (1, size, size * channels)
+        streams.define("frame", self._shape, self._centred)
+
+    def at(self, age: int) -> str:
+        """The frame of `age` frames ago."""
+        return self._streams.value("frame", age)
+
+    def stack(self, count: int) -> str:
+        """The last `count` frames as channels, the oldest first."""
+        if count not in self._stacks:
+            self._stacks[count] = self._graph.concat([self.at(age) for age in reversed(range(count))], axis=1)
+        return self._stacks[count]
+
+    def _centred(self) -> str:
+        values = self._graph.reshape(self._input, (-1, *self._shape))
+        if self._config.input_dtype == "uint8":
+            values = self._graph.node("Cast", values, to=TensorProto.FLOAT)
+        return self._graph.node("Sub", values, self._graph.constant(self._config.offset))
+
+
+class Branch:
+    """One of the two first convolutions, with its pooling and activation.
+
+    Args:
+        kernel: (time, height, width, channels, filters), as Keras keeps it.
+        bias: (filters,).
+    """
+
+    def __init__(
+        self,
+        graph: GraphBuilder,
+        streams: Streams,
+        frames: Frames,
+        plan: StreamPlan,
+        config: NetworkConfig,
+        kernel: NDArray,
+        bias: NDArray,
+    ) -> None:
+        self._graph = graph
+        self._streams = streams
+        self._frames = frames
+        self._channels = config.channels
+        self._size_px = config.size_px
+        size, filters = kernel.shape[0], kernel.shape[-1]
+        # One 2-D kernel (filters, 1, height, width·channels) a tap. Being linear, it takes the input's scale in.
+        self._taps = kernel.transpose(0, 4, 1, 2, 3).reshape(size, filters, 1, size, -1) / config.scale
+        self._bias = bias
+        self._reach = size // 2
+        # Keeping unfinished slices in full resolution saves arithmetic and moves memory: worth it for 5×5×5 only.
+        self._carried = size > 3
+        self._name = f"branch{size}"
+        self._maps: dict[tuple[Edge, int], str] = {}
+        self._groups: dict[Edge, list[SliceRef]] = {
+            Edge.LEFT: plan.left_group(self._reach),
+            Edge.INNER: plan.inner_group(self._reach),
+            Edge.RIGHT: plan.right_group(self._reach),
+        }
+        pixels = pooled(config.size_px)
+        group_shape = (pixels, pixels, filters)
+        map_shape = (config.size_px, config.size_px, filters)
+        for edge, distance in self._slices():
+            name = self._slice_name(edge, distance)
+            streams.define(name, group_shape, lambda e=edge, d=distance: self._pooled(e, d))
+            streams.define(f"{name}_map", map_shape, lambda e=edge, d=distance: graph.to_nhwc(self._map(e, d)))
+
+    def group(self, edge: Edge) -> str:
+        """The group of that edge which is ready with this frame, (batch, height, width, filters) after activation."""
+        slices = [self._streams.value(self._slice_name(ref.edge, ref.distance), ref.age) for ref in self._groups[edge]]
+        # The activation rises monotonically, so it may come after the maximum.
+        return self._graph.node("LeakyRelu", self._graph.maximum(slices), alpha=LEAKY_SLOPE)
+
+    def _slices(self) -> list[tuple[Edge, int]]:
+        edges = [(edge, distance) for edge in (Edge.LEFT, Edge.RIGHT) for distance in range(self._reach)]
+        return [(Edge.INNER, 0), *edges]
+
+    def _slice_name(self, edge: Edge, distance: int) -> str:
+        return f"{self._name}_{edge.value}{distance}"
+
+    def _pooled(self, edge: Edge, distance: int) -> str:
+        return self._graph.to_nhwc(self._graph.max_pool(self._map(edge, distance), self._size_px))
+
+    def _map(self, edge: Edge, distance: int) -> str:
+        """A slice before pooling and activation, (batch, filters, height, width)."""
+        key = edge, distance
+        if key not in self._maps:
+            if edge is Edge.LEFT:
+                self._maps[key] = self._left_map(distance)
+            else:
+                missing = self._reach - distance if edge is Edge.RIGHT else 0
+                self._maps[key] = self._right_map(taps=len(self._taps) - missing)
+        return self._maps[key]
+
+    def _right_map(self, taps: int) -> str:
+        """The slice whose `taps`-th tap is this frame's; all taps make the complete slice."""
+        if taps == self._reach + 1 or not self._carried:
+            return self._convolve(self._frames.stack(taps), np.concatenate(self._taps[:taps], axis=1), self._bias)
+        shorter = self._slice_name(Edge.RIGHT, taps - self._reach - 2)
+        earlier = self._graph.to_nchw(self._streams.value(f"{shorter}_map", 1))
+        # A pooling by 1 changes nothing, but makes ONNX Runtime's CPU provider take the sum into the convolution.
+        earlier = self._graph.node("MaxPool", earlier, kernel_shape=[1, 1])
+        return self._graph.node("Add", self._convolve(self._frames.at(0), self._taps[taps - 1]), earlier)
+
+    def _left_map(self, distance: int) -> str:
+        """The complete slice less the taps of frames before the window in which it is `distance` from the start."""
+        tap = self._reach - distance - 1
+        longer = (Edge.LEFT, distance + 1) if tap else (Edge.INNER, 0)
+        removed = self._convolve(self._frames.at(len(self._taps) - 1 - tap), -self._taps[tap])
+        return self._graph.node("Add", removed, self._map(*longer))
+
+    def _convolve(self, frames: str, weights: NDArray, bias: NDArray | None = None) -> str:
+        return self._graph.conv(frames, weights, bias, stride_w=self._channels)

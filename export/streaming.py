@@ -1,0 +1,61 @@
+"""Keras network → ONNX graph that takes one frame at a time and answers exactly as the whole window would.
+
+A window that slides by one frame repeats nearly all its arithmetic. Convolution is a sum over taps in time and pooling
+a maximum, so what earlier frames contributed can be kept and used again: stream_plan.py says which values, of which
+age; stream_front.py and stream_trunk.py compute them; stream_head.py does what depends on the whole window.
+
+Only 2-D convolutions and standard operators are used, so any ONNX Runtime provider runs the graph, and the CPU provider
+can choose its blocked memory layout, which it has for 2-D convolutions alone.
+"""
+
+from dataclasses import replace
+
+import keras
+import onnx
+
+from export.graph import GraphBuilder
+from export.stream_front import Branch, Frames
+from export.stream_head import Head
+from export.stream_plan import StreamingUnsupported, StreamPlan
+from export.stream_trunk import Trunk
+from export.streams import BATCH, Streams, StreamState, stream_states
+from model.config import BRANCH_KERNELS, NetworkConfig
+from model.network import network_config
+
+__all__ = ["StreamState", "StreamingUnsupported", "build_streaming_graph", "stream_states"]
+
+
+def build_streaming_graph(network: keras.Model, config: NetworkConfig) -> onnx.ModelProto:
+    """The streaming graph of a network built from `config`, without metadata.
+
+    Inputs: "frame" (batch, size_px, size_px, channels) of `config.input_dtype`, and `state_<name>_<age>`, float32.
+    Outputs: "probabilities" (batch, classes), and `next_state_<name>`, float32. `StreamState` says how they belong
+    together. The members of a batch are independent streams.
+
+    A caller keeps the last max(ages)+1 values of each state in a ring of buffers, binds the oldest one as the output
+    and the others by age as inputs, and moves one place on after each frame; nothing needs to be copied. From zero
+    states, the answer is that of the window once `config.depth` frames have been seen; earlier ones mean nothing.
+    Frames before the window change an answer by rounding at most, so states need not be cleared to begin anew.
+
+    Raises:
+        StreamingUnsupported: the depth is too small for values that can be kept (below 10 frames).
+        ValueError: `network` was not built from `config`.
+    """
+    found = network_config(network)
+    if config.channel_attention != "enhanced":
+        config = replace(config, fusion=found.fusion)  # has no effect
+    if found != config:
+        raise ValueError(f"streaming export: expected a network built from {config}, found one built from {found}")
+    plan = StreamPlan(config.depth)
+    graph = GraphBuilder("microlive_streaming")
+    streams = Streams(graph)
+    frames = Frames(graph, streams, config)
+    branches = [
+        Branch(graph, streams, frames, plan, config, *network.get_layer(f"branch_{kernel}").get_weights())
+        for kernel in BRANCH_KERNELS
+    ]
+    trunk = Trunk(graph, streams, branches, plan, config, *network.get_layer("trunk").get_weights())
+    probabilities = Head(graph, network, config).probabilities(trunk.steps())
+    graph.output(probabilities, "probabilities", (BATCH, config.classes))
+    streams.add_outputs()
+    return graph.model("microlive")

@@ -1,0 +1,85 @@
+"""Keras network → ONNX window model: a whole clip in, probabilities out, the contract in its metadata."""
+
+import logging
+from typing import Any
+
+import keras
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from export.errors import ExportError
+from model.contract import ClipContract
+from model.network import network_config
+
+OPSET = 17
+INPUT_NAME, OUTPUT_NAME = "clip", "probabilities"
+
+
+def build_window_model(network: keras.Model, contract: ClipContract) -> onnx.ModelProto:
+    """The network as ONNX, opset 17.
+
+    Input `clip` (batch, frames, size, size, channels) of the contract's dtype, not scaled: scaling is in the graph.
+    Output `probabilities` (batch, classes) float32. The batch is dynamic.
+
+    Raises:
+        ExportError: network and contract do not fit, or the conversion failed.
+    """
+    require_fit(network, contract)
+    for name in ("tf2onnx", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    call: Any = network
+    spec: Any = tf.TensorSpec  # its stub knows no arguments
+    signature = (spec((None, *contract.input_shape), contract.input.dtype, name=INPUT_NAME),)
+
+    @tf.function(input_signature=signature)
+    def answer(clip: Any) -> Any:
+        return tf.identity(call(clip, training=False), name=OUTPUT_NAME)
+
+    try:
+        model, _ = tf2onnx.convert.from_function(answer, input_signature=signature, opset=OPSET)
+    except Exception as error:  # tf2onnx raises many kinds
+        raise ExportError(f"conversion to ONNX failed: {' '.join(str(error).split())}") from error
+    _name_output(model.graph)
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_param = "batch"
+    standard = [entry for entry in model.opset_import if not entry.domain]  # the converter lists unused ones
+    del model.opset_import[:]
+    model.opset_import.extend(standard)
+    model.graph.name = network.name
+    store_contract(model, contract)
+    return model
+
+
+def require_fit(network: keras.Model, contract: ClipContract) -> None:
+    """Raises ExportError when the network is not the one that the contract describes."""
+    config = network_config(network)
+    pairs = (
+        ("input shape", contract.input_shape, config.input_shape),
+        ("input type", contract.input.dtype, config.input_dtype),
+        ("classes", len(contract.class_names), config.classes),
+        ("scaling (offset, scale)", (contract.input.offset, contract.input.scale), (config.offset, config.scale)),
+    )
+    for what, expected, found in pairs:
+        if expected != found:
+            raise ExportError(f"{what}: expected {expected} as in the contract, found {found} in the network")
+
+
+def store_contract(model: onnx.ModelProto, contract: ClipContract) -> None:
+    """Puts the contract into the model's metadata."""
+    for key, value in contract.to_metadata().items():
+        model.metadata_props.add(key=key, value=value)
+
+
+def _name_output(graph: onnx.GraphProto) -> None:
+    """Calls the graph's only output `probabilities`; the converter appends a suffix of its own."""
+    (output,) = graph.output
+    old = output.name
+    for node in graph.node:
+        for index, name in enumerate(node.output):
+            if name == old:
+                node.output[index] = OUTPUT_NAME
+        for index, name in enumerate(node.input):
+            if name == old:
+                node.input[index] = OUTPUT_NAME
+    output.name = OUTPUT_NAME

@@ -1,0 +1,209 @@
+"""Recordings: true speed, whatever the source's clock does, and a file that plays, however the run ends."""
+
+import math
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model.types import FrameResult
+from stream.history import ProbabilityHistory
+from stream.overlay import Overlay
+from stream.sinks import RecordSink, SinkError
+from stream.sinks.record import Timeline
+from tests.results import CLASSES, HEALTH, prediction, result
+
+
+def new_video(path: Path, fps: float | None = 30.0, block: bool = True, overlay: Overlay | None = None) -> RecordSink:
+    overlay = overlay or Overlay(CLASSES, "")
+    return RecordSink(path, overlay, ProbabilityHistory(CLASSES), lambda: HEALTH, fps, block)
+
+
+class PlainOverlay(Overlay):
+    """Draws nothing: the picture itself tells which frame it is. Can be held up, and can fail."""
+
+    def __init__(self, fails_at: int = -1) -> None:
+        super().__init__(CLASSES, "")
+        self.go = threading.Event()
+        self.go.set()
+        self.started = threading.Event()
+        self.newest_s: list[float] = []
+        self._fails_at = fails_at
+
+    def draw(self, result, history, health):
+        self.started.set()
+        self.newest_s.append(float(history.window().times_s[-1]))
+        self.go.wait()
+        if result.frame.index == self._fails_at:
+            raise ZeroDivisionError("drawing went wrong")
+        return result.frame.image
+
+
+def numbered(index: int, time_s: float, size: tuple[int, int] = (64, 48)) -> FrameResult:
+    """A picture of eight stripes, dark or bright: the bits of its number."""
+    bits = np.unpackbits(np.array([index], np.uint8))
+    stripes = 40 + 170 * np.repeat(bits, -(-size[0] // 8))[: size[0]]
+    return result(index, time_s, image=np.broadcast_to(stripes[None, :, None], (size[1], size[0], 3)).astype(np.uint8))
+
+
+def read_video(path: Path) -> tuple[list[int], float]:
+    """The numbers of the frames and the frame rate."""
+    video = cv2.VideoCapture(str(path))
+    numbers: list[int] = []
+    while True:
+        got, image = video.read()
+        if not got:
+            break
+        bits = image.mean((0, 2)).reshape(8, -1)[:, 2:-2].mean(axis=1) > 125
+        numbers.append(int(np.packbits(bits)[0]))
+    fps = video.get(cv2.CAP_PROP_FPS)
+    video.release()
+    return numbers, fps
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps_s=st.lists(st.floats(0.004, 0.25), min_size=1, max_size=30),
+    fps=st.sampled_from([None, 24.0, 24.7017, 29.97, 60.0]),
+    start_s=st.floats(0, 1e4),
+)
+def test_a_video_plays_at_the_true_speed_of_an_uneven_source(steps_s, fps, start_s, tmp_path):
+    times_s = start_s + np.concatenate(([0.0], np.cumsum(steps_s)))
+    with new_video(tmp_path / "video.mp4", fps, overlay=PlainOverlay()) as sink:
+        for index, time_s in enumerate(times_s):
+            sink.write(numbered(index, float(time_s)))
+    numbers, found_fps = read_video(sink.path)
+    assert found_fps == pytest.approx(fps or 30.0, abs=0.002)
+    assert sink.frames_written == len(numbers)
+    # The last frame lasts one frame.
+    assert len(numbers) / found_fps == pytest.approx(times_s[-1] - times_s[0] + 1 / found_fps, abs=0.55 / found_fps)
+    # At every moment the video shows the frame that was there, to within half a frame.
+    for place, number in enumerate(numbers):
+        now_s = times_s[0] + place / found_fps
+        assert times_s[number] <= now_s + 0.51 / found_fps
+        if number + 1 < len(times_s):
+            assert times_s[number + 1] >= now_s + 0.49 / found_fps
+    assert list(tmp_path.iterdir()) == [sink.path]
+    sink.path.unlink()
+
+
+def test_a_source_of_the_same_rate_loses_and_repeats_nothing(tmp_path):
+    overlay = PlainOverlay()
+    with new_video(tmp_path / "video.mp4", 25.0, overlay=overlay) as sink:
+        for index in range(40):
+            sink.write(numbered(index, 3.0 + index / 25))
+    assert read_video(sink.path)[0] == list(range(40))
+    # Every picture is drawn with the history up to itself, and no further.
+    assert overlay.newest_s == [3.0 + index / 25 for index in range(40)]
+
+
+def test_the_overlay_is_in_the_video(tmp_path):
+    image = np.full((240, 320, 3), 255, np.uint8)
+    with new_video(tmp_path / "video.mp4") as sink:
+        for index in range(3):
+            sink.write(result(index, index / 30, "ok", image, prediction(0.1, 0.2, 0.3, 0.4)))
+    got, frame = cv2.VideoCapture(str(sink.path)).read()
+    assert got and frame[5, 5].max() < 150 and frame[120, 20].min() > 240
+
+
+def test_an_aborted_run_keeps_a_video_that_plays(tmp_path):
+    with pytest.raises(KeyboardInterrupt), new_video(tmp_path / "video.mp4", overlay=PlainOverlay()) as sink:
+        for index in range(10):
+            sink.write(numbered(index, index / 30))
+        raise KeyboardInterrupt
+    assert read_video(sink.path)[0] == list(range(10))
+    assert list(tmp_path.iterdir()) == [sink.path]
+    assert not [thread for thread in threading.enumerate() if thread.name == "recorder"]
+
+
+def test_a_live_recording_drops_and_counts_what_it_cannot_take(tmp_path):
+    overlay = PlainOverlay()
+    overlay.go.clear()
+    with new_video(tmp_path / "video.mp4", block=False, overlay=overlay) as sink:
+        sink.write(numbered(0, 0.0))
+        sink.write(numbered(1, 1 / 30))
+        assert overlay.started.wait(10)  # frame 0 is being drawn, frame 1 is in hand, the queue is empty
+        for index in range(2, 20):
+            sink.write(numbered(index, index / 30))
+        assert sink.dropped == 18 - 8
+        overlay.go.set()
+    numbers, _ = read_video(sink.path)
+    assert numbers == list(range(10))
+
+
+def test_a_run_without_frames_leaves_no_file(tmp_path):
+    with new_video(tmp_path / "video.mp4"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_the_thread_reaches_the_writer_and_does_not_hang_it(tmp_path):
+    with pytest.raises(SinkError, match=r"cannot write the video .*: drawing went wrong"):  # noqa: SIM117
+        with new_video(tmp_path / "video.mp4", overlay=PlainOverlay(fails_at=5)) as sink:
+            for index in range(200):
+                sink.write(numbered(index, index / 30))
+    assert read_video(sink.path)[0] == list(range(5))
+    assert not [thread for thread in threading.enumerate() if thread.name == "recorder"]
+
+
+def test_a_full_disk_stops_the_recording_with_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("stream.sinks.record.MIN_FREE_BYTES", 1 << 62)
+    with pytest.raises(SinkError, match="the disk is full"), new_video(tmp_path / "video.mp4") as sink:
+        sink.write(numbered(0, 0.0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_mp4(tmp_path):
+    with pytest.raises(SinkError, match=r"the name must end in \.mp4"):
+        new_video(tmp_path / "video.avi")
+
+
+@pytest.mark.parametrize("fps", [None, 0.0, -1.0, 0.4, 1000.0, 90000.0, math.nan, math.inf])
+def test_a_rate_that_no_camera_has_becomes_thirty(fps, tmp_path):
+    with new_video(tmp_path / "video.mp4", fps, overlay=PlainOverlay()) as sink:
+        for index in range(4):
+            sink.write(numbered(index, index / 10))
+    assert read_video(sink.path) == ([0, 0, 0, 1, 1, 1, 2, 2, 2, 3], 30.0)
+
+
+def test_a_closed_recorder_takes_no_more(tmp_path):
+    with new_video(tmp_path / "video.mp4", overlay=PlainOverlay()) as sink:
+        sink.write(numbered(0, 0.0))
+    with pytest.raises(ValueError, match="is closed"):
+        sink.write(numbered(1, 0.1))
+    sink.close()
+    assert read_video(sink.path)[0] == [0]
+
+
+def test_odd_sizes_and_sizes_that_change(tmp_path):
+    with new_video(tmp_path / "video.mp4", overlay=PlainOverlay()) as sink:
+        sink.write(numbered(0, 0.0, (65, 49)))
+        sink.write(numbered(1, 1 / 30, (64, 48)))
+        sink.write(numbered(255, 2 / 30, (128, 48)))
+        sink.write(numbered(3, 3 / 30, (65, 49)))
+    video = cv2.VideoCapture(str(sink.path))
+    frames = [video.read()[1] for _ in range(4)]
+    assert {frame.shape for frame in frames} == {(48, 64, 3)}
+    # The wide picture keeps its shape, with black above and below.
+    assert frames[2][:8].max() < 25 and frames[2][20:28].min() > 150
+
+
+@given(
+    times_s=st.lists(st.floats(0, 1e6), min_size=1, max_size=30),
+    fps=st.floats(1, 240),
+)
+def test_frame_numbers_follow_the_time_whatever_the_clock_does(times_s, fps):
+    timeline = Timeline(fps, max_hold_s=60.0)
+    places = [timeline.place(time_s) for time_s in times_s]
+    assert places[0] == 0
+    for place, (before_s, after_s) in enumerate(pairwise(times_s)):
+        step = places[place + 1] - places[place]
+        if 0 <= after_s - before_s <= 60.0:
+            assert abs(step - (after_s - before_s) * fps) <= 1.01
+        else:
+            assert 0 <= step <= 2

@@ -1,0 +1,1 @@
+"""Offline work: clips, training, scores. Start with `python -m train --help`."""

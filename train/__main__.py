@@ -1,0 +1,62 @@
+"""`python -m train`: make data, train, measure."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from model.contract import ContractError
+from train import command_eval, command_fit
+from train.errors import TrainError, UsageError
+from train.store import StoreError
+from train.synth import command as command_synth
+
+_EPILOG = """the usual way:
+  python -m train synth --help    make clips from face photos
+  python -m train fit --help      train a network on them
+  python -m train eval --help     measure a model on clips
+  python -m export --help         turn a run into an ONNX model for the live program"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 when it went well, 1 when it failed, 2 for flags, values or paths that do not fit."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(argv, argparse.Namespace(argv=argv))
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        return _say("stopped", 130)
+    except (TrainError, StoreError, ContractError, OSError) as error:
+        if args.debug:
+            raise
+        return _say(str(error), 2 if isinstance(error, UsageError | StoreError | ContractError) else 1)
+    except Exception as error:
+        if args.debug:
+            raise
+        return _say(f"{type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)", 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description="Make training data, train the network, measure it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (command_synth, command_fit, command_eval):
+        command.add_parser(subparsers)
+    for command in subparsers.choices.values():
+        command.add_argument("--debug", action="store_true", default=False, help="show the traceback of an error")
+    return parser
+
+
+def _say(message: str, code: int) -> int:
+    Console(stderr=True).print(f"[bold red]train:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

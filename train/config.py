@@ -1,0 +1,280 @@
+"""The settings of one training run, from a YAML or JSON file and flags, validated. No TensorFlow here."""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from model.config import FusionKind, NetworkConfig
+from model.contract import (
+    ClipContract,
+    Colour,
+    ContractError,
+    CropGeometry,
+    InputKind,
+    NetworkInput,
+    Reference,
+    ReferenceKind,
+)
+from model.variants import variant
+from train.checks import check_type
+from train.errors import UsageError
+
+MixedPrecision = Literal["auto", "on", "off"]
+
+PAPER_CLASSES = ("negative", "positive", "surprise")
+PAPER_WEIGHTS = (0.3, 0.35, 0.35)
+DEFAULT_TIME_CONSTANT_S = 2.0
+DEFAULT_LAG_S = 0.5
+
+_WEIGHT_WORDS = ("auto", "paper", "balanced", "none")
+_NOT_IDENTITY = ("out", "workers", "cache_dir", "backup_steps")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. The recipe's defaults are the paper's (Fang, Liu, Liu, MLSP 2024); the input's are what learns best here.
+
+    Attributes:
+        data: clip stores (folders) to train on.
+        out: folder of the run.
+        variant: a row of the ablation, see `python -m model`. fusion: of its enhanced channel attention.
+        input: what a frame is: raw `pixels` (the paper), `difference` or optical `flow` to the neutral reference.
+        size_px: side of the network's frames; crops are scaled down to it.
+        colour: grey or rgb crops (an rgb store can be read as grey).
+        reference: none for pixels, ema or lag else; left out, none or ema by the input.
+        time_constant_s: of ema. lag_s: of lag. Left out, 2 s and 0.5 s.
+        flow_finest_scale, flow_smoothness, flow_smoothing_px, strain_gain: of flow, see `NetworkInput`.
+        epochs, batch, learning_rate, decay, decay_epochs: Adam, learning rate times `decay` every `decay_epochs`.
+        dropout, label_smoothing: rates in 0 ≤ r < 1.
+        class_weights: "paper" (.3/.35/.35), "balanced" (N / (classes · N_c)), "none", one number a class, or "auto":
+            none for the variant published without weights, paper for its three classes, balanced else.
+        flip: mirror half of the training clips. noise: sd of Gaussian noise, in units of the scaled input.
+        gain: each training clip's input is multiplied by a factor drawn from 1 ± gain.
+        validation_people: held out to choose the best epoch; else `validation_share` of the people, drawn by `seed`
+            (0: nobody, the last epoch is kept). exclude_people: not used at all.
+        mixed_precision: auto is on only with a GPU.
+        workers: processes that compute features (0: one a core, at most 8).
+        backup_steps: back up every so many steps, besides every epoch's end (0: only then).
+        cache_dir: where features are kept (left out: in the data folder, or the run's where that cannot be written).
+        note: said of the training data in the model's contract, beside what the stores say themselves.
+    """
+
+    data: tuple[str, ...]
+    out: str
+    variant: str = "paper"
+    fusion: FusionKind = "difference"
+    input: InputKind = "flow"
+    size_px: int = 64
+    colour: Colour = "grey"
+    reference: ReferenceKind | None = None
+    time_constant_s: float | None = None
+    lag_s: float | None = None
+    flow_finest_scale: int = NetworkInput.flow_finest_scale
+    flow_smoothness: float = NetworkInput.flow_smoothness
+    flow_smoothing_px: float = NetworkInput.flow_smoothing_px
+    strain_gain: float = NetworkInput.strain_gain
+    epochs: int = 200
+    batch: int = 8
+    learning_rate: float = 1e-3
+    decay: float = 0.9
+    decay_epochs: int = 40
+    dropout: float = 0.3
+    label_smoothing: float = 0.0
+    class_weights: str | tuple[float, ...] = "auto"
+    flip: bool = True
+    noise: float = 0.0
+    gain: float = 0.0
+    validation_people: tuple[str, ...] = ()
+    validation_share: float = 0.2
+    exclude_people: tuple[str, ...] = ()
+    seed: int = 0
+    mixed_precision: MixedPrecision = "auto"
+    workers: int = 0
+    backup_steps: int = 0
+    cache_dir: str | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_type(field.name, getattr(self, field.name), field.type)
+        _require("data", "one or more clip stores", len(self.data) > 0, self.data)
+        _require("data", "different folders", len(set(self.data)) == len(self.data), self.data)
+        for name, least in (
+            ("epochs", 1),
+            ("batch", 1),
+            ("decay_epochs", 1),
+            ("seed", 0),
+            ("workers", 0),
+            ("backup_steps", 0),
+        ):
+            _require(name, f"an integer of {least} or more", getattr(self, name) >= least, getattr(self, name))
+        _require("learning_rate", "a number above 0", self.learning_rate > 0, self.learning_rate)
+        _require("decay", "0 < decay <= 1", 0 < self.decay <= 1, self.decay)
+        _require("label_smoothing", "0 <= rate < 1", 0 <= self.label_smoothing < 1, self.label_smoothing)
+        _require("noise", "a number of 0 or more", self.noise >= 0, self.noise)
+        _require("gain", "0 <= gain < 1", 0 <= self.gain < 1, self.gain)
+        _require("validation_share", "0 <= share < 1", 0 <= self.validation_share < 1, self.validation_share)
+        both = sorted(set(self.validation_people) & set(self.exclude_people))
+        _require("validation_people", "nobody who is excluded", not both, ", ".join(both))
+        if isinstance(self.class_weights, str):
+            _require(
+                "class_weights",
+                f"{', '.join(_WEIGHT_WORDS)} or numbers",
+                self.class_weights in _WEIGHT_WORDS,
+                self.class_weights,
+            )
+        else:
+            _require("class_weights", "numbers above 0", all(w > 0 for w in self.class_weights), self.class_weights)
+        try:
+            self.network_input()
+            self.reference_recipe()
+            self.network_config(frames=30, classes=3, scaling=(0.0, 1.0))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        wanted = "none" if self.input == "pixels" else "ema or lag"
+        _require(
+            f"reference with input {self.input}",
+            wanted,
+            self._reference_kind in wanted.split(" or "),
+            self._reference_kind,
+        )
+
+    @property
+    def _reference_kind(self) -> ReferenceKind:
+        return self.reference or ("none" if self.input == "pixels" else "ema")
+
+    def reference_recipe(self) -> Reference:
+        """The contract's reference, left-out times filled in."""
+        kind = self._reference_kind
+        time_constant_s = DEFAULT_TIME_CONSTANT_S if self.time_constant_s is None else self.time_constant_s
+        lag_s = DEFAULT_LAG_S if self.lag_s is None else self.lag_s
+        return Reference(kind, time_constant_s if kind == "ema" else None, lag_s if kind == "lag" else None)
+
+    def network_input(self, offset: float = 0.0, scale: float = 1.0) -> NetworkInput:
+        """The contract's input with the given scaling."""
+        return NetworkInput(
+            kind=self.input,
+            size_px=self.size_px,
+            colour=self.colour,
+            offset=offset,
+            scale=scale,
+            flow_finest_scale=self.flow_finest_scale,
+            flow_smoothness=self.flow_smoothness,
+            flow_smoothing_px=self.flow_smoothing_px,
+            strain_gain=self.strain_gain,
+        )
+
+    def contract(self, class_names: tuple[str, ...], frames: int, fps: float, crop: CropGeometry) -> ClipContract:
+        """The contract of the run's data, before scaling and scores are known."""
+        try:
+            return ClipContract(class_names, frames, fps, crop, self.network_input(), self.reference_recipe())
+        except ContractError as error:
+            raise UsageError(f"{error} (the data's crops and the settings do not fit)") from error
+
+    def network_config(self, frames: int, classes: int, scaling: tuple[float, float]) -> NetworkConfig:
+        """The network for clips of `frames` frames; `scaling` is (offset, scale)."""
+        recipe = self.network_input(*scaling)
+        return replace(
+            variant(self.variant).config,
+            depth=frames,
+            size_px=self.size_px,
+            channels=recipe.channels,
+            classes=classes,
+            dropout=self.dropout,
+            fusion=self.fusion,
+            offset=recipe.offset,
+            scale=recipe.scale,
+            input_dtype="uint8" if recipe.dtype == "uint8" else "float32",
+        )
+
+    def loss_weights(self, class_names: tuple[str, ...], counts: typing.Sequence[int]) -> tuple[float, ...]:
+        """One weight a class, from `class_weights` and the number of training clips of each class."""
+        kind = self.class_weights
+        if not isinstance(kind, str):
+            _require("class_weights", f"one a class ({', '.join(class_names)})", len(kind) == len(class_names), kind)
+            return kind
+        if kind == "auto":
+            paper = "paper" if class_names == PAPER_CLASSES else "balanced"
+            kind = paper if variant(self.variant).weighted_loss else "none"
+        if kind == "none":
+            return (1.0,) * len(class_names)
+        if kind == "balanced":
+            return tuple(sum(counts) / (len(counts) * count) for count in counts)
+        _require(
+            "class_weights paper",
+            f"classes {', '.join(PAPER_CLASSES)}",
+            class_names == PAPER_CLASSES,
+            ", ".join(class_names),
+        )
+        return PAPER_WEIGHTS
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        return self.learning_rate * self.decay ** (epoch // self.decay_epochs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for YAML; `from_mapping` reads them back."""
+        plain = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+    def differences(self, other: "TrainConfig") -> dict[str, tuple[Any, Any]]:
+        """The settings that make another run of it: name → (this, other). Where files lie and speed do not count."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        return {n: (mine[n], theirs[n]) for n in mine if n not in _NOT_IDENTITY and mine[n] != theirs[n]}
+
+
+def config_from(values: Mapping[str, Any]) -> TrainConfig:
+    """A config from plain values; raises UsageError on unknown or missing names and bad values."""
+    known = [field.name for field in fields(TrainConfig)]
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, 1)
+            raise UsageError(
+                f"setting {name!r} is unknown"
+                + (f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}")
+            )
+    for name, flag in (("data", "--data DIR"), ("out", "--out RUN")):
+        if not values.get(name):
+            raise UsageError(f"{name}: nothing given; add {flag}, or {name}: to the config file")
+    return TrainConfig(**{name: _normal(name, value) for name, value in values.items()})
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML or JSON file (JSON is YAML); raises UsageError when there is none."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}; expected a YAML or JSON config file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML or JSON ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected settings as 'name: value' lines, found {type(values).__name__}")
+    return {str(name): value for name, value in values.items()}
+
+
+def _normal(name: str, value: Any) -> Any:
+    """Lists become tuples, one string where a list is wanted becomes a list of one, whole numbers floats."""
+    if name in ("data", "validation_people", "exclude_people"):
+        items = [value] if isinstance(value, str | int) else (value or [])
+        return tuple(str(item) for item in items) if isinstance(items, list | tuple) else value
+    if name == "class_weights" and isinstance(value, list):
+        return tuple(value)
+    if name == "mixed_precision" and isinstance(value, bool):  # YAML 1.1 reads on and off as booleans
+        return "on" if value else "off"
+    if isinstance(value, str) and name not in ("class_weights", "out", "cache_dir", "variant", "note"):
+        try:  # YAML 1.1 reads 1e-3 as a string
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _require(what: str, expected: str, holds: bool, found: object) -> None:
+    if not holds:
+        raise UsageError(f"{what}: expected {expected}, found {found!r}")

@@ -1,0 +1,111 @@
+"""The folder of a run: which files are in it, when it may be used again, and how they are written."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from train.config import TrainConfig, config_from, read_config_file
+from train.errors import UsageError
+
+
+class RunDir:
+    """Paths of a run's files. `metrics.json` is written last: a run that has it is finished."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.data = self.path / "data.json"
+        self.history = self.path / "history.jsonl"
+        self.backup = self.path / "backup"
+        self.tensorboard = self.path / "tensorboard"
+        self.model = self.path / "model.keras"
+        self.contract = self.path / "contract.json"
+        self.samples = self.path / "samples.npy"
+        self.predictions = self.path / "predictions.jsonl"
+        self.curves = self.path / "curves.png"
+        self.confusion = self.path / "confusion.png"
+        self.metrics = self.path / "metrics.json"
+
+    @property
+    def finished(self) -> bool:
+        return self.metrics.is_file()
+
+    def begin(self, config: TrainConfig, overwrite: bool = False) -> bool:
+        """Makes the folder ready and writes the config; True when it holds an unfinished run of the same config.
+
+        Raises:
+            UsageError: it holds a finished run, another run, or something else; `overwrite` clears the first two.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path}: expected a folder for the run, found a file")
+        if self.path.is_dir() and any(p.name != "features" for p in self.path.iterdir()) and not self.config.is_file():
+            raise UsageError(f"{self.path}: expected an empty folder or a run, found other files; choose another --out")
+        if overwrite:
+            self._clear()
+        if self.finished:
+            raise UsageError(
+                f"{self.path}: holds a finished run; choose another --out, or add --overwrite to replace it"
+            )
+        resumes = self.config.is_file()
+        if resumes:
+            self._require_same(config)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
+        return resumes
+
+    def record_data(self, facts: dict[str, Any]) -> None:
+        """Writes what the run is trained on; raises UsageError when an unfinished run was trained on something else."""
+        if self.data.is_file():
+            before = json.loads(self.data.read_text(encoding="utf-8"))
+            # Other features that give the same scaling are the same for training.
+            changed = [name for name in facts if name != "features" and facts[name] != before.get(name)]
+            if changed:
+                raise UsageError(
+                    f"{self.path}: the data changed since this run began ({', '.join(changed)}); choose another --out, or add --overwrite"
+                )
+        write_text(self.data, json.dumps(facts, indent=2) + "\n")
+
+    def best_weights(self, epoch: int) -> Path:
+        return self.path / f"best-{epoch:04d}.weights.h5"
+
+    def drop_weights(self, keep: int | None = None) -> None:
+        """Removes the best epochs' weights, but not those of epoch `keep`."""
+        for path in self.path.glob("best-*.weights.h5"):
+            if keep is None or path != self.best_weights(keep):
+                path.unlink()
+
+    def _require_same(self, config: TrainConfig) -> None:
+        before = config_from(read_config_file(self.config))
+        differences = config.differences(before)
+        if differences:
+            told = "; ".join(f"{name} was {old!r}, is now {new!r}" for name, (new, old) in differences.items())
+            raise UsageError(
+                f"{self.path}: holds an unfinished run with other settings ({told}); choose another --out, or add --overwrite"
+            )
+
+    def _clear(self) -> None:
+        """Removes what a run wrote, computed features excepted."""
+        self.metrics.unlink(missing_ok=True)
+        self.drop_weights()
+        for path in (value for value in vars(self).values() if value != self.path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file so that readers see the old one or the whole new one."""
+    write_with(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_with(path: Path, write: Callable[[Path], Any]) -> None:
+    """Has `write` fill a temporary file with the same ending beside `path`, then puts it in place."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""The training loop: epochs over shuffled batches, scores on held-out people after each, the best epoch kept."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from model.losses import WeightedCategoricalCrossentropy
+from model.network import build_network
+from model.quiet import native_stderr_silenced
+from train.backup import Backup, Position
+from train.batches import plain_batches, steps_per_epoch, training_batches
+from train.config import TrainConfig
+from train.data import FeatureRows, TrainingSet
+from train.history import EpochResult, Listener, append_result, beats, best_epoch, read_history
+from train.metrics import confusion_matrix, scores
+from train.rundir import RunDir, write_with
+
+
+class Trainer:
+    """One run's network and loop. `train()` goes on where the run's backup is, and returns all epochs' results."""
+
+    def __init__(self, config: TrainConfig, data: TrainingSet, run: RunDir) -> None:
+        self._config, self._data, self._run = config, data, run
+        self._backup = Backup(run.backup)
+        names, train = data.samples.class_names, data.split.train
+        self._architecture = config.network_config(data.features.shape[1], len(names), data.scaling)
+        self._steps = steps_per_epoch(train, config.batch)
+        weights = config.loss_weights(names, data.samples.counts(train))
+        self._loss = WeightedCategoricalCrossentropy(weights, config.label_smoothing)
+
+    def train(self, listener: Listener) -> list[EpochResult]:
+        network = self._compiled()
+        position = self._backup.restore(network)
+        history = read_history(self._run.history, position.epoch)
+        with _summaries(self._run) as summaries:
+            for epoch in range(position.epoch, self._config.epochs):
+                loss, clips_per_s, seconds = self._one_epoch(network, position, listener)
+                result = self._assess(network, history, epoch, loss, clips_per_s, seconds)
+                if result.best:
+                    write_with(
+                        self._run.best_weights(result.epoch), lambda path: _weights_only(network).save_weights(path)
+                    )
+                history.append(result)
+                append_result(self._run.history, result)
+                position = Position(epoch + 1)
+                self._backup.save(network, position)
+                self._run.drop_weights(keep=best_epoch(history).epoch)
+                _summarise(summaries, result)
+                listener.epoch(result)
+        return history
+
+    def best_network(self, history: list[EpochResult]) -> keras.Model:
+        """The best epoch's network, all float32, not compiled."""
+        network = build_network(self._architecture)
+        network.load_weights(self._run.best_weights(best_epoch(history).epoch))
+        return network
+
+    def _compiled(self) -> keras.Model:
+        keras.utils.set_random_seed(self._config.seed)
+        with _precision(self._config):
+            network = build_network(self._architecture)
+        # With XLA, an epoch's last, smaller batch would have the whole network compiled a second time.
+        settings: dict[str, Any] = {
+            "optimizer": keras.optimizers.Adam(self._config.learning_rate),
+            "jit_compile": False,
+        }
+        network.compile(loss=self._loss, **settings)
+        return network
+
+    def _one_epoch(self, network: keras.Model, position: Position, listener: Listener) -> tuple[float, float, float]:
+        """Trains the rest of the position's epoch; returns its mean loss, clips a second, and seconds in all."""
+        config, epoch = self._config, position.epoch
+        network.optimizer.learning_rate = config.learning_rate_at(epoch)
+        network.reset_metrics()
+        _seed_dropout(network, config.seed, epoch * self._steps + position.step)
+        batches = training_batches(self._data, config, epoch, position.step)
+        loss, clips, started = float("nan"), 0, time.monotonic()
+        warm_clips, warm_s = 0, started
+        for step, (inputs, targets) in enumerate(batches, start=position.step + 1):
+            if clips == 0:
+                with native_stderr_silenced():  # a rewrite of the graph that does not apply is logged as an error
+                    loss = float(network.train_on_batch(inputs, targets))
+            else:
+                loss = float(network.train_on_batch(inputs, targets))
+            clips += inputs.shape[0]
+            if warm_clips == 0:
+                warm_clips, warm_s = clips, time.monotonic()
+            listener.step(epoch + 1, step, self._steps, loss)
+            if config.backup_steps and step % config.backup_steps == 0 and step < self._steps:
+                self._backup.save(network, Position(epoch, step, position.seconds + time.monotonic() - started))
+        now = time.monotonic()
+        # The first step also traces the graph.
+        rate = (clips - warm_clips) / (now - warm_s) if clips > warm_clips else clips / (now - started)
+        return loss, rate, position.seconds + now - started
+
+    def _assess(
+        self,
+        network: keras.Model,
+        history: list[EpochResult],
+        epoch: int,
+        loss: float,
+        clips_per_s: float,
+        seconds: float,
+    ) -> EpochResult:
+        config, samples, rows = self._config, self._data.samples, self._data.split.validation
+        rate = config.learning_rate_at(epoch)
+        if not len(rows):
+            return EpochResult(epoch + 1, loss, rate, None, None, None, None, True, seconds, clips_per_s)
+        started = time.monotonic()
+        probabilities = predict(network, self._data.features, rows, config.batch)
+        truth, classes = samples.labels[rows], len(samples.class_names)
+        found = scores(confusion_matrix(truth, probabilities.argmax(axis=1), classes), samples.class_names)
+        loss_value: Any = self._loss(np.eye(classes, dtype=np.float32)[truth], probabilities)
+        val_loss = float(loss_value)
+        best = beats(found.uf1, val_loss, history)
+        seconds += time.monotonic() - started
+        return EpochResult(
+            epoch + 1, loss, rate, val_loss, found.uf1, found.uar, found.accuracy, best, seconds, clips_per_s
+        )
+
+
+def predict(network: keras.Model, features: FeatureRows, rows: NDArray[np.int64], batch: int) -> NDArray[np.float32]:
+    """Probabilities (clips, classes) of these rows."""
+    with native_stderr_silenced():
+        parts = [network.predict_on_batch(clips) for clips in plain_batches(features, rows, batch)]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _seed_dropout(network: keras.Model, seed: int, steps_done: int) -> None:
+    """Makes the dropout masks follow from seed and step, so that a resumed run repeats an uninterrupted one."""
+    for number, layer in enumerate(layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)):
+        if layer.rate > 0:
+            layer.seed_generator.state.assign([seed * 1_000 + number, steps_done])
+
+
+def _weights_only(network: keras.Model) -> keras.Model:
+    """The same layers without the optimizer, so that its state is not saved along."""
+    return keras.Model(network.inputs, network.outputs, name=network.name)
+
+
+@contextmanager
+def _precision(config: TrainConfig) -> Iterator[None]:
+    """Mixed precision for the layers built inside the block, when the config wants it."""
+    wanted = config.mixed_precision == "on" or (
+        config.mixed_precision == "auto" and bool(tf.config.list_physical_devices("GPU"))
+    )
+    before = keras.config.dtype_policy()
+    if wanted:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def _summaries(run: RunDir) -> Iterator[Mapping[str, tf.summary.SummaryWriter]]:
+    writers = {part: tf.summary.create_file_writer(str(run.tensorboard / part)) for part in ("train", "validation")}
+    try:
+        yield writers
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+def _summarise(writers: Mapping[str, tf.summary.SummaryWriter], result: EpochResult) -> None:
+    """TensorBoard scalars of an epoch."""
+    train = {"loss": result.loss, "learning_rate": result.learning_rate, "clips_per_s": result.clips_per_s}
+    held = {"loss": result.val_loss, "uf1": result.val_uf1, "uar": result.val_uar, "accuracy": result.val_accuracy}
+    for part, values in (("train", train), ("validation", held)):
+        with writers[part].as_default(step=result.epoch):
+            for name, value in values.items():
+                if value is not None:
+                    tf.summary.scalar(name, value)
+        writers[part].flush()
