@@ -94,7 +94,7 @@ def _recorder(options: LiveOptions, contract: ClipContract, source: FrameSource,
 
 
 def _overlay(contract: ClipContract) -> Overlay:
-    return Overlay(contract.class_names, contract.disclaimer)
+    return Overlay(contract.class_names, contract.disclaimer, contract.frames)
 
 
 def _show_panel(live_run: LiveRun, contract: ClipContract, console: Console) -> None:

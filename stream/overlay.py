@@ -72,7 +72,7 @@ class Overlay:
         return image
 
     def draw_help(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A new picture with the keys and the disclaimer in its middle."""
+        """A new picture with the keys and, where there is room, the disclaimer in its middle."""
         image = image.copy()
         height, width = image.shape[:2]
         font = font_size(width, height)
@@ -83,8 +83,10 @@ class Overlay:
         panel_height = keys_height + (len(lines) + 1) * row_height(font) + pad
         if panel_height > height:
             lines, panel_height = (), keys_height + 2 * pad
+        if inner < 8 * font or panel_height > height:
+            return image
         panel = _centred(image, inner + 2 * pad, panel_height)
-        darken(image, panel, 0.9, round(0.6 * font))
+        darken(image, panel, 0.94, round(0.6 * font))
         x, y = panel.x + pad, panel.y + pad
         key_width = max(self._text.width(key, font) for key, _ in KEYS) + round(1.5 * font)
         for key, what in KEYS:
@@ -103,6 +105,8 @@ class Overlay:
         font = round(1.6 * font_size(image.shape[1], image.shape[0]))
         text_width = self._text.width("PAUSED", font)
         panel = _centred(image, text_width + round(3.2 * font), round(2.2 * font))
+        if panel.x < 0 or panel.y < 0:
+            return image
         darken(image, panel, 0.8, panel.height // 2)
         bar = max(2, round(0.2 * font))
         x, y, height = panel.x + font, panel.y + round(0.75 * font), panel.height - 2 * round(0.75 * font)
@@ -164,16 +168,19 @@ class Overlay:
                 break
             self._text.draw(image, text, edge - width, baseline, font, colour)
             edge -= width + gap
-        room = edge - rect.x - round(0.75 * font)
-        engine = " · ".join(fact for fact in (health.provider, health.engine, health.threads) if fact)
-        source = self._text.shortened(health.source, font, max(room // 2, room - self._text.width(engine, font) - gap))
-        if len(source) < min(8, len(health.source)):
-            return
         x = rect.x + round(0.75 * font)
-        self._text.draw(image, source, x, baseline, font, TEXT)
-        x += self._text.width(source, font) + gap
-        if x + self._text.width(engine, font) <= edge:
-            self._text.draw(image, engine, x, baseline, font, DIM)
+        room = edge - x
+        # The source comes first; of the rest as much as there is room for.
+        facts = (health.provider, health.engine, health.threads)
+        source_width = self._text.width(health.source, font)
+        for count in (3, 2, 1):
+            text = " · ".join(fact for fact in facts[:count] if fact)
+            if text and source_width + gap + self._text.width(text, font) <= room:
+                self._text.draw(image, text, x + source_width + gap, baseline, font, DIM)
+                break
+        source = self._text.shortened(health.source, font, room)
+        if len(source) >= min(8, len(health.source)):
+            self._text.draw(image, source, x, baseline, font, TEXT)
 
     def _footer(self, image: NDArray[np.uint8], rect: Rect, lines: tuple[str, ...], size_px: int) -> None:
         darken(image, rect, _PANEL_OPACITY)
@@ -260,5 +267,4 @@ def _baseline(y: int, height: int, size_px: int) -> int:
 
 
 def _centred(image: NDArray[np.uint8], width: int, height: int) -> Rect:
-    width, height = min(width, image.shape[1]), min(height, image.shape[0])
     return Rect((image.shape[1] - width) // 2, (image.shape[0] - height) // 2, width, height)

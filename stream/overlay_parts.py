@@ -103,8 +103,8 @@ class TextPainter:
         ImageDraw.Draw(paper).text((-x * times, -y * times), text, fill=255, font=font, anchor="ls")
         letters: Image = np.asarray(paper, np.uint8)
         if letters.size and times > 1:
-            letters = cv2.LUT(cv2.resize(letters, (width, height), interpolation=cv2.INTER_AREA), _BRIGHTER)
-            letters = letters.astype(np.uint8)
+            averaged = cv2.resize(letters, (width, height), interpolation=cv2.INTER_AREA)
+            letters = cv2.LUT(averaged, _BRIGHTER).astype(np.uint8)
         # 0 to 256, so that a shift divides; and three columns for a pixel.
         alpha: NDArray[np.uint16] = np.repeat(letters.astype(np.uint16) + (letters >> 7), 3, axis=1).astype(np.uint16)
         add = alpha * np.tile(np.array(colour, np.uint16), letters.shape[1])

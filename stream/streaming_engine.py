@@ -28,6 +28,7 @@ class _State:
     """A value of earlier frames: `shape` without the batch, and how old the values are that the graph asks for."""
 
     name: str
+    dtype: str
     shape: tuple[int, ...]
     ages: tuple[int, ...]
 
@@ -103,7 +104,7 @@ class StreamingEngine:
         return bindings
 
     def _ring(self, state: _State, batch: int, device: str) -> list[ort.OrtValue]:
-        arrays = [np.zeros((batch, *state.shape), np.float32) for _ in range(state.ring_length)]
+        arrays = [np.zeros((batch, *state.shape), state.dtype) for _ in range(state.ring_length)]
         if device == "cpu":
             # Values on the CPU refer to the arrays' memory, which must live as long as they do.
             self._arrays += arrays
@@ -112,9 +113,10 @@ class StreamingEngine:
 
 def _states_of(session: ort.InferenceSession) -> list[_State]:
     ages: dict[str, list[int]] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
+    kinds: dict[str, tuple[str, tuple[int, ...]]] = {}
     for tensor in session.get_inputs():
         if match := _STATE.fullmatch(tensor.name):
             ages.setdefault(match["name"], []).append(int(match["age"]))
-            shapes[match["name"]] = tuple(tensor.shape[1:])
-    return [_State(name, shapes[name], tuple(sorted(found))) for name, found in sorted(ages.items())]
+            dtype = "float16" if tensor.type == "tensor(float16)" else "float32"
+            kinds[match["name"]] = (dtype, tuple(tensor.shape[1:]))
+    return [_State(name, *kinds[name], tuple(sorted(found))) for name, found in sorted(ages.items())]

@@ -62,7 +62,7 @@ def test_channels_follow_from_the_input() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict) -> None:
-    with pytest.raises(ContractError, match="expected .*, found "):
+    with pytest.raises(ContractError, match=r"expected .*, found "):
         contract(**changes)
 
 

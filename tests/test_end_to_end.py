@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 
 import run_live
-from export.__main__ import main as export_main
 from stream.engine import WindowEngine
 from stream.model_file import load_model
 from stream.streaming_engine import StreamingEngine
@@ -18,32 +18,6 @@ from tests.clips import empty_frames, face_frames, write_video
 from train.__main__ import main as train_main
 
 CLASSES = ["negative", "positive", "surprise", "neutral"]
-
-
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data`, `run` and `exported`."""
-    folder = tmp_path_factory.mktemp("line")
-    data, run, out = (str(folder / name) for name in ("data", "run", "exported"))
-    assert train_main(["synth", "--out", data, "--clips", "40", "--drawn", "3", "--jobs", "1", "--seed", "5"]) == 0
-    fit = [
-        "fit",
-        "--data",
-        data,
-        "--out",
-        run,
-        "--size-px",
-        "32",
-        "--epochs",
-        "2",
-        "--workers",
-        "1",
-        "--validation-share",
-        "0.3",
-    ]
-    assert train_main(fit) == 0
-    assert export_main([run, "--out", out]) == 0
-    return folder
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -171,6 +145,6 @@ def test_every_clip_of_a_folder_of_videos(line: Path, tmp_path: Path) -> None:
             frames += 1
         assert len(fast) == frames
         times = [float(row["time_s"]) for row in fast]
-        assert all(a < b for a, b in zip(times, times[1:], strict=False))
+        assert all(a < b for a, b in pairwise(times))
         assert all((row["face"] == "1") == (row["status"] in ("ok", "filling")) for row in fast)
         assert_same_answers(fast, plain)

@@ -70,7 +70,7 @@ def test_a_model_without_a_contract_is_refused(tmp_path: Path) -> None:
 )
 def test_a_contract_that_does_not_fit_its_graph_is_refused(tmp_path: Path, claimed: object) -> None:
     save_tiny_model(tmp_path / "m.onnx", metadata=claimed.to_metadata())  # type: ignore[attr-defined]
-    with pytest.raises(ContractError, match="expected .* found "):
+    with pytest.raises(ContractError, match=r"expected .* found "):
         load_model(tmp_path / "m.onnx")
 
 
