@@ -25,7 +25,7 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     config = NetworkConfig(**settings)
     network: Any = build_network(config)
-    call = tf.function(lambda clip: network(clip, training=False), jit_compile=False)
+    call: Any = tf.function(lambda clip: network(clip, training=False), jit_compile=False)
     clip = tf.cast(tf.random.uniform((1, *config.input_shape), 0, 255), config.input_dtype)
     for _ in range(3):
         call(clip).numpy()

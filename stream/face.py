@@ -45,7 +45,8 @@ class FaceTracker:
         self._geometry = contract.crop
         self._colour: Colour = contract.input.colour
         self._settings = settings or FaceSettings()
-        self._detector = FaceMeshDetector()
+        # Asked now and then only, Face Mesh must look for the face afresh: where it was when last asked is long past.
+        self._detector = FaceMeshDetector(static=True)
         self._aligner = MotionAligner(contract.crop)
         self.reset()
 
