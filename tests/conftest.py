@@ -1,8 +1,30 @@
 """What several test files share."""
 
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def display(monkeypatch) -> Iterator[str]:
+    """A free display with an X server of its own."""
+    for program in ("Xvfb", "xdotool"):
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        with os.fdopen(read) as number:
+            name = f":{number.readline().strip()}"
+        monkeypatch.setenv("DISPLAY", name)
+        monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
+        yield name
+        server.terminate()
 
 
 @pytest.fixture(scope="session")
