@@ -10,13 +10,12 @@ from model.contract import ClipContract
 from model.types import FrameResult
 from stream.history import ProbabilityHistory
 from stream.options import LiveOptions
+from stream.output_file import check_target, write_json
 from stream.overlay import Overlay
 from stream.pipeline import LivePipeline
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
 from stream.sinks import CsvSink, Panel, RecordSink, Window, display_available, save_snapshot
-from stream.sinks.base import check_target
-from stream.sinks.json_file import write_json
 from stream.sources import FrameSource, LiveSource, list_cameras, open_source
 
 _SCREEN_WAIT_S = 0.1

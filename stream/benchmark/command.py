@@ -1,7 +1,6 @@
 """`python run_live.py --benchmark`: measures, shows a table, writes JSON and a chart."""
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,12 +12,16 @@ from stream.benchmark.engines import EngineTimes, measure_batches, measure_engin
 from stream.benchmark.machine import machine_facts
 from stream.model_file import usable_cores
 from stream.options import LiveOptions
+from stream.output_file import check_target, write_json
 
 _PROGRAM_RUNS = 3
 
 
 def run_benchmark(options: LiveOptions) -> int:
     """The exit code. Errors of models and files are raised."""
+    for path, what in ((options.json, "JSON file"), (options.chart, "chart")):
+        if path is not None:
+            check_target(path, what)
     if options.soak is not None:
         return _run_soak(options, options.soak)
     engines: list[EngineTimes] = []
@@ -38,7 +41,7 @@ def run_benchmark(options: LiveOptions) -> int:
     report |= {"model": str(options.model), "machine": machine_facts()}
     _show(report)
     if options.json is not None:
-        _write_json(options.json, report)
+        write_json(options.json, report)
         print(f"Written: {options.json}")
     if options.chart is not None:
         from stream.benchmark.chart import write_chart
@@ -66,7 +69,7 @@ def _run_soak(options: LiveOptions, frames: int) -> int:
         f"{result.end_mb:.0f} MB at the end; last answer differs from a fresh engine's by {result.drift:.1e}"
     )
     if options.json is not None:
-        _write_json(options.json, report)
+        write_json(options.json, report)
         print(f"Written: {options.json}")
     return 0
 
@@ -134,9 +137,3 @@ def _show(report: dict[str, Any]) -> None:
         print(json.dumps(report, indent=2))
         return
     show(report)
-
-
-def _write_json(path: Path, report: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)

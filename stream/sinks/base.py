@@ -1,14 +1,12 @@
 """What all outputs have in common."""
 
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from model.types import FrameResult
+from stream.output_file import SinkError, check_target, reason
 
-
-class SinkError(RuntimeError):
-    """An output cannot be written; the message is one line that says which and why."""
+__all__ = ["Sink", "SinkError", "check_target", "reason"]
 
 
 class Sink(Protocol):
@@ -23,15 +21,3 @@ class Sink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-
-
-def check_target(path: Path, what: str) -> None:
-    """Raises `SinkError` when a file cannot be made at `path` because of where it is."""
-    if path.is_dir():
-        raise SinkError(f"cannot write the {what} {path}: it is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise SinkError(f"cannot write the {what} {path}: the folder {path.parent} does not exist; create it first")
-
-
-def reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
