@@ -39,6 +39,10 @@ def _one_line(error: Exception) -> str:
     """Our own errors say what to do; anything else is told by its kind."""
     if isinstance(error, ModelError | ContractError) or type(error).__module__.startswith("stream."):
         return str(error)
+    if isinstance(error, ImportError):
+        return (
+            f"{error}. Run `make install`; OpenCV also needs, on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0"
+        )
     return f"unexpected {type(error).__name__}: {error} (run again with --debug for the details)"
 
 

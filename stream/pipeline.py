@@ -64,6 +64,8 @@ class LivePipeline:
                     ahead = _FRAMES_AHEAD
                     frames = threads.enter_context(RunAhead(frames, ahead, name="decode"))
                 faces = threads.enter_context(RunAhead(self._faces(frames, tracker), ahead, name="align"))
+                # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.
+                threads.callback(self.stop)
                 for item in faces:
                     yield classify.step(item)
                     if self._stopped:

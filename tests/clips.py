@@ -1,12 +1,14 @@
 """Small video files for the tests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.types import Frame
+from stream.sources import SourceInfo
 from tests.faces import moved, noisy, portrait
 
 
@@ -31,3 +33,25 @@ def face_frames(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
 
 def empty_frames(count: int) -> list[NDArray[np.uint8]]:
     return [np.full((512, 512, 3), 90, np.uint8)] * count
+
+
+class TimedFrames:
+    """One face at the given times, as a source of a user's own making."""
+
+    def __init__(self, times_s: Sequence[float]) -> None:
+        self._times_s = times_s
+        self.info = SourceInfo("timed", 512, 512, 30.0, live=False)
+        self.dropped = 0
+
+    def __enter__(self) -> "TimedFrames":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Frame]:
+        for i, (time_s, image) in enumerate(zip(self._times_s, face_frames(len(self._times_s)), strict=True)):
+            yield Frame(i, time_s, image, 0.0)

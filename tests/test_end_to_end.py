@@ -13,8 +13,9 @@ import pytest
 import run_live
 from stream.engine import WindowEngine
 from stream.model_file import load_model
+from stream.recognizer import Recognizer
 from stream.streaming_engine import StreamingEngine
-from tests.clips import empty_frames, face_frames, write_video
+from tests.clips import TimedFrames, empty_frames, face_frames, write_video
 from train.__main__ import main as train_main
 
 CLASSES = ["negative", "positive", "surprise", "neutral"]
@@ -85,6 +86,21 @@ def test_both_engines_give_the_same_rows(line: Path, tmp_path: Path) -> None:
     plain = live(line, clip, "window", tmp_path / "plain.csv")
     assert sum(row["status"] == "ok" for row in fast) == 71 + 31
     assert_same_answers(fast, plain)
+
+
+def test_both_engines_empty_their_window_on_a_gap(line: Path) -> None:
+    """A hole of seconds, then frames that jitter: the same statuses and answers."""
+    rng = np.random.default_rng(6)
+    times = [i / 30 for i in range(45)] + [9 + i / 30 + rng.uniform(0, 0.008) for i in range(50)]
+    model = line / "exported" / "model.onnx"
+    fast, plain = (list(Recognizer(model, engine=kind).run(TimedFrames(times))) for kind in ("streaming", "window"))
+    assert [r.status for r in fast] == [r.status for r in plain]
+    assert [r.status for r in fast][:46] == ["filling"] * 29 + ["ok"] * 16 + ["filling"]
+    for a, b in zip(fast, plain, strict=True):
+        assert (a.prediction is None) == (b.prediction is None)
+        if a.prediction and b.prediction:
+            values = [list(p.probabilities.values()) for p in (a.prediction, b.prediction)]
+            np.testing.assert_allclose(*values, atol=1e-5)
 
 
 def test_engines_agree_past_four_windows_and_after_a_reset(line: Path) -> None:

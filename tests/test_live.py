@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 import run_live
-from model.types import Frame
 from stream.model_file import load_model
 from stream.recognizer import Recognizer
-from stream.sources import SourceInfo
-from tests.clips import empty_frames, face_frames, write_video
+from stream.sources import FileSource
+from tests.clips import TimedFrames, empty_frames, face_frames, write_video
 from tests.models import CLASSES, save_tiny_model, tiny_contract
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,31 +101,21 @@ def test_runs_repeat_and_leave_no_thread(folder: Path) -> None:
     assert threading.active_count() <= before
 
 
-class GapSource:
-    """Frames of one face with a hole in time, as a source of the user's own."""
-
-    def __init__(self, times_s: list[float]) -> None:
-        self._times_s = times_s
-        self.info = SourceInfo("gap", 512, 512, 30.0, live=False)
-        self.dropped = 0
-
-    def __enter__(self) -> "GapSource":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-    def __iter__(self):
-        for i, (time_s, image) in enumerate(zip(self._times_s, face_frames(len(self._times_s)), strict=True)):
-            yield Frame(i, time_s, image, 0.0)
+def test_leaving_a_paused_run_ends_its_threads(folder: Path) -> None:
+    before = threading.active_count()
+    recognizer = Recognizer(folder / "tiny.onnx")
+    with FileSource(folder / "clip.mp4", "realtime") as source:
+        pipeline = recognizer.pipeline(source)
+        results = pipeline.results()
+        next(results)
+        pipeline.set_paused(True)
+        results.close()
+    assert threading.active_count() <= before
 
 
 def test_a_gap_in_time_empties_the_window(folder: Path) -> None:
     times = [i / 30 for i in range(35)] + [10 + i / 30 for i in range(35)]
-    statuses = [r.status for r in Recognizer(folder / "tiny.onnx").run(GapSource(times))]  # type: ignore[arg-type]
+    statuses = [r.status for r in Recognizer(folder / "tiny.onnx").run(TimedFrames(times))]
     assert statuses == (["filling"] * 29 + ["ok"] * 6) * 2
 
 
@@ -134,7 +123,7 @@ def test_a_gap_in_time_empties_the_window(folder: Path) -> None:
 def test_the_window_is_a_span_of_time(folder: Path, fps: int, first_answer: int) -> None:
     """29/30 s of any frame rate fill it; after that every frame has an answer."""
     times = [i / fps for i in range(first_answer + 6)]
-    results = list(Recognizer(folder / "tiny.onnx").run(GapSource(times)))  # type: ignore[arg-type]
+    results = list(Recognizer(folder / "tiny.onnx").run(TimedFrames(times)))  # type: ignore[arg-type]
     assert [r.status for r in results] == ["filling"] * first_answer + ["ok"] * 6
 
 
