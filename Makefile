@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do command -v $$p >/de
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check bench pictures clean
 
 install: $(VENV)/installed
 
@@ -29,7 +29,10 @@ check: install
 
 bench: install
 	@mkdir -p runs
-	$(RUN) run_live.py --benchmark --json runs/benchmark.json
+	$(RUN) run_live.py --benchmark --json runs/benchmark.json --chart runs/benchmark.png
+
+pictures: demo
+	$(RUN) docs/pictures.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
