@@ -27,8 +27,11 @@ check: install
 	$(VENV)/bin/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(VENV)/bin/pyright
 
+# The paper's network at its own size, engines alone; then the bundled model, engines and the whole program.
 bench: install
 	@mkdir -p runs
+	test -f runs/paper/model.stream.onnx || $(RUN) -m export --untrained --out runs/paper
+	$(RUN) run_live.py --benchmark --stages engine --model runs/paper/model.onnx --json runs/benchmark-paper.json
 	$(RUN) run_live.py --benchmark --json runs/benchmark.json --chart runs/benchmark.png
 
 pictures: demo

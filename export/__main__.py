@@ -19,13 +19,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from export.errors import ExportError
-from model.contract import ClipContract, ContractError
+from model.contract import ClipContract, ContractError, NetworkInput
 from model.quiet import native_stderr_silenced
 
 _EPILOG = """examples:
   python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
   python -m export runs/flow/model.keras --out /tmp/try
   python -m export runs/flow --out exported --fp16   also half-precision files, for GPUs
+  python -m export --untrained --out runs/paper      the paper's size, to measure: run_live.py --benchmark --model …
 
 model.onnx takes `clip` (batch, frames, size, size, channels) and gives `probabilities` (batch, classes).
 model.stream.onnx takes one `frame` (batch, size, size, channels) and values of earlier frames, and gives the same
@@ -41,9 +42,9 @@ class _UsageError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run's files: the network, its contract, and clips as network input where the run kept some."""
+    """A finished run: its network (None: untrained), its contract, and clips as network input where it kept some."""
 
-    model: Path
+    model: Path | None
     contract: ClipContract
     clips: NDArray | None
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit."""
     args = _parser().parse_args(argv)
     try:
-        run = _open_run(args.run)
+        run = _untrained_run() if args.untrained else _open_run(args.run)
         report = export_run(run, args.out, args.fp16)
     except KeyboardInterrupt:
         return _say("stopped; nothing was written", 130)
@@ -90,10 +91,11 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
         from export.streaming_parity import HALF_TOLERANCE, check_streaming_parity
         from export.verify import check_model, check_parity
         from export.window import OPSET, build_window_model, store_contract
-        from model.network import load_network, network_config
+        from model.network import build_network, load_network, network_config
+        from model.variants import variant
 
         try:
-            network = load_network(run.model)
+            network = build_network(variant("paper").config) if run.model is None else load_network(run.model)
         except ValueError as error:
             raise ExportError(str(error)) from error
         window = build_window_model(network, run.contract)
@@ -124,6 +126,16 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
             onnx.save(model, str(folder / name))
         (folder / "parity.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
+
+
+def _untrained_run() -> Run:
+    """The paper's network at its own size with random weights: answers mean nothing, times are the real ones."""
+    contract = ClipContract(
+        ("negative", "positive", "surprise"),
+        input=NetworkInput("pixels", 128, "rgb"),
+        training_data="nothing: random weights, for benchmarks only",
+    )
+    return Run(None, contract, None)
 
 
 def _open_run(path: Path) -> Run:
@@ -176,7 +188,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run, or its model.keras")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("run", type=Path, nargs="?", metavar="RUN", help="folder of a finished run, or its model.keras")
+    what.add_argument(
+        "--untrained", action="store_true", help="the paper's network with random weights, 30×128×128×3, for benchmarks"
+    )
     parser.add_argument(
         "--out",
         type=Path,

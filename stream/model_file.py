@@ -24,7 +24,7 @@ class ModelError(RuntimeError):
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """`threads` 0 means one for every core this process may use."""
+    """`threads` 0 means `default_threads`."""
 
     provider: Provider = "auto"
     threads: int = 0
@@ -47,7 +47,7 @@ def load_model(path: Path, settings: SessionSettings | None = None) -> LoadedMod
     settings = settings or SessionSettings()
     if not path.is_file():
         raise ModelError(f"{path} is not a model file: export one with `python -m export RUN --out DIR`")
-    threads = settings.threads or usable_cores()
+    threads = settings.threads or default_threads(_kind_by_name(path))
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -80,6 +80,20 @@ def choose_model(path: Path, engine: EngineChoice) -> Path:
     if engine == "streaming" and path.is_file():
         raise ModelError(f"{streaming} does not exist: export the model again, or use --engine window")
     return path
+
+
+def default_threads(kind: ModelKind) -> int:
+    """Threads of a model on the CPU beside the rest of the live line.
+
+    A window's step is long, so it gets all cores. A streaming step is short: more threads would spend their time waking
+    each other and take the cores that decoding and face alignment need, so it gets half of them.
+    """
+    return max(1, usable_cores() // 2) if kind == "streaming" else usable_cores()
+
+
+def _kind_by_name(path: Path) -> ModelKind:
+    """What the exporter's naming says, before the file is open."""
+    return "streaming" if path.name.endswith(".stream.onnx") else "window"
 
 
 def usable_cores() -> int:

@@ -85,7 +85,11 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         help="a frame at a time, or the whole window at every frame; the answers are the same (default: auto, streaming)",
     )
     parser.add_argument(
-        "--threads", type=_not_negative, default=0, metavar="N", help="threads of the model (default: 0, one a core)"
+        "--threads",
+        type=_not_negative,
+        default=0,
+        metavar="N",
+        help="threads of the model (default: 0, half the cores for streaming, all for window)",
     )
     parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="write one row for every frame")
     parser.add_argument(

@@ -10,7 +10,7 @@ from typing import Any
 
 from stream.benchmark.engines import EngineTimes, measure_batches, measure_engines
 from stream.benchmark.machine import machine_facts
-from stream.model_file import usable_cores
+from stream.model_file import default_threads, usable_cores
 from stream.options import LiveOptions
 from stream.output_file import check_target, write_json
 
@@ -38,7 +38,7 @@ def run_benchmark(options: LiveOptions) -> int:
         report["batches"] = [asdict(times) for times in batches]
     if whole:
         report |= _program_fields(options)
-    report |= {"model": str(options.model), "machine": machine_facts()}
+    report |= {"model": options.model.name, "machine": machine_facts()}
     _show(report)
     if options.json is not None:
         write_json(options.json, report)
@@ -75,12 +75,12 @@ def _run_soak(options: LiveOptions, frames: int) -> int:
 
 
 def _thread_counts(options: LiveOptions) -> list[int]:
-    return [options.threads] if options.threads else sorted({1, usable_cores()})
+    return [options.threads] if options.threads else sorted({1, default_threads("streaming"), usable_cores()})
 
 
 def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
-    """The run with most threads at the top, every run below `by_threads`."""
-    main = engines[-1]
+    """What a user gets without options at the top, every run below `by_threads`."""
+    main = next((times for times in engines if times.threads == default_threads("streaming")), engines[0])
     return {
         "threads": main.threads,
         "streaming_ms": main.streaming.p50_ms,
@@ -110,12 +110,13 @@ def _program_fields(options: LiveOptions) -> dict[str, Any]:
     for run in runs:
         groups.setdefault((run.engine, run.threads), []).append(run)
     middle = {key: sorted(group, key=lambda run: run.fps)[len(group) // 2] for key, group in groups.items()}
-    # What a user gets without options: streaming, with as many threads as there are cores.
-    best = middle["streaming", _thread_counts(options)[-1]]
+    # What a user gets without options.
+    best = middle["streaming", options.threads or default_threads("streaming")]
     return {
         "pipeline": {
             "source": "the demo as a file" if not options.source_given else source,
             "fps": best.fps,
+            "threads": best.threads,
             "frames": best.frames,
             "stages_ms": best.stages_ms,
             "runs": [{"engine": key[0], "threads": key[1], "fps": run.fps} for key, run in middle.items()],

@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def show(report: dict[str, Any]) -> None:
@@ -51,7 +52,7 @@ def _batches(batches: list[dict[str, Any]]) -> Table:
 
 def _pipeline(pipeline: dict[str, Any]) -> Table:
     title = f"Whole program on {pipeline['source']}: {pipeline['fps']:.0f} frames/s; ms a frame by stage"
-    table = Table(title=title, title_justify="left", box=None)
+    table = Table(title=Text(title, no_wrap=True), title_justify="left", box=None, min_width=len(title))
     for name in ("stage", "p50", "p95", "p99"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage, times in pipeline["stages_ms"].items():
