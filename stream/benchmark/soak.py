@@ -113,11 +113,11 @@ def soak(recognizer: Recognizer, clip: Path, frames: int, note: Callable[[str], 
                 note(f"soak: {seen} of {frames} frames, {memory[-1]:.0f} MB")
     if answer is None or len(remembering.last) < recognizer.contract.frames:
         raise ValueError("soak: the last frame has no answer to compare; use a clip that ends with a face in view")
+    end_mb = memory_mb()
     fresh = recognizer.engine()
     expected = [fresh.step(features) for features in remembering.last][-1]
     assert expected is not None
     found = np.array(list(answer.probabilities.values()))
-    end_mb = memory_mb()
     return Soak(
         frames=frames,
         answers=answers,
