@@ -43,7 +43,7 @@ def _one_line(error: Exception) -> str:
         return (
             f"{error}. Run `make install`; OpenCV also needs, on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0"
         )
-    return f"unexpected {type(error).__name__}: {error} (run again with --debug for the details)"
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (run again with --debug for the details)"
 
 
 if __name__ == "__main__":

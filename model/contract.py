@@ -179,6 +179,10 @@ class ClipContract:
         )
         _require(len(set(names)) == len(names), "class_names", "different names", names)
         _require(isinstance(self.frames, int) and self.frames >= 9, "frames", "an integer of 9 or more", self.frames)
+        for name in ("training_data", "disclaimer"):
+            value = getattr(self, name)
+            _require(isinstance(value, str), name, "text", value)
+        _require(isinstance(self.scores, Mapping), "scores", "names and values", self.scores)
         _positive("fps", self.fps)
         _positive("max_gap_s", self.max_gap_s)
         _require(

@@ -59,7 +59,7 @@ def run(options: LiveOptions, console: Console) -> int:
         write_json(options.json, live_run.report())
     for path in (options.csv, options.record, options.json):
         if path is not None:
-            console.print(f"Written: {path}", soft_wrap=True)
+            console.print(f"Written: {path}", soft_wrap=True, markup=False)
     if live_run.error is not None:
         raise live_run.error
     return 0
@@ -67,15 +67,13 @@ def run(options: LiveOptions, console: Console) -> int:
 
 def _introduce(contract: ClipContract, console: Console) -> None:
     """What the model is and is not, before anything is shown."""
-    scores = contract.scores
-    measured = (
-        f"UF1 {scores['uf1']:.3f} (chance {scores['chance_uf1']:.3f}, n {scores['n']})"
-        if "uf1" in scores
-        else "not scored"
-    )
-    console.print(
-        f"[dim]Model trained on {contract.training_data}; {measured}. {contract.disclaimer}[/dim]", highlight=False
-    )
+    numbers = [contract.scores.get(name) for name in ("uf1", "chance_uf1", "n")]
+    measured = "not scored"
+    if all(isinstance(number, int | float) for number in numbers):
+        measured = "UF1 {:.3f} (chance {:.3f}, n {:d})".format(*numbers)
+    words = f"Model trained on {contract.training_data}; {measured}. {contract.disclaimer}"
+    # The words are the model's own: brackets in them are no markup.
+    console.print(words, style="dim", markup=False, highlight=False)
 
 
 def _new_run(options: LiveOptions, recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource) -> LiveRun:
@@ -126,7 +124,7 @@ def _show_window(
                 pipeline.request_reset()
                 live_run.history.reset()
             elif command == "snapshot":
-                console.print(f"Snapshot: {save_snapshot(picture, options.snapshots)}", soft_wrap=True)
+                console.print(f"Snapshot: {save_snapshot(picture, options.snapshots)}", soft_wrap=True, markup=False)
             elif command == "help":
                 helping = not helping
 

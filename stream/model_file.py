@@ -62,6 +62,8 @@ def load_model(path: Path, settings: SessionSettings | None = None) -> LoadedMod
         # ONNX Runtime raises a class of its own for each kind of fault, with no common base but this.
         raise ModelError(f"{path} cannot be loaded as an ONNX model: {_first_line(error)}") from error
     contract = ClipContract.from_metadata(session.get_modelmeta().custom_metadata_map)
+    if not session.get_inputs() or not session.get_outputs():
+        raise ContractError("model inputs and outputs", "at least one of each", "none")
     kind: ModelKind = "streaming" if session.get_inputs()[0].name == "frame" else "window"
     _check_signature(session, contract, kind)
     running = session.get_providers()[0]

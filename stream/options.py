@@ -61,7 +61,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     origin = parser.add_mutually_exclusive_group()
-    origin.add_argument("--camera", type=_not_negative, metavar="N", help="camera number (default: 0)")
+    origin.add_argument("--camera", type=_camera, metavar="N", help="camera number (default: 0)")
     origin.add_argument("--source", metavar="FILE|URL|demo", help="video file, network stream, or the built-in demo")
     parser.add_argument("--benchmark", action="store_true", help="measure engines and the whole program; see below")
     origin.add_argument("--list-cameras", action="store_true", help="show the cameras that can be opened, then end")
@@ -178,6 +178,13 @@ def _not_negative(text: str) -> int:
     value = _whole(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"expected 0 or more, found {value}")
+    return value
+
+
+def _camera(text: str) -> int:
+    value = _not_negative(text)
+    if value > 999:
+        raise argparse.ArgumentTypeError(f"expected a camera's number, see --list-cameras, found {value}")
     return value
 
 

@@ -1,6 +1,7 @@
 """One live run in the background: takes results as they come, feeds the outputs, keeps the newest for the screen."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -51,7 +52,7 @@ class LiveRun:
         self.error: BaseException | None = None
         self.first_frame_s: float | None = None
         self.first_label_s: float | None = None
-        self.last_frame_s: float | None = None
+        self._span_s = (0.0, 0.0)
         self._read_rate, self._answer_rate = RateMeter(), RateMeter()
         self._changed = threading.Condition()
         self._newest: FrameResult | None = None
@@ -111,9 +112,8 @@ class LiveRun:
 
     def _mean_fps(self) -> float:
         """From the first result to the last, without start-up."""
-        if self.first_frame_s is None or self.last_frame_s is None or self.last_frame_s <= self.first_frame_s:
-            return 0.0
-        return (self.summary.frames - 1) / (self.last_frame_s - self.first_frame_s)
+        first_s, last_s = self._span_s
+        return (self.summary.frames - 1) / (last_s - first_s) if last_s > first_s else 0.0
 
     def _work(self) -> None:
         try:
@@ -137,9 +137,11 @@ class LiveRun:
         self.summary.add(result)
         self.history.record(result)
         self._read_rate.tick()
+        now_s = time.monotonic()
         if self.first_frame_s is None:
             self.first_frame_s = seconds_since_start()
-        self.last_frame_s = seconds_since_start()
+            self._span_s = (now_s, now_s)
+        self._span_s = (self._span_s[0], now_s)
         if result.prediction is not None:
             if self.first_label_s is None:
                 self.first_label_s = seconds_since_start()

@@ -96,12 +96,7 @@ class FileSource:
         self.dropped = 0
 
     def __enter__(self) -> Self:
-        if self._path.is_dir():
-            raise SourceError(f"{self._path} is a folder: give a video file")
-        if not self._path.exists():
-            raise SourceError(f"{self._path} does not exist: give a video file, a URL, `demo`, or use --camera N")
-        if self._path.stat().st_size == 0:
-            raise SourceError(f"{self._path} is empty: give a video file")
+        self._check_path()
         with _quiet_decoder():
             self._capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
             opened, first = self._capture.read() if self._capture.isOpened() else (False, None)
@@ -121,6 +116,22 @@ class FileSource:
     ) -> None:
         self.stop()
         self._capture.release()
+
+    def _check_path(self) -> None:
+        try:
+            size = self._path.stat().st_size
+        except FileNotFoundError:
+            raise SourceError(
+                f"{self._path} does not exist: give a video file, a URL, `demo`, or use --camera N"
+            ) from None
+        except OSError as error:
+            raise SourceError(f"{self._path} cannot be read: {error.strerror}") from error
+        if self._path.is_dir():
+            raise SourceError(f"{self._path} is a folder: give a video file")
+        if not os.access(self._path, os.R_OK):
+            raise SourceError(f"{self._path} cannot be read: you have no permission to")
+        if size == 0:
+            raise SourceError(f"{self._path} is empty: give a video file")
 
     def stop(self) -> None:
         self._stopped.set()
@@ -291,8 +302,11 @@ def list_cameras() -> list[SourceInfo]:
 
 
 def without_credentials(url: str) -> str:
-    """The URL without user name and password, for the screen and for logs."""
-    parts = urlsplit(url)
+    """The URL without user name and password, for the screen and for logs; SourceError when it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SourceError(f"the address of the stream is not a valid URL: {error}") from error
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

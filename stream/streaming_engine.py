@@ -1,4 +1,4 @@
-"""The streaming engine: one new frame in, the answer for the whole window out, nothing computed twice.
+"""The streaming engine: one new frame in, the answer for the whole window out.
 
 The exported graph takes a frame and values of earlier frames (`state_<name>_<age>`) and gives the answer and this
 frame's values (`next_state_<name>`). Here the values live in rings of fixed buffers. For every place in the rings there

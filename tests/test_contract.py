@@ -59,6 +59,8 @@ def test_channels_follow_from_the_input() -> None:
         {"input": NetworkInput("pixels", 64)},
         {"input": NetworkInput("flow", 256)},
         {"schema_version": 0},
+        {"training_data": None},
+        {"scores": [0.9]},
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict) -> None:

@@ -160,6 +160,8 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
         "truncated": (["--source", str(folder / "cut.mp4"), *model], "holds no video"),
         "a folder": (["--source", str(folder), *model], "is a folder"),
         "no camera": (["--camera", "99", *model], "camera 99 cannot be opened"),
+        "no URL": (["--source", "http://[bad/x", *model], "not a valid URL"),
+        "name too long": (["--source", "a" * 300, *model], "cannot be read"),
         "no server": (["--source", "http://127.0.0.1:9/x", *model], "cannot be opened"),
         "no model": ([*clip, "--model", str(folder / "none.onnx")], "is not a model file"),
         "corrupt model": ([*clip, "--model", str(folder / "corrupt.onnx")], "cannot be loaded"),
@@ -171,7 +173,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
     }
 
 
-@pytest.mark.parametrize("case", ["missing file", "empty file", "not a video", "truncated", "a folder", "no camera", "no server",
+@pytest.mark.parametrize("case", ["missing file", "empty file", "not a video", "truncated", "a folder", "no camera", "no URL", "name too long", "no server",
                                   "no model", "corrupt model", "no metadata", "wrong window", "no folder for csv", "csv is a folder",
                                   "record is no mp4"])  # fmt: skip
 def test_bad_input_gets_one_line(case: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -183,7 +185,7 @@ def test_bad_input_gets_one_line(case: str, folder: Path, capfd: pytest.CaptureF
 
 @pytest.mark.parametrize(
     "argv",
-    [["--camera", "-1"], ["--camera", "x"], ["--camera", "0", "--source", "demo"], ["--max-frames", "0"], ["--pace", "slow"],
+    [["--camera", "-1"], ["--camera", "x"], ["--camera", "99999999999999"], ["--camera", "0", "--source", "demo"], ["--max-frames", "0"], ["--pace", "slow"],
      ["--provider", "tpu"], ["--source", ""], ["--threads", "-2"], ["--nonsense"]],
 )  # fmt: skip
 def test_bad_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,3 +223,12 @@ def test_no_cameras(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     monkeypatch.setattr("stream.app.list_cameras", lambda: [])
     assert run("--list-cameras") == 1
     assert "No camera" in capsys.readouterr().out
+
+
+def test_what_a_model_says_of_itself_is_no_markup(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contract = tiny_contract(training_data="clips [of] nobody [/dim]", scores={"uf1": "high"})
+    save_tiny_model(folder / "words.onnx", contract)
+    args = ("--model", folder / "words.onnx", "--headless", "--max-frames", 2)
+    assert run("--source", folder / "clip.mp4", *args) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "clips [of] nobody [/dim]; not scored" in shown
