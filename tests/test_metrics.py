@@ -13,6 +13,27 @@ from train.metrics import by_peak, chance, confusion_matrix, join, scores, summa
 NAMES = ("negative", "positive", "surprise")
 counts = hnp.arrays(np.int64, (3, 3), elements=st.integers(0, 40))
 full_counts = counts.filter(lambda c: (c.sum(axis=1) > 0).all())
+clips = st.dictionaries(st.text(max_size=4), st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=25)
+"""Sample ids, each with its true and its answered class."""
+
+
+def scored(pairs):
+    """Scores of (id, (truth, answer)) pairs as an evaluation takes them: joined by id, pooled."""
+    truth, answers = ([(i, both[side]) for i, both in pairs] for side in (0, 1))
+    return scores(confusion_matrix(*join(truth, answers), classes=3), NAMES)
+
+
+def plainly(pairs) -> tuple[float, float, float]:
+    """UF1, UAR and accuracy counted clip by clip, as the protocol is written down."""
+    f1, recall = [], []
+    for c in range(3):
+        tp = sum(t == c and a == c for _, (t, a) in pairs)
+        fp = sum(t != c and a == c for _, (t, a) in pairs)
+        fn = sum(t == c and a != c for _, (t, a) in pairs)
+        f1.append(2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0)
+        if tp + fn:
+            recall.append(tp / (tp + fn))
+    return sum(f1) / 3, sum(recall) / len(recall), sum(t == a for _, (t, a) in pairs) / len(pairs)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +74,66 @@ def test_absent_class_counts_zero_in_uf1_and_is_left_out_of_uar_with_a_warning_v
 def test_nothing_at_all_scores_zero():
     result = scores(np.zeros((3, 3)), NAMES)
     assert (result.n, result.uf1, result.uar, result.accuracy, result.absent) == (0, 0.0, 0.0, 0.0, NAMES)
+
+
+@given(clips)
+def test_scores_are_those_counted_clip_by_clip(clips):
+    found = scored(clips.items())
+    assert (found.uf1, found.uar, found.accuracy) == pytest.approx(plainly(clips.items()))
+
+
+@given(clips, st.randoms(use_true_random=False))
+def test_scores_do_not_depend_on_the_order_of_clips_or_answers(clips, random):
+    truth, answers = ([(i, both[side]) for i, both in clips.items()] for side in (0, 1))
+    random.shuffle(truth)
+    random.shuffle(answers)
+    assert scores(confusion_matrix(*join(truth, answers), classes=3), NAMES) == scored(clips.items())
+
+
+@given(clips, st.permutations(range(3)))
+def test_other_numbers_for_the_classes_change_nothing(clips, order):
+    names = [NAMES[order.index(k)] for k in range(3)]
+    other = [(i, (order[t], order[a])) for i, (t, a) in clips.items()]
+    truth, answers = ([(i, both[side]) for i, both in other] for side in (0, 1))
+    first, second = scored(clips.items()), scores(confusion_matrix(*join(truth, answers), classes=3), names)
+    assert (first.uf1, first.uar, first.accuracy) == pytest.approx((second.uf1, second.uar, second.accuracy))
+    assert first.per_class == second.per_class
+    assert set(first.absent) == set(second.absent)
+
+
+@given(clips, st.lists(st.integers(0, 5), min_size=25, max_size=25))
+def test_merging_folds_is_pooling(clips, folds):
+    """However the clips are cut into folds, the sum of the folds' matrices is scored, never a mean of their scores."""
+    whole = scored(clips.items())
+    total = np.zeros((3, 3), np.int64)
+    for fold in range(6):
+        part = [pair for pair, of in zip(clips.items(), folds, strict=False) if of == fold]
+        total += np.array(scored(part).confusion) if part else 0
+    assert scores(total, NAMES) == whole
+
+
+@given(clips, st.integers(0, 2))
+def test_a_class_without_clips_is_named_counts_zero_in_uf1_and_not_in_uar(clips, absent):
+    without = {i: both for i, both in clips.items() if both[0] != absent}
+    if not without:
+        return
+    found = scored(without.items())
+    assert NAMES[absent] in found.absent
+    assert found.per_class[NAMES[absent]].f1 == 0
+    present = [one for one in found.per_class.values() if one.n]
+    assert found.uar == pytest.approx(np.mean([one.recall for one in present]))
+    assert found.uf1 == pytest.approx(sum(one.f1 for one in present) / 3)
+
+
+@given(clips, st.data())
+def test_an_id_that_comes_twice_is_refused_on_either_side(clips, data):
+    truth, answers = ([(i, both[side]) for i, both in clips.items()] for side in (0, 1))
+    again = data.draw(st.sampled_from(truth + answers))
+    place = data.draw(st.integers(0, len(truth)))
+    with pytest.raises(ValueError, match="twice"):
+        join([*truth[:place], again, *truth[place:]], answers)
+    with pytest.raises(ValueError, match="in the predictions"):
+        join(truth, [*answers[:place], again, *answers[place:]])
 
 
 @given(full_counts, st.permutations(range(3)))

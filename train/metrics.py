@@ -98,7 +98,7 @@ def scores(confusion: ArrayLike, class_names: Sequence[str]) -> Scores:
     if counts.shape != (classes, classes) or (counts < 0).any():
         raise ValueError(f"confusion matrix: expected {classes}x{classes} counts, found {counts.tolist()}")
     support, hits = counts.sum(axis=1), counts.diagonal()
-    precision, recall, f1 = _ratio(hits, counts.sum(axis=0)), _ratio(hits, support), _f1(counts)
+    precision, recall, f1 = ratio(hits, counts.sum(axis=0)), ratio(hits, support), _f1(counts)
     uf1, uar, accuracy = _pooled(counts)
     return Scores(
         n=int(counts.sum()),
@@ -189,7 +189,7 @@ def _unique(pairs: Iterable[tuple[str, int]], what: str) -> dict[str, int]:
     return labels
 
 
-def _ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
+def ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
     """part / whole with 0/0 = 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole != 0)
 
@@ -197,7 +197,7 @@ def _ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
 def _f1(counts: NDArray) -> NDArray[np.float64]:
     """F1 of each class, (..., classes), of confusion matrices (..., classes, classes)."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    return _ratio(2 * hits, counts.sum(axis=-1) + counts.sum(axis=-2))
+    return ratio(2 * hits, counts.sum(axis=-1) + counts.sum(axis=-2))
 
 
 def _pooled(counts: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -205,6 +205,6 @@ def _pooled(counts: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     support = counts.sum(axis=-1)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     present = (support > 0).sum(axis=-1)
-    uar = _ratio(_ratio(hits, support).sum(axis=-1), present)
-    accuracy = _ratio(hits.sum(axis=-1), support.sum(axis=-1))
+    uar = ratio(ratio(hits, support).sum(axis=-1), present)
+    accuracy = ratio(hits.sum(axis=-1), support.sum(axis=-1))
     return _f1(counts).mean(axis=-1), uar, accuracy
