@@ -1,0 +1,68 @@
+"""Onset to offset by frame number."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.preprocess import interpolate_clip
+from train.prepare_window import ClipError, Interval, find_interval, sample_window
+
+
+def ramp(numbers: list[int], gain: float = 1.0) -> np.ndarray:
+    """Crops whose grey level is their frame number."""
+    return np.array([np.full((2, 2, 1), gain * number) for number in numbers]).astype(np.uint8)
+
+
+@given(count=st.integers(2, 60), frames=st.integers(9, 40), onset=st.integers(0, 10**6), seed=st.integers(0, 99))
+def test_with_no_frame_missing_it_is_interpolate_clip(count: int, frames: int, onset: int, seed: int) -> None:
+    crops = np.random.default_rng(seed).integers(0, 256, (count, 3, 3, 1)).astype(np.uint8)
+    numbers = range(onset, onset + count)
+    interval = find_interval(numbers, None, None)
+    np.testing.assert_array_equal(sample_window(crops, numbers, interval, frames), interpolate_clip(crops, frames))
+
+
+@given(numbers=st.sets(st.integers(0, 255), min_size=2, max_size=40), frames=st.integers(9, 40))
+def test_frames_lie_at_equal_steps_of_the_frame_number(numbers: set[int], frames: int) -> None:
+    there = sorted(numbers)
+    interval = Interval(there[0], there[-1], there[-1] - there[0] + 1, 0)
+    window = sample_window(ramp(there), there, interval, frames)
+    expected = np.linspace(there[0], there[-1], frames)
+    assert np.abs(window[:, 0, 0, 0] - expected).max() <= 0.501
+
+
+def test_beyond_the_frames_there_are_the_nearest_stands_in() -> None:
+    there = [11, 12, 13, 14, 15, 16, 17, 18]
+    window = sample_window(ramp(there), there, find_interval(there, 10, 19), 10)
+    assert window[:, 0, 0, 0].tolist() == [11, 11, 12, 13, 14, 15, 16, 17, 18, 18]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "onset", "offset", "expected"),
+    [
+        (range(46, 64), None, None, Interval(46, 63, 18, 0)),
+        (range(40, 70), 46, 63, Interval(46, 63, 18, 0)),
+        ([*range(46, 52), *range(54, 64)], 46, 63, Interval(46, 63, 18, 2)),
+        (range(47, 64), 46, 63, Interval(46, 63, 18, 1)),
+        (range(100, 160, 2), 100, 158, Interval(100, 158, 30, 0)),
+    ],
+)
+def test_intervals(numbers: list[int], onset: int | None, offset: int | None, expected: Interval) -> None:
+    assert find_interval(numbers, onset, offset) == expected
+
+
+@pytest.mark.parametrize(
+    ("numbers", "onset", "offset", "message"),
+    [
+        ([7], None, None, "expected two pictures or more, found 1"),
+        (range(20), 8, 8, "found onset 8 and offset 8"),
+        (range(20), 12, 8, "found onset 12 and offset 8"),
+        (range(20), 30, 40, "expected pictures from onset 30 to offset 40, found pictures 0 to 19"),
+        (range(5, 21), 0, 20, "no picture near the onset, frame 0; the nearest is 5"),
+        (range(16), 0, 20, "no picture near the offset, frame 20; the nearest is 15"),
+        ([*range(8), *range(13, 20)], 0, 19, "5 of 20 pictures from onset 0 to offset 19 are missing"),
+    ],
+)
+def test_clips_that_lack_too_much(numbers: list[int], onset: int | None, offset: int | None, message: str) -> None:
+    with pytest.raises(ClipError, match=message):
+        find_interval(numbers, onset, offset)

@@ -1,0 +1,188 @@
+"""`python -m train list`: what a dataset holds, before anything is made of it."""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
+from train.datasets.registry import DATASETS, read_dataset
+from train.datasets.source import DatasetError, Defect, FrameFolder, Reading, SourceClip
+
+_NO_CLASS = "no class"
+
+_EPILOG = """examples:
+  python -m train list --dataset casme2 --root ~/CASME2
+  python -m train list --dataset samm --root ~/SAMM --annotation ~/sheets/SAMM_Micro_FACS_Codes_v2.xlsx
+  python -m train list --dataset composite --root ~/SMIC ~/CASME2 ~/SAMM --canonical | sha256sum
+
+Sheets and clips are found by what they hold: give the folder an archive was unpacked to, or one above or below it.
+smic, casme2 and samm come in the three classes of MEGC2019, and their lists are compared with the published one.
+Warnings are oddities that were dealt with; errors are clips or rows that cannot be used. --strict ends with exit code 2
+when there are errors."""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "list",
+        help="show what a dataset holds and what is odd about it",
+        description="Show a dataset's clips by class and subject, compare them with the published list, and say what\n"
+        "cannot be read or is odd.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--dataset", choices=DATASETS, required=True, help="whose layout and labels")
+    parser.add_argument("--root", type=Path, nargs="+", required=True, metavar="DIR", help="folders it lies in")
+    parser.add_argument(
+        "--annotation",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="annotation sheets (found under the roots)",
+    )
+    parser.add_argument(
+        "--layout",
+        metavar="NAME",
+        help="which copy of the pictures: raw or cropped, casme2 also raw_selected (the fullest there is)",
+    )
+    parser.add_argument("--strict", action="store_true", help="errors end the command with exit code 2")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
+        "--canonical", action="store_true", help="print a line a clip (dataset,subject,clip,class) and nothing else"
+    )
+    output.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    console = Console(stderr=True)
+    with console.status(f"reading {args.dataset} ..."):
+        reading = read_dataset(args.dataset, args.root, args.annotation, args.layout)
+    outcome = checks(reading)
+    errors = [defect for defect in reading.defects if defect.severity == "error"]
+    if args.json:
+        print(json.dumps(_report(reading, outcome), indent=2, ensure_ascii=False))
+    elif args.canonical:
+        sys.stdout.write("".join(f"{line}\n" for line in canonical_lines(reading.clips, reading.classes)))
+        sys.stdout.flush()
+        print_outcome(reading, outcome, console)
+    else:
+        _print_tables(reading, Console())
+        print_outcome(reading, outcome, Console())
+    if errors and args.strict:
+        raise DatasetError(f"{args.dataset}: {_count(len(errors), 'error')}, listed above (--strict)")
+    return 0
+
+
+def print_outcome(reading: Reading, outcome: list[Check], console: Console) -> None:
+    """The comparison with the published list, then every warning and error, a line each."""
+
+    def say(text: str, style: str = "") -> None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    for sheet in reading.sheets:
+        say(f"annotation: {sheet}")
+    for check in outcome:
+        say(str(check), "green" if check.matches else "yellow")
+    for severity, style in (("warning", "yellow"), ("error", "red")):
+        defects = [defect for defect in reading.defects if defect.severity == severity]
+        if defects:
+            folder = Path(os.path.commonpath([defect.file.absolute().parent for defect in defects]))
+            say(f"{_count(len(defects), severity)} in {folder}:", style)
+            for defect in defects:
+                say(f"  {replace(defect, file=defect.file.absolute().relative_to(folder))}")
+
+
+def _print_tables(reading: Reading, console: Console) -> None:
+    unused = any(clip.label is None for clip in reading.clips)
+    columns = (*reading.classes, _NO_CLASS) if unused else reading.classes
+    people: dict[tuple[str, str], Counter[str]] = {}
+    for clip in reading.clips:
+        people.setdefault((clip.dataset, clip.subject), Counter())[clip.label or _NO_CLASS] += 1
+    total = Counter(clip.label or _NO_CLASS for clip in reading.clips)
+    with_frames = sum(clip.pictures is not None for clip in reading.clips)
+    title = (
+        f"{escape(reading.dataset)}: {_count(len(reading.clips), 'clip')} of {_count(len(people), 'subject')}, "
+        f"{with_frames} with frames"
+    )
+    table = Table(title=title, show_footer=True)
+    table.add_column("subject", footer="all")
+    for name in columns:
+        table.add_column(escape(name), justify="right", footer=str(total[name]))
+    table.add_column("clips", justify="right", footer=str(len(reading.clips)))
+    several = len({dataset for dataset, _ in people}) > 1
+    for (dataset, subject), counts in people.items():
+        name = f"{dataset}/{subject}" if several else subject
+        table.add_row(escape(name), *(str(counts[column] or "·") for column in columns), str(counts.total()))
+    console.print(table)
+    emotions = Counter(
+        (f"{clip.dataset}: {clip.emotion}" if several else clip.emotion, clip.label or _NO_CLASS)
+        for clip in reading.clips
+    )
+    if any(clip.emotion != clip.label for clip in reading.clips):
+        classes = Table("annotated as", "class", title="Classes")
+        classes.add_column("clips", justify="right")
+        for (emotion, label), number in sorted(
+            emotions.items(), key=lambda item: (columns.index(item[0][1]), -item[1])
+        ):
+            classes.add_row(escape(emotion) or "(empty)", escape(label), str(number))
+        console.print(classes)
+
+
+def _report(reading: Reading, outcome: list[Check]) -> dict[str, Any]:
+    people: dict[str, Counter[str]] = {}
+    for clip in reading.labelled():
+        people.setdefault(f"{clip.dataset}/{clip.subject}", Counter())[str(clip.label)] += 1
+    return {
+        "dataset": reading.dataset,
+        "classes": list(reading.classes),
+        "n": len(reading.labelled()),
+        "per_class": {name: sum(counts[name] for counts in people.values()) for name in reading.classes},
+        "subjects": {name: {label: counts[label] for label in reading.classes} for name, counts in people.items()},
+        "sha256": canonical_sha256(canonical_lines(reading.clips, reading.classes)),
+        "checks": [_check(check) for check in outcome],
+        "sheets": [str(path) for path in reading.sheets],
+        "clips": [_clip(clip) for clip in reading.clips],
+        "errors": [_defect(defect) for defect in reading.defects if defect.severity == "error"],
+        "warnings": [_defect(defect) for defect in reading.defects if defect.severity == "warning"],
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "part": check.name,
+        "matches": check.matches,
+        "n": check.found.clips,
+        "expected_n": check.expected.clips,
+        "sha256": check.found.sha256,
+        "expected_sha256": check.expected.sha256,
+        "text": str(check),
+    }
+
+
+def _clip(clip: SourceClip) -> dict[str, Any]:
+    names = ("id", "dataset", "subject", "clip", "emotion", "label", "fps", "onset", "apex", "offset", "cropped")
+    return {
+        **{name: getattr(clip, name) for name in names},
+        "action_units": list(clip.action_units),
+        "path": str(clip.pictures.path) if clip.pictures is not None else None,
+        "frames": len(clip.pictures.files) if isinstance(clip.pictures, FrameFolder) else None,
+    }
+
+
+def _defect(defect: Defect) -> dict[str, Any]:
+    return {"file": str(defect.file), "row": defect.row, "clip": defect.clip, "reason": defect.reason}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

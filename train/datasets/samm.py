@@ -1,0 +1,72 @@
+"""SAMM (Davison et al., 2018): 200 frames a second, grey. Layout: `.../006/006_1_2/006_05562.jpg`, one coding sheet."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
+from train.datasets.frames import FoundClip, Tree, parts_below, passed_over, scan
+from train.datasets.labels import SAMM_LABELS
+from train.datasets.source import Reading
+from train.datasets.spreadsheet import SheetKind
+
+LAYOUTS = ("raw", "cropped")
+_CLIP = re.compile(r"([0-9]{1,3})_([0-9]+)_([0-9]+)")
+_SUBJECT = re.compile(r"0*([0-9]+)(?:\.0)?")
+
+KIND = SheetKind(
+    title="SAMM",
+    usual_file="SAMM_Micro_FACS_Codes_v2.xlsx",
+    columns=CODED_COLUMNS,
+    clip_name=_CLIP,
+    optional=OPTIONAL_COLUMNS,
+    sheets=("MICRO_ONLY",),
+)
+
+
+def read(roots: Sequence[Path], annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
+    """Reads SAMM; raises DatasetError without its coding sheet."""
+    tree = scan(roots)
+    reading = read_tree(tree, annotations, layout)
+    defects = passed_over(tree, claimed(tree), KIND.title, "006_1_2")
+    return replace(reading, defects=(*reading.defects, *defects))
+
+
+def read_tree(tree: Tree, annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
+    return read_coded(SAMM, tree, find_clips(tree), annotations, layout)
+
+
+def claimed(tree: Tree) -> set[Path]:
+    """The folders that are clips of SAMM by their names."""
+    return {clip.folder.path for clip in find_clips(tree)}
+
+
+def _key(subject: str, filename: str) -> tuple[str, str] | str:
+    number, name = _SUBJECT.fullmatch(subject), _CLIP.fullmatch(filename)
+    if name is None:
+        return f"Filename: expected a name such as 006_1_2, found {filename!r}"
+    if number is None:
+        return f"Subject: expected a number, found {subject!r}"
+    if int(number[1]) != int(name[1]):
+        return f"Subject {subject} and Filename {filename} name different people"
+    return _normal(name)
+
+
+SAMM = CodedDataset("samm", 200.0, KIND, LAYOUTS, _key, SAMM_LABELS, needs_apex=False)
+
+
+def find_clips(tree: Tree) -> list[FoundClip]:
+    """The folders named like a clip, in every layout."""
+    clips = []
+    for folder in tree.folders:
+        name = _CLIP.fullmatch(folder.path.name.strip())
+        if name is not None:
+            cropped = any("cropped" in part for part in parts_below(tree, folder))
+            clips.append(FoundClip(_normal(name), "cropped" if cropped else "raw", folder))
+    return clips
+
+
+def _normal(name: re.Match[str]) -> tuple[str, str]:
+    subject = f"{int(name[1]):03d}"
+    return subject, f"{subject}_{int(name[2])}_{int(name[3])}"

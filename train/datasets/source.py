@@ -1,0 +1,100 @@
+"""What a dataset reader gives: clips as they lie on the disk, and what it could not read or found odd."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+"""error: a clip or row that cannot be used. warning: a known quirk that was dealt with, as the text says."""
+
+THREE_CLASSES = ("negative", "positive", "surprise")
+"""The classes of the MEGC2019 composite, in the order of their index."""
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """A clip as image files: (camera frame number, file), sorted by number, numbers different."""
+
+    path: Path
+    files: tuple[tuple[int, Path], ...]
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A clip as a video; its frames are numbered from 0."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class StoredClip:
+    """A clip of one of the project's own clip stores (already aligned crops); frames are numbered from 0."""
+
+    path: Path
+    row: int
+
+
+Pictures = FrameFolder | VideoFile | StoredClip
+
+
+@dataclass(frozen=True)
+class SourceClip:
+    """One annotated clip. `dataset`, `subject` and `clip` together are its only key: none of them is unique alone.
+
+    `emotion` as annotated; `label` one of the reader's classes, None when the clip is in none of them.
+    `onset`, `apex` and `offset` are the dataset's own frame numbers, None where it has none.
+    `pictures` is None when nothing lies on the disk for it. `cropped`: the pictures show the face alone.
+    """
+
+    dataset: str
+    subject: str
+    clip: str
+    emotion: str
+    label: str | None
+    fps: float
+    pictures: Pictures | None
+    action_units: tuple[str, ...] = ()
+    onset: int | None = None
+    apex: int | None = None
+    offset: int | None = None
+    cropped: bool = False
+
+    @property
+    def id(self) -> str:
+        """dataset/subject/clip."""
+        return f"{self.dataset}/{self.subject}/{self.clip}"
+
+
+@dataclass(frozen=True)
+class Defect:
+    """Something wrong or odd: where (file, and row of the sheet as a spreadsheet counts, from 1) and what, in words."""
+
+    severity: Severity
+    file: Path
+    reason: str
+    row: int | None = None
+    clip: str | None = None
+
+    def __str__(self) -> str:
+        row = f", row {self.row}" if self.row is not None else ""
+        clip = f" ({self.clip})" if self.clip else ""
+        return f"{self.file}{row}{clip}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader found: the clips, in the order of their keys, the defects, and the annotation sheets it read."""
+
+    dataset: str
+    classes: tuple[str, ...]
+    clips: tuple[SourceClip, ...]
+    defects: tuple[Defect, ...] = field(default=())
+    sheets: tuple[Path, ...] = ()
+
+    def labelled(self) -> tuple[SourceClip, ...]:
+        """The clips that belong to one of the classes."""
+        return tuple(clip for clip in self.clips if clip.label is not None)
+
+
+class DatasetError(ValueError):
+    """A dataset cannot be read at all: one line that says what is wrong and what to do."""
