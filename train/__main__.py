@@ -8,7 +8,20 @@ from rich.console import Console
 from rich.markup import escape
 
 from model.contract import ContractError
-from train import command_eval, command_fit
+from train import (
+    command_ablate,
+    command_augment,
+    command_bench,
+    command_eval,
+    command_fit,
+    command_list,
+    command_loso,
+    command_prepare,
+    command_report,
+    command_spot_eval,
+    command_spot_rates,
+)
+from train.datasets.source import DatasetError
 from train.errors import TrainError, UsageError
 from train.store import StoreError
 from train.synth import command as command_synth
@@ -17,7 +30,12 @@ _EPILOG = """the usual way:
   python -m train synth --help    make clips from face photos
   python -m train fit --help      train a network on them
   python -m train eval --help     measure a model on clips
-  python -m export --help         turn a run into an ONNX model for the live program"""
+  python -m export --help         turn a run into an ONNX model for the live program
+with real datasets:
+  python -m train list --help     what is on your disk, compared with the published lists
+  python -m train prepare --help  frames and sheets to aligned crops
+  python -m train loso --help     leave-one-subject-out
+  python -m train report --help   its page: scores beside chance, confusions, mistakes"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(args)
     except KeyboardInterrupt:
         return _say("stopped", 130)
-    except (TrainError, StoreError, ContractError, OSError) as error:
+    except (TrainError, StoreError, ContractError, DatasetError, OSError) as error:
         if args.debug:
             raise
-        return _say(str(error), 2 if isinstance(error, UsageError | StoreError | ContractError) else 1)
+        return _say(str(error), 2 if isinstance(error, UsageError | StoreError | ContractError | DatasetError) else 1)
     except Exception as error:
         if args.debug:
             raise
@@ -46,7 +64,20 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (command_synth, command_fit, command_eval):
+    for command in (
+        command_synth,
+        command_list,
+        command_prepare,
+        command_fit,
+        command_loso,
+        command_ablate,
+        command_report,
+        command_eval,
+        command_augment,
+        command_bench,
+        command_spot_eval,
+        command_spot_rates,
+    ):
         command.add_parser(subparsers)
     for command in subparsers.choices.values():
         command.add_argument("--debug", action="store_true", default=False, help="show the traceback of an error")

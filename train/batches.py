@@ -1,13 +1,17 @@
 """Batches from memory-mapped features, as `tf.data`: shuffled and augmented for training, plain for the rest."""
 
+import os
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from train.augment import draw_transform
 from train.config import TrainConfig
 from train.data import FeatureRows, TrainingSet
+
+_PARALLEL_CLIPS = min(8, os.cpu_count() or 1)
 
 
 def epoch_order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
@@ -20,29 +24,32 @@ def steps_per_epoch(rows: NDArray[np.int64], batch: int) -> int:
 
 
 def training_batches(data: TrainingSet, config: TrainConfig, epoch: int, first_step: int = 0) -> tf.data.Dataset:
-    """(clips, one-hot labels) of one epoch from `first_step` on: clips as the network takes them, augmented."""
-    features, labels = data.features, data.samples.labels
-    order = epoch_order(data.split.train, config.seed, epoch)
-    one_hot = np.eye(len(data.samples.class_names), dtype=np.float32)
+    """(clips, one-hot labels) of one epoch from `first_step` on: clips as the network takes them, augmented.
 
-    def load(step: np.int64) -> tuple[NDArray, NDArray]:
-        chosen = order[step * config.batch : (step + 1) * config.batch]
-        clips = features[chosen]
-        if config.flip:
-            coins = np.random.default_rng([config.seed, epoch, int(step)]).random(len(clips)) < 0.5
-            mirror(clips, np.flatnonzero(coins), config.input == "flow")
-        return clips, one_hot[labels[chosen]]
+    What happens to a clip follows from seed, epoch and its row alone, not from the batch that it is in.
+    """
+    features, labels, (mean_level, scale) = data.features, data.samples.labels, data.scaling
+    one_hot = np.eye(len(data.samples.class_names), dtype=np.float32)
+    dtype = tf.uint8 if features.dtype == np.uint8 else tf.float32
+
+    def load(row: np.int64) -> tuple[NDArray, NDArray]:
+        transform = draw_transform(config, features.shape[1], epoch, int(row))
+        clip = transform.apply(features[np.array([row])][0], config.input, mean_level)
+        return clip, one_hot[labels[row]]
 
     @tf.autograph.experimental.do_not_convert
-    def prepare(step: Any) -> tuple[Any, Any]:
-        loaded: Any = tf.numpy_function(load, [step], (tf.as_dtype(features.dtype), tf.float32), stateful=False)
-        clips, targets = loaded
-        clips.set_shape((None, *features.shape[1:]))
-        targets.set_shape((None, len(one_hot)))
-        return vary(clips, config, data.scaling, tf.stack([config.seed * 1_000_003 + epoch, step])), targets
+    def prepare(row: Any) -> tuple[Any, Any]:
+        loaded: Any = tf.numpy_function(load, [row], (dtype, tf.float32), stateful=False)
+        clip, target = loaded
+        clip.set_shape(features.shape[1:])
+        target.set_shape(len(one_hot))
+        if config.noise:
+            clip = noisy(clip, config.noise * scale, tf.stack([config.seed * 1_000_003 + epoch, row]))
+        return clip, target
 
-    steps = tf.data.Dataset.range(first_step, steps_per_epoch(order, config.batch))
-    return steps.map(prepare, num_parallel_calls=2, deterministic=True).prefetch(2)
+    order = epoch_order(data.split.train, config.seed, epoch)[first_step * config.batch :]
+    clips = tf.data.Dataset.from_tensor_slices(order).map(prepare, num_parallel_calls=_PARALLEL_CLIPS)
+    return clips.batch(config.batch).prefetch(2)
 
 
 def plain_batches(features: FeatureRows, rows: NDArray[np.int64], batch: int) -> tf.data.Dataset:
@@ -60,31 +67,8 @@ def plain_batches(features: FeatureRows, rows: NDArray[np.int64], batch: int) ->
     return tf.data.Dataset.range(steps_per_epoch(rows, batch)).map(prepare, num_parallel_calls=2).prefetch(2)
 
 
-def mirror(clips: NDArray, which: NDArray[np.int64], is_flow: bool) -> None:
-    """Mirrors clips (n, frames, height, width, channels) left to right in place; flow's horizontal part changes sign.
-
-    In NumPy on the small stored type, which costs a sixth of the same in TensorFlow on float32.
-    """
-    for index in which:
-        clips[index] = clips[index, :, :, ::-1].copy()
-        if is_flow:
-            np.negative(clips[index, ..., 0], out=clips[index, ..., 0])
-
-
-def vary(clips: Any, config: TrainConfig, scaling: tuple[float, float], seed: Any) -> Any:
-    """Clips (n, frames, size, size, channels) times the config's gain, plus its noise, as the network takes them.
-
-    One gain a clip, about the offset; noise in units of the scale; both follow from the seed (2,) alone.
-    """
-    is_pixels = clips.dtype == tf.uint8
-    if not (config.gain or config.noise):
-        return clips if is_pixels else tf.cast(clips, tf.float32)
-    offset, scale = scaling
-    values: Any = tf.cast(clips, tf.float32)
-    count: Any = tf.shape(clips)
-    if config.gain:
-        shift: Any = tf.random.stateless_uniform(tf.stack([count[0], 1, 1, 1, 1]), seed)
-        values = offset + (values - offset) * (1.0 + config.gain * (2.0 * shift - 1.0))
-    if config.noise:
-        values += tf.random.stateless_normal(count, seed + 1, stddev=config.noise * scale)
-    return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8) if is_pixels else values
+def noisy(clip: Any, sd: float, seed: Any) -> Any:
+    """A clip plus Gaussian noise that follows from the seed (2,) alone; bytes stay bytes."""
+    noise: Any = tf.random.stateless_normal(tf.shape(clip), seed, stddev=sd)
+    values: Any = tf.cast(clip, tf.float32) + noise
+    return tf.cast(tf.clip_by_value(tf.round(values), 0, 255), tf.uint8) if clip.dtype == tf.uint8 else values

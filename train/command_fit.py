@@ -10,6 +10,7 @@ from rich.table import Table
 
 from model.quiet import native_stderr_silenced
 from model.variants import VARIANTS
+from train.augment_flags import add_augmentation_flags
 from train.config import TrainConfig, config_from, read_config_file
 
 _EPILOG = """examples:
@@ -21,6 +22,8 @@ _EPILOG = """examples:
       go on with an interrupted run
   python -m train fit --config runs/flow/config.yaml --out runs/flow2 --seed 1 --epochs 60
       the same with other settings: flags override the file
+  python -m train fit --data data/prepared --out runs/augmented --rotate 5 --zoom 0.05 --shift 0.03 --time-jitter 0.1
+      with more augmentation than mirroring; look at it first: python -m train augment --help
 
 A config file is YAML or JSON with the flags' names: epochs: 60, validation_people: [a01, a02].
 An interrupted run goes on where its backup is when the same command is given again.
@@ -40,8 +43,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     _add_run_flags(parser.add_argument_group("run"))
-    _add_network_flags(parser.add_argument_group("network and input"))
-    _add_recipe_flags(parser.add_argument_group("recipe"))
+    add_network_flags(parser.add_argument_group("network and input"))
+    add_recipe_flags(parser.add_argument_group("recipe"))
+    add_augmentation_flags(
+        parser.add_argument_group("augmentation", "of training clips, drawn anew for each clip in each epoch")
+    )
     _add_people_flags(parser.add_argument_group("people"))
     parser.set_defaults(run=run)
     return parser
@@ -103,7 +109,7 @@ def _add_run_flags(group: Any) -> None:
     group.add_argument("--note", metavar="TEXT", help="said of the training data in the model's contract")
 
 
-def _add_network_flags(group: Any) -> None:
+def add_network_flags(group: Any) -> None:
     group.add_argument(
         "--variant", choices=tuple(VARIANTS), help=f"row of the ablation, see `python -m model` ({_D['variant']})"
     )
@@ -140,7 +146,7 @@ def _add_network_flags(group: Any) -> None:
     group.add_argument("--strain-gain", type=float, help=f"factor on the strain channel ({_D['strain_gain']:g})")
 
 
-def _add_recipe_flags(group: Any) -> None:
+def add_recipe_flags(group: Any) -> None:
     group.add_argument("--epochs", type=int, help=f"({_D['epochs']})")
     group.add_argument("--batch", type=int, help=f"clips a step ({_D['batch']})")
     group.add_argument("--learning-rate", type=float, metavar="RATE", help=f"of Adam ({_D['learning_rate']})")
@@ -153,17 +159,12 @@ def _add_recipe_flags(group: Any) -> None:
         help="paper, balanced, none, or numbers as 0.3,0.35,0.35 (auto: the paper's for its three classes, balanced for others, none for the variant without weights)",
     )
     group.add_argument("--label-smoothing", type=float, metavar="RATE", help=f"({_D['label_smoothing']:g})")
-    group.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror half of the training clips (yes)")
-    group.add_argument(
-        "--noise", type=float, metavar="SD", help="Gaussian noise on training clips, in units of the scaled input (0)"
-    )
-    group.add_argument("--gain", type=float, help="multiply each training clip by a factor from 1 ± GAIN (0)")
 
 
 def _add_people_flags(group: Any) -> None:
     group.add_argument(
         "--validation-people",
-        type=_names,
+        type=names_list,
         metavar="A,B",
         help="held out to choose the best epoch: subjects, or dataset/subject",
     )
@@ -174,11 +175,12 @@ def _add_people_flags(group: Any) -> None:
         help=f"else this share of the people, drawn by --seed; 0: nobody, the last epoch is kept ({_D['validation_share']})",
     )
     group.add_argument(
-        "--exclude-people", type=_names, metavar="A,B", help="not used at all, for example kept for testing"
+        "--exclude-people", type=names_list, metavar="A,B", help="not used at all, for example kept for testing"
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_list(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 

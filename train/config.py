@@ -33,6 +33,15 @@ DEFAULT_TIME_CONSTANT_S = 2.0
 DEFAULT_LAG_S = 0.5
 
 _WEIGHT_WORDS = ("auto", "paper", "balanced", "none")
+_AUGMENTATION_LIMITS = {
+    "rotate": 45.0,
+    "zoom": 0.5,
+    "shift": 0.5,
+    "time_jitter": 0.5,
+    "brightness": 0.5,
+    "contrast": 0.9,
+}
+_MAGNIFY_LIMITS = (0.1, 20.0)
 _NOT_IDENTITY = ("out", "workers", "cache_dir", "backup_steps")
 
 
@@ -54,8 +63,13 @@ class TrainConfig:
         dropout, label_smoothing: rates in 0 ≤ r < 1.
         class_weights: "paper" (.3/.35/.35), "balanced" (N / (classes · N_c)), "none", one number a class, or "auto":
             none for the variant published without weights, paper for its three classes, balanced else.
-        flip: mirror half of the training clips. noise: sd of Gaussian noise, in units of the scaled input.
-        gain: each training clip's input is multiplied by a factor drawn from 1 ± gain.
+        flip: mirror half of the training clips. The rest of the augmentation is off by default; every training clip
+            draws anew in every epoch, evenly from the range said (see `train.augment`).
+        rotate: degrees, ± (0 to 45). zoom: 1 ± zoom (0 to 0.5). shift: ± of the frame's side, across and down (0 to 0.5).
+        time_jitter: speed 1 ± time_jitter, and a start up to half that share of the clip earlier or later (0 to 0.5).
+        magnify: (lowest, highest) factor on the motion (0.1 to 20).
+        brightness: ± of the range from black to white (0 to 0.5). contrast: 1 ± contrast (0 to 0.9). Of pixels only.
+        noise: sd of Gaussian noise, in units of the scaled input.
         validation_people: held out to choose the best epoch; else `validation_share` of the people, drawn by `seed`
             (0: nobody, the last epoch is kept). exclude_people: not used at all.
         mixed_precision: auto is on only with a GPU.
@@ -88,8 +102,14 @@ class TrainConfig:
     label_smoothing: float = 0.0
     class_weights: str | tuple[float, ...] = "auto"
     flip: bool = True
+    rotate: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    time_jitter: float = 0.0
+    magnify: tuple[float, ...] = (1.0, 1.0)
+    brightness: float = 0.0
+    contrast: float = 0.0
     noise: float = 0.0
-    gain: float = 0.0
     validation_people: tuple[str, ...] = ()
     validation_share: float = 0.2
     exclude_people: tuple[str, ...] = ()
@@ -118,7 +138,7 @@ class TrainConfig:
         _require("decay", "0 < decay <= 1", 0 < self.decay <= 1, self.decay)
         _require("label_smoothing", "0 <= rate < 1", 0 <= self.label_smoothing < 1, self.label_smoothing)
         _require("noise", "a number of 0 or more", self.noise >= 0, self.noise)
-        _require("gain", "0 <= gain < 1", 0 <= self.gain < 1, self.gain)
+        self._require_augmentation()
         _require("validation_share", "0 <= share < 1", 0 <= self.validation_share < 1, self.validation_share)
         both = sorted(set(self.validation_people) & set(self.exclude_people))
         _require("validation_people", "nobody who is excluded", not both, ", ".join(both))
@@ -144,6 +164,16 @@ class TrainConfig:
             self._reference_kind in wanted.split(" or "),
             self._reference_kind,
         )
+
+    def _require_augmentation(self) -> None:
+        for name, most in _AUGMENTATION_LIMITS.items():
+            _require(name, f"a number from 0 to {most:g}", 0 <= getattr(self, name) <= most, getattr(self, name))
+        low, high = _MAGNIFY_LIMITS
+        fits = len(self.magnify) == 2 and low <= self.magnify[0] <= self.magnify[1] <= high
+        _require("magnify", f"lowest and highest factor, from {low:g} to {high:g}", fits, self.magnify)
+        for name in ("brightness", "contrast"):
+            holds = self.input == "pixels" or getattr(self, name) == 0
+            _require(f"{name} with input {self.input}", "0, since only pixels have any", holds, getattr(self, name))
 
     @property
     def _reference_kind(self) -> ReferenceKind:
@@ -255,7 +285,19 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not YAML or JSON ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected settings as 'name: value' lines, found {type(values).__name__}")
-    return {str(name): value for name, value in values.items()}
+    return _with_gain_renamed(path, {str(name): value for name, value in values.items()})
+
+
+def _with_gain_renamed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Files of runs from before `gain` became `magnify`, for pixels `contrast`, which then meant the same."""
+    if "gain" not in values:
+        return values
+    gain = _normal("gain", values.pop("gain"))
+    check_type(f"{path}: gain", gain, float)
+    name = "contrast" if values.get("input") == "pixels" else "magnify"
+    if name in values:
+        raise UsageError(f"{path}: gain and {name} mean the same; keep {name}")
+    return values | {name: gain if name == "contrast" else [1 - gain, 1 + gain]}
 
 
 def _normal(name: str, value: Any) -> Any:
@@ -263,7 +305,7 @@ def _normal(name: str, value: Any) -> Any:
     if name in ("data", "validation_people", "exclude_people"):
         items = [value] if isinstance(value, str | int) else (value or [])
         return tuple(str(item) for item in items) if isinstance(items, list | tuple) else value
-    if name == "class_weights" and isinstance(value, list):
+    if name in ("class_weights", "magnify") and isinstance(value, list):
         return tuple(value)
     if name == "mixed_precision" and isinstance(value, bool):  # YAML 1.1 reads on and off as booleans
         return "on" if value else "off"

@@ -25,6 +25,18 @@ class FeatureRows:
         self.dtype = self._parts[0].dtype
         self.shape = (int(self._starts[-1]), *self._parts[0].shape[1:])
 
+    @classmethod
+    def open(cls, files: Sequence[Path | str]) -> "FeatureRows":
+        """The features in these files, memory-mapped."""
+        return cls([np.load(file, mmap_mode="r") for file in files])
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Where the parts lie, for another process to open. Parts that are no memory maps have no file: ValueError."""
+        if not all(isinstance(part, np.memmap) and part.filename for part in self._parts):
+            raise ValueError("features: expected memory-mapped files, found arrays")
+        return tuple(str(Path(part.filename).resolve()) for part in self._parts)  # type: ignore[attr-defined]
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -25,6 +25,7 @@ from train.data import (
 )
 from train.features import features_key
 from train.history import EpochResult, Listener, best_epoch
+from train.keeper import RunKeeper
 from train.metrics import by_peak, summary
 from train.plots import draw_confusion, draw_curves
 from train.progress import TrainingProgress, clip_progress
@@ -67,8 +68,8 @@ def fit(
         console.print(
             f"no clips of {', '.join(lacking)} among the validation people: UF1 counts 0 for them", style="yellow"
         )
-    trainer = Trainer(config, data, run)
-    with listener(console, config.epochs) as progress:
+    with RunKeeper(run) as keeper, listener(console, config.epochs) as progress:
+        trainer = Trainer(config, data, keeper)
         history = trainer.train(progress)
     return _finish(trainer, config, contract, data, run, history, command)
 
@@ -84,7 +85,8 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes the run's results, `metrics.json` last, and removes what only a resumed run needs."""
     features, samples, split = data.features, data.samples, data.split
-    network, best = trainer.best_network(history), best_epoch(history)
+    network, best = trainer.fresh_network(), best_epoch(history)
+    network.load_weights(run.best_weights(best.epoch))
     metrics: dict[str, Any] = {}
     if len(split.validation):
         probabilities = predict(network, features, split.validation, config.batch)

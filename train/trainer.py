@@ -1,7 +1,7 @@
 """The training loop: epochs over shuffled batches, scores on held-out people after each, the best epoch kept."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,21 +13,29 @@ from numpy.typing import NDArray
 from model.losses import WeightedCategoricalCrossentropy
 from model.network import build_network
 from model.quiet import native_stderr_silenced
-from train.backup import Backup, Position
+from train.backup import Position
 from train.batches import plain_batches, steps_per_epoch, training_batches
 from train.config import TrainConfig
 from train.data import FeatureRows, TrainingSet
-from train.history import EpochResult, Listener, append_result, beats, best_epoch, read_history
+from train.history import EpochResult, Listener, beats
+from train.keeper import Keeper
 from train.metrics import confusion_matrix, scores
-from train.rundir import RunDir, write_with
 
 
 class Trainer:
-    """One run's network and loop. `train()` goes on where the run's backup is, and returns all epochs' results."""
+    """One run's network and loop. `train()` goes on where the keeper left off, and returns all epochs' results.
 
-    def __init__(self, config: TrainConfig, data: TrainingSet, run: RunDir) -> None:
-        self._config, self._data, self._run = config, data, run
-        self._backup = Backup(run.backup)
+    `start`, where given, is to put weights into the network before its first step.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: TrainingSet,
+        keeper: Keeper,
+        start: Callable[[keras.Model], None] | None = None,
+    ) -> None:
+        self._config, self._data, self._keeper, self._start = config, data, keeper, start
         names, train = data.samples.class_names, data.split.train
         self._architecture = config.network_config(data.features.shape[1], len(names), data.scaling)
         self._steps = steps_per_epoch(train, config.batch)
@@ -35,33 +43,24 @@ class Trainer:
         self._loss = WeightedCategoricalCrossentropy(weights, config.label_smoothing)
 
     def train(self, listener: Listener) -> list[EpochResult]:
-        network = self._compiled()
-        position = self._backup.restore(network)
-        history = read_history(self._run.history, position.epoch)
-        with _summaries(self._run) as summaries:
-            for epoch in range(position.epoch, self._config.epochs):
-                loss, clips_per_s, seconds = self._one_epoch(network, position, listener)
-                result = self._assess(network, history, epoch, loss, clips_per_s, seconds)
-                if result.best:
-                    write_with(
-                        self._run.best_weights(result.epoch), lambda path: _weights_only(network).save_weights(path)
-                    )
-                history.append(result)
-                append_result(self._run.history, result)
-                position = Position(epoch + 1)
-                self._backup.save(network, position)
-                self._run.drop_weights(keep=best_epoch(history).epoch)
-                _summarise(summaries, result)
-                listener.epoch(result)
+        network = self.compiled()
+        if self._start:
+            self._start(network)
+        position, history = self._keeper.restore(network)
+        for epoch in range(position.epoch, self._config.epochs):
+            loss, clips_per_s, seconds = self._one_epoch(network, position, listener)
+            history.append(self._assess(network, history, epoch, loss, clips_per_s, seconds))
+            self._keeper.epoch(network, history)
+            position = Position(epoch + 1)
+            listener.epoch(history[-1])
         return history
 
-    def best_network(self, history: list[EpochResult]) -> keras.Model:
-        """The best epoch's network, all float32, not compiled."""
-        network = build_network(self._architecture)
-        network.load_weights(self._run.best_weights(best_epoch(history).epoch))
-        return network
+    def fresh_network(self) -> keras.Model:
+        """The network before training, all float32, not compiled."""
+        return build_network(self._architecture)
 
-    def _compiled(self) -> keras.Model:
+    def compiled(self) -> keras.Model:
+        """The network ready to train, its weights drawn by the config's seed."""
         keras.utils.set_random_seed(self._config.seed)
         with _precision(self._config):
             network = build_network(self._architecture)
@@ -93,7 +92,7 @@ class Trainer:
                 warm_clips, warm_s = clips, time.monotonic()
             listener.step(epoch + 1, step, self._steps, loss)
             if config.backup_steps and step % config.backup_steps == 0 and step < self._steps:
-                self._backup.save(network, Position(epoch, step, position.seconds + time.monotonic() - started))
+                self._keeper.step(network, Position(epoch, step, position.seconds + time.monotonic() - started))
         now = time.monotonic()
         # The first step also traces the graph.
         rate = (clips - warm_clips) / (now - warm_s) if clips > warm_clips else clips / (now - started)
@@ -139,11 +138,6 @@ def _seed_dropout(network: keras.Model, seed: int, steps_done: int) -> None:
             layer.seed_generator.state.assign([seed * 1_000 + number, steps_done])
 
 
-def _weights_only(network: keras.Model) -> keras.Model:
-    """The same layers without the optimizer, so that its state is not saved along."""
-    return keras.Model(network.inputs, network.outputs, name=network.name)
-
-
 @contextmanager
 def _precision(config: TrainConfig) -> Iterator[None]:
     """Mixed precision for the layers built inside the block, when the config wants it."""
@@ -157,25 +151,3 @@ def _precision(config: TrainConfig) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-@contextmanager
-def _summaries(run: RunDir) -> Iterator[Mapping[str, tf.summary.SummaryWriter]]:
-    writers = {part: tf.summary.create_file_writer(str(run.tensorboard / part)) for part in ("train", "validation")}
-    try:
-        yield writers
-    finally:
-        for writer in writers.values():
-            writer.close()
-
-
-def _summarise(writers: Mapping[str, tf.summary.SummaryWriter], result: EpochResult) -> None:
-    """TensorBoard scalars of an epoch."""
-    train = {"loss": result.loss, "learning_rate": result.learning_rate, "clips_per_s": result.clips_per_s}
-    held = {"loss": result.val_loss, "uf1": result.val_uf1, "uar": result.val_uar, "accuracy": result.val_accuracy}
-    for part, values in (("train", train), ("validation", held)):
-        with writers[part].as_default(step=result.epoch):
-            for name, value in values.items():
-                if value is not None:
-                    tf.summary.scalar(name, value)
-        writers[part].flush()

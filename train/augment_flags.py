@@ -1,0 +1,42 @@
+"""The flags of augmentation, shared by the commands that train with it or show it."""
+
+import argparse
+from typing import Any, NoReturn
+
+
+def add_augmentation_flags(group: Any) -> None:
+    """Flags named as `TrainConfig`'s fields, absent from the namespace unless given."""
+    group.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror half of the clips (yes)")
+    for flag, metavar, text in (
+        ("--rotate", "DEG", "turn by up to ± DEG degrees"),
+        ("--zoom", "SHARE", "enlarge by 1 ± SHARE"),
+        ("--shift", "SHARE", "move by up to ± SHARE of the frame's side, across and down"),
+        (
+            "--time-jitter",
+            "SHARE",
+            "play 1 ± SHARE times as fast, and start up to ± SHARE/2 of the clip earlier or later",
+        ),
+    ):
+        group.add_argument(flag, type=float, metavar=metavar, help=f"{text} (off)")
+    group.add_argument(
+        "--magnify",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="amplify the motion by a factor between these; 0.85 1.15 varies its size, 1 3 enlarges (off)",
+    )
+    for flag, metavar, text in (
+        ("--brightness", "SHARE", "pixels only: brighter or darker by up to SHARE of black to white"),
+        ("--contrast", "SHARE", "pixels only: contrast 1 ± SHARE"),
+        ("--noise", "SD", "Gaussian noise, in units of the scaled input"),
+    ):
+        group.add_argument(flag, type=float, metavar=metavar, help=f"{text} (off)")
+    group.add_argument("--gain", type=_gone, help=argparse.SUPPRESS)
+
+
+def _gone(text: str) -> NoReturn:
+    try:
+        gain = float(text)
+    except ValueError:
+        gain = 0.15
+    raise argparse.ArgumentTypeError(f"is now --magnify {1 - gain:g} {1 + gain:g}, and for pixels --contrast {gain:g}")

@@ -1,0 +1,113 @@
+"""Clips before and after augmentation, as rows of a contact sheet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.contract import ClipContract, InputKind
+from model.types import Image
+from train.augment import Transform, draw_transform
+from train.config import TrainConfig
+from train.contact_sheet import Row
+from train.features import clip_features
+from train.records import ClipRecord
+from train.store import ClipStore
+
+_TILE_PX = 128
+_ARROW_STEP_PX = 8
+_ARROW_GAIN = 8
+_SHORTEST_ARROW_PX = 2.0
+_ARROW_COLOUR = (80, 255, 80)
+_DIFFERENCE_GAIN = 4.0
+
+
+@dataclass(frozen=True)
+class Example:
+    """A clip, one draw an epoch of its transform and the record that goes with it, and the rows that show them."""
+
+    record: ClipRecord
+    draws: tuple[tuple[Transform, ClipRecord], ...]
+    rows: tuple[Row, ...]
+
+
+def choose_clips(store: ClipStore, count: int) -> list[int]:
+    """Rows to show: classes in turn, of each the clips whose action units have a side, then those of large motion."""
+    records = store.records
+    ranked = sorted(
+        range(len(records)),
+        key=lambda row: (not _sided(records[row]), -(records[row].peak_px or 0.0), row),
+    )
+    turns: list[tuple[int, int]] = []
+    seen = dict.fromkeys(store.manifest.class_names, 0)
+    people: set[tuple[str, str]] = set()
+    for row in ranked:
+        person = (records[row].label, records[row].subject)
+        if person not in people:  # another face each time
+            people.add(person)
+            turns.append((seen[records[row].label], row))
+            seen[records[row].label] += 1
+    return [row for _, row in sorted(turns, key=lambda turn: turn[0])[:count]]
+
+
+def example(store: ClipStore, row: int, config: TrainConfig, contract: ClipContract, draws: int) -> Example:
+    """The clip as it is and as training would see it in its first `draws` epochs: first, apex and last frame, and the
+    network's input at the apex."""
+    record, frames, kind = store.records[row], contract.frames, contract.input.kind
+    crops = np.asarray(store.clips[row, record.window_start : record.window_start + frames])
+    features = clip_features(store, row, contract)
+    mean_level = float(crops.mean())
+    title = f"{record.label}, {record.dataset}/{record.subject}, {_units(record)}"
+    rows: list[Row] = [(title, _tiles(crops, features, _apex(record, frames), kind))]
+    drawn: list[tuple[Transform, ClipRecord]] = []
+    for epoch in range(draws):
+        transform = draw_transform(config, frames, epoch, row)
+        augmented = transform.apply_to_record(record, store.manifest.frames)
+        seen = transform.apply(crops, "pixels", mean_level), transform.apply(features, kind, mean_level)
+        rows.append((f"{_units(augmented)}: {transform.in_words()}", _tiles(*seen, _apex(augmented, frames), kind)))
+        drawn.append((transform, augmented))
+    return Example(record, tuple(drawn), tuple(rows))
+
+
+def _sided(record: ClipRecord) -> bool:
+    return any(unit[:1] in ("L", "R") for unit in record.action_units)
+
+
+def _units(record: ClipRecord) -> str:
+    return f"AU {'+'.join(record.action_units)}" if record.action_units else "no AUs"
+
+
+def _apex(record: ClipRecord, frames: int) -> int:
+    """The apex as a frame of the window; the middle where none is known or it lies outside."""
+    inside = record.apex_frame is not None and 0 <= record.apex_frame - record.window_start < frames
+    return record.apex_frame - record.window_start if inside and record.apex_frame is not None else frames // 2
+
+
+def _tiles(crops: Image, features: NDArray, apex: int, kind: InputKind) -> Sequence[Image]:
+    tiles = [_tile(crops[index]) for index in (0, apex, len(crops) - 1)]
+    if kind == "difference":
+        tiles.append(_tile(np.clip(128 + _DIFFERENCE_GAIN * features[apex], 0, 255).astype(np.uint8)))
+    elif kind == "flow":
+        tiles.append(_with_arrows(tiles[1], features[apex]))
+    return tiles
+
+
+def _tile(frame: Image) -> Image:
+    method = cv2.INTER_AREA if frame.shape[0] > _TILE_PX else cv2.INTER_CUBIC
+    scaled = cv2.resize(frame, (_TILE_PX, _TILE_PX), interpolation=method)
+    return cv2.cvtColor(scaled, cv2.COLOR_GRAY2RGB) if scaled.ndim == 2 else scaled
+
+
+def _with_arrows(tile: Image, flow: NDArray) -> Image:
+    """Flow (size, size, 3) as arrows, some times as long as the motion, on the darkened frame."""
+    picture = tile // 2
+    step = _TILE_PX / flow.shape[0]
+    for y in range(_ARROW_STEP_PX // 2, _TILE_PX, _ARROW_STEP_PX):
+        for x in range(_ARROW_STEP_PX // 2, _TILE_PX, _ARROW_STEP_PX):
+            across, down = (float(v) for v in _ARROW_GAIN * flow[int(y / step), int(x / step), :2])
+            if np.hypot(across, down) >= _SHORTEST_ARROW_PX:
+                tip = (round(x + across), round(y + down))
+                cv2.arrowedLine(picture, (x, y), tip, _ARROW_COLOUR, 1, cv2.LINE_AA, tipLength=0.35)
+    return picture

@@ -1,0 +1,201 @@
+"""How fast training is: the training loop beside `model.fit` on arrays in memory and beside the network's step alone.
+
+The three take turns in one process, with the same network, loss, optimizer, clips, batch, number of steps and threads;
+they differ in where clips come from. The training loop reads features from their memory map and augments them; for the
+others all clips lie in memory as the network takes them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from model.quiet import native_stderr_silenced
+from train.augment import draw_transform
+from train.backup import Position
+from train.batches import plain_batches
+from train.config import TrainConfig
+from train.data import TrainingSet
+from train.history import EpochResult
+from train.trainer import Trainer
+
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    "none": {"flip": False},
+    "mirroring": {"flip": True},
+    "geometry, time": {
+        "flip": True,
+        "rotate": 5.0,
+        "zoom": 0.05,
+        "shift": 0.03,
+        "time_jitter": 0.1,
+        "magnify": (1.0, 2.0),
+    },
+}
+_TRANSFORMED_CLIPS = 200
+
+Advance = Callable[[], None]
+"""Told that a round is done."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of some rounds: the median of clips a second, what 95 % of the rounds reach, and the median of the process's
+    CPU milliseconds a clip, which other programs on the machine hardly touch."""
+
+    clips_per_s: float
+    p95_clips_per_s: float
+    cpu_ms: float
+
+    @classmethod
+    def of(cls, rounds: NDArray[np.float64]) -> "Speed":
+        """`rounds` (n, 2): seconds and CPU seconds a clip."""
+        seconds, cpu_s = rounds.T
+        return cls(float(1 / np.median(seconds)), float(1 / np.percentile(seconds, 95)), float(1e3 * np.median(cpu_s)))
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rounds of the three by turns. `loop_to_fit` and `loop_to_step`: how many times as fast the
+    training loop is, median over the rounds."""
+
+    augmentation: str
+    loop: Speed
+    fit: Speed
+    step_alone: Speed
+    loop_to_fit: float
+    loop_to_step: float
+    augment_p50_us: float
+    augment_p95_us: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(config: TrainConfig, data: TrainingSet, augmentation: str, rounds: int, advance: Advance) -> Series:
+    """One series: a round over the training rows to warm up, then `rounds` more, each without its first step.
+
+    `augmentation` is one of `AUGMENTATIONS`. The training rows must be two or more whole batches.
+    """
+    config = replace(config, epochs=rounds + 1, **AUGMENTATIONS[augmentation])
+    beside, loop = _InMemory(config, data), _Stopwatch(config.batch)
+
+    class _Turns:
+        """Gives the others their turn after each epoch of the training loop."""
+
+        def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+            if step == 1:
+                loop.start()
+            elif step == steps:
+                loop.stop(steps - 1)
+
+        def epoch(self, result: EpochResult) -> None:
+            beside.fit_once()
+            beside.step_alone_once()
+            advance()
+
+    Trainer(config, data, _KeepsNothing()).train(_Turns())
+    ways = [np.array(watch.rounds[1:]) for watch in (loop, beside.fit, beside.step_alone)]
+    augment_p50_us, augment_p95_us = _augmentation_us(config, data)
+    return Series(
+        augmentation,
+        loop=Speed.of(ways[0]),
+        fit=Speed.of(ways[1]),
+        step_alone=Speed.of(ways[2]),
+        loop_to_fit=_times_as_fast(ways[0], ways[1]),
+        loop_to_step=_times_as_fast(ways[0], ways[2]),
+        augment_p50_us=augment_p50_us,
+        augment_p95_us=augment_p95_us,
+    )
+
+
+class _Stopwatch:
+    """Seconds and CPU seconds a clip, round by round."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
+        self.rounds: list[tuple[float, float]] = []
+
+    def start(self) -> None:
+        self._started = time.monotonic(), time.process_time()
+
+    def stop(self, steps: int) -> None:
+        seconds, cpu_s = time.monotonic() - self._started[0], time.process_time() - self._started[1]
+        self.rounds.append((seconds / (steps * self._batch), cpu_s / (steps * self._batch)))
+
+
+class _InMemory:
+    """`model.fit` on arrays, and the network's step on one batch, with a network and optimizer of their own."""
+
+    def __init__(self, config: TrainConfig, data: TrainingSet) -> None:
+        rows, labels, names = data.split.train, data.samples.labels, data.samples.class_names
+        batches: Any = plain_batches(data.features, rows, config.batch)
+        self._batch = config.batch
+        self._clips = np.concatenate([np.asarray(clips) for clips in batches])
+        self._targets = np.eye(len(names), dtype=np.float32)[labels[rows]]
+        self._resident = tf.constant(self._clips[: self._batch]), tf.constant(self._targets[: self._batch])
+        self._network = Trainer(config, data, _KeepsNothing()).compiled()
+        self._steps = len(rows) // config.batch
+        self.fit, self.step_alone = _Stopwatch(config.batch), _Stopwatch(config.batch)
+
+    def fit_once(self) -> None:
+        settings: dict[str, Any] = {"verbose": 0, "callbacks": [_Clock(self.fit, self._steps)]}
+        with native_stderr_silenced():
+            self._network.fit(self._clips, self._targets, batch_size=self._batch, **settings)
+
+    def step_alone_once(self) -> None:
+        with native_stderr_silenced():
+            float(self._network.train_on_batch(*self._resident))
+            self.step_alone.start()
+            for _ in range(self._steps - 1):
+                float(self._network.train_on_batch(*self._resident))
+        self.step_alone.stop(self._steps - 1)
+
+
+class _Clock(keras.callbacks.Callback):
+    """Starts the watch at the end of an epoch's first step and stops it at the epoch's end."""
+
+    def __init__(self, watch: _Stopwatch, steps: int) -> None:
+        super().__init__()
+        self._watch, self._steps = watch, steps
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch == 0:
+            float(np.asarray(logs["loss"]))  # waits for a GPU
+            self._watch.start()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._watch.stop(self._steps - 1)
+
+
+class _KeepsNothing:
+    """A keeper for training that is only timed."""
+
+    def restore(self, network: keras.Model) -> tuple[Position, list[EpochResult]]:
+        return Position(), []
+
+    def step(self, network: keras.Model, position: Position) -> None:
+        pass
+
+    def epoch(self, network: keras.Model, history: list[EpochResult]) -> None:
+        pass
+
+
+def _times_as_fast(rounds: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(np.median(other[:, 0] / rounds[:, 0]))
+
+
+def _augmentation_us(config: TrainConfig, data: TrainingSet) -> tuple[float, float]:
+    """Median and 95th percentile of drawing and applying a transform, in microseconds a clip, on one thread."""
+    times: list[float] = []
+    for number in range(_TRANSFORMED_CLIPS):
+        row = int(data.split.train[number % len(data.split.train)])
+        clip = data.features[np.array([row])][0]
+        started = time.perf_counter()
+        draw_transform(config, len(clip), number, row).apply(clip, config.input, data.scaling[0])
+        times.append(1e6 * (time.perf_counter() - started))
+    return float(np.median(times)), float(np.percentile(times, 95))

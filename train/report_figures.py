@@ -1,0 +1,155 @@
+"""The drawings of a report: scores beside chance, confusion matrices, people, losses. Each takes a theme last."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike
+
+from train.report_curves import RunCurves
+from train.report_theme import Theme, blended, label, legend, new_figure, readable_on
+
+_WIDTH_IN = 5.3
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """One line of the drawing of scores: UF1, its sd over seeds, chance, and what others publish; None where unknown."""
+
+    title: str
+    uf1: float
+    sd: float | None
+    chance: float
+    optimistic: float | None = None
+    optimistic_chance: float | None = None
+    published: Sequence[float] = field(default=())
+
+
+@dataclass(frozen=True)
+class PersonScore:
+    """A left-out person: the mean number of clips answered right over the seeds, of `n`."""
+
+    name: str
+    correct: float
+    n: int
+
+
+def draw_scores(lines: Sequence[ScoreLine], theme: Theme) -> Figure:
+    """UF1 of every line as a dot with its sd, chance as a bar, others' numbers as pale dots."""
+    figure, (ax,) = new_figure(theme, _WIDTH_IN, 1.5 + 0.5 * len(lines))
+    ours, optimistic, told = theme.series[0], theme.series[1], set()
+
+    def once(text: str) -> str | None:
+        if text in told:
+            return None
+        told.add(text)
+        return text
+
+    for y, line in enumerate(lines):
+        if line.published:
+            ax.plot(line.published, [y] * len(line.published), "o", color=theme.muted, alpha=0.6, markersize=6,
+                    markeredgewidth=0, label=once("others, published"))  # fmt: skip
+        ax.plot([line.chance], [y], "|", color=ours, markersize=19, markeredgewidth=2.5, label=once("chance"))
+        if line.optimistic_chance is not None:
+            ax.plot([line.optimistic_chance], [y], "|", color=optimistic, markersize=19, markeredgewidth=2.5,
+                    label=once("chance, published protocol"))  # fmt: skip
+        if line.optimistic is not None:
+            ax.plot([line.optimistic], [y], "D", color=theme.surface, markeredgecolor=optimistic, markeredgewidth=1.8,
+                    markersize=7.5, label=once("UF1, published protocol"))  # fmt: skip
+        ax.errorbar([line.uf1], [y], xerr=None if line.sd is None else [line.sd], fmt="o", color=ours, markersize=8.5, elinewidth=2,
+                    capsize=4, label=once("UF1, ± sd over seeds" if line.sd is not None else "UF1"))  # fmt: skip
+    ax.set_yticks(range(len(lines)), [line.title for line in lines])
+    ax.set_ylim(len(lines) - 0.5, -0.5)
+    ax.set_xlim(0, 1)
+    label(ax, theme, xlabel="UF1")
+    figure.legend(
+        frameon=False, labelcolor=theme.ink, fontsize="small", loc="outside lower left", ncols=2, markerscale=0.65
+    )
+    return figure
+
+
+def draw_confusion(matrices: ArrayLike, class_names: Sequence[str], title: str, theme: Theme) -> Figure:
+    """Confusion matrices (seeds, classes, classes), rows truth: the mean count, shaded by the share of the row."""
+    counts = np.asarray(matrices, float).mean(axis=0)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
+    size_in = 2.0 + 0.8 * len(class_names)
+    figure, (ax,) = new_figure(theme, size_in, size_in)
+    ax.grid(False)
+    image = ax.imshow(shares, vmin=0, vmax=1, cmap=LinearSegmentedColormap.from_list("shares", theme.shades))
+    ticks = range(len(class_names))
+    ax.set_xticks(ticks, class_names, rotation=30 if max(map(len, class_names)) > 8 or len(ticks) > 3 else 0)
+    ax.set_yticks(ticks, class_names, rotation=90 if len(ticks) <= 4 else 0, va="center")
+    for (row, column), count in np.ndenumerate(counts):
+        ink = readable_on(image.cmap(shares[row, column]))
+        ax.text(column, row - 0.08, count_text(count), ha="center", va="center", color=ink, fontsize=14)
+        ax.text(
+            column, row + 0.2, f"{100 * shares[row, column]:.0f} %", ha="center", va="center", color=ink, fontsize=9
+        )
+    label(ax, theme, xlabel="answer", ylabel="truth", title=title)
+    ax.xaxis.labelpad = ax.yaxis.labelpad = 8
+    return figure
+
+
+def draw_people(people: Sequence[PersonScore], title: str, colour: int, theme: Theme) -> Figure:
+    """A bar a person: how many clips they have (pale) and how many were answered right (full), in the order given."""
+    figure, (ax,) = new_figure(theme, _WIDTH_IN, 1.1 + 0.235 * len(people))
+    hue = theme.series[colour % len(theme.series)]
+    rows, most = range(len(people)), max(person.n for person in people)
+    ax.barh(rows, [person.n for person in people], color=blended(hue, theme.surface, 0.22), height=0.72)
+    ax.barh(rows, [person.correct for person in people], color=hue, height=0.72)
+    for row, person in enumerate(people):
+        ax.text(person.n + 0.012 * most, row, f"{count_text(person.correct)} of {person.n}", va="center",
+                color=theme.ink, fontsize="small")  # fmt: skip
+    ax.set_yticks(rows, [shortened(person.name, 18) for person in people])
+    ax.set_ylim(len(people) - 0.4, -0.6)
+    ax.set_xlim(0, most * 1.2)
+    ax.grid(axis="y", visible=False)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    label(ax, theme, xlabel="clips", title=title)
+    return figure
+
+
+def draw_losses(runs: Mapping[str, RunCurves], theme: Theme) -> Figure:
+    """Losses over the epochs, and the UF1 of the validation people where there are any: mean and spread over folds.
+
+    Runs lie over each other. The losses have logarithmic axes: a loss that is another's multiple lies above it by the
+    same distance everywhere.
+    """
+    panels = {"training": "training loss", "validation": "validation loss", "validation_uf1": "validation UF1"}
+    shown = {key: title for key, title in panels.items() if any(getattr(run, key) for run in runs.values())}
+    figure, axes = new_figure(theme, _WIDTH_IN, 0.6 + 2.1 * len(shown), len(shown))
+    for ax, (key, title) in zip(axes, shown.items(), strict=True):
+        for number, (name, run) in enumerate(runs.items()):
+            curve, hue = getattr(run, key), theme.series[number % len(theme.series)]
+            if curve is None:
+                continue
+            ax.fill_between(curve.epochs, curve.low, curve.high, color=hue, alpha=0.18, linewidth=0)
+            marker = "o" if len(curve.epochs) == 1 else None
+            ax.plot(curve.epochs, curve.mean, color=hue, linewidth=2, marker=marker, label=name)
+        label(ax, theme, ylabel=title)
+        if key == "validation_uf1":
+            ax.set_ylim(0, 1)
+        else:
+            ax.set_yscale("log")
+            low, high = ax.get_ylim()
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 8 * low else MaxNLocator(5))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_locator(NullLocator())
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    label(axes[-1], theme, xlabel="epoch")
+    legend(axes[0], theme)
+    return figure
+
+
+def count_text(count: float) -> str:
+    """A number of clips, with a decimal only where the mean over seeds is no whole number."""
+    return f"{count:.0f}" if abs(count - round(count)) < 0.05 else f"{count:.1f}"
+
+
+def shortened(name: str, most: int) -> str:
+    """A name of at most `most` characters, its middle left out, on one line."""
+    plain = " ".join(name.split())
+    return plain if len(plain) <= most else f"{plain[: most // 2 - 1]}…{plain[-(most - most // 2) :]}"
