@@ -1,5 +1,6 @@
 """Makes the README's pictures anew: `make pictures`. The overlay on the demo, and clips of the generator."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,23 +10,32 @@ import cv2
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-SHOWN_S = 7.2
+AFTER_APEX_S = 1.4
+"""By then an event has been decided, and is still shown at its face."""
 
 
 def overlay() -> None:
-    """A frame of the demo's overlay video, just after its second micro-expression."""
-    video = ROOT / "runs" / "demo" / "demo.mp4"
+    """A frame of the demo's overlay video, just after its last micro-expression was decided."""
+    folder = ROOT / "runs" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    video, events = folder / "demo.mp4", folder / "demo.jsonl"
+    command = [sys.executable, "run_live.py", "--source", "demo", "--headless", "--pace", "realtime"]
+    subprocess.run([*command, "--record", str(video), "--events", str(events)], cwd=ROOT, check=True)
+    found = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    apexes_s = [event["apex_s"] for event in found if event["kind"] == "micro" and "rejected" not in event]
+    if not apexes_s:
+        sys.exit("the demo shows no micro-expression: no picture of one can be made")
     capture = cv2.VideoCapture(str(video))
-    capture.set(cv2.CAP_PROP_POS_FRAMES, round(SHOWN_S * capture.get(cv2.CAP_PROP_FPS)))
-    found, picture = capture.read()
-    if not found:
-        sys.exit(f"{video} cannot be read: run `make demo` first")
+    capture.set(cv2.CAP_PROP_POS_FRAMES, round((apexes_s[-1] + AFTER_APEX_S) * capture.get(cv2.CAP_PROP_FPS)))
+    read, picture = capture.read()
+    if not read:
+        sys.exit(f"{video} cannot be read")
     cv2.imwrite(str(DOCS / "overlay.png"), picture)
 
 
 def synthetic() -> None:
     """The generator's own contact sheet, of faces that come with the project."""
-    store = ROOT / "runs" / "pictures"
+    store = ROOT / "runs" / "pictures" / "synth"
     command = [sys.executable, "-m", "train", "synth", "--out", str(store), "--clips", "40", "--preview", "--overwrite"]
     subprocess.run(command, cwd=ROOT, check=True)
     shutil.copy(store / "preview.png", DOCS / "synthetic.png")

@@ -13,8 +13,18 @@ Image = NDArray[Any]
 Pace = Literal["realtime", "fast"]
 """How fast a file's frames are given out: at the speed they were taken, or as soon as they are wanted."""
 
-Status = Literal["ok", "filling", "no_face", "tracking_lost", "face_too_small"]
-"""Why a frame has an answer (`ok`) or has none."""
+Status = Literal[
+    "ok",
+    "filling",
+    "no_face",
+    "tracking_lost",
+    "face_too_small",
+    "face_turned",
+    "blurred",
+    "insufficient_rate",
+]
+"""Why a face has an answer (`ok`) or has none. `tracking_lost`: a face broke off, or two overlap in the picture.
+`insufficient_rate`: too few frames a second to see a micro-expression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +76,107 @@ class Prediction:
         return self.probabilities[self.label]
 
 
-@dataclass(frozen=True, eq=False)
-class FrameResult:
-    """What the live loop says of one frame: the row of the CSV and what the overlay draws.
+EventKind = Literal["micro", "macro"]
+"""micro: 40 to 500 ms from onset to offset. macro: longer."""
 
-    `filled` counts the frames in the window (0 to the contract's `frames`); `prediction` is None unless status is `ok`.
-    `stages_ms` gives the time of every stage this frame went through.
+Rejection = Literal[
+    "blink",
+    "head_motion",
+    "speech",
+    "exposure",
+    "blur",
+    "face_too_small",
+    "face_turned",
+    "tracking_lost",
+    "insufficient_rate",
+    "calibrating",
+    "too_short",
+    "overlap",
+    "no_expression",
+]
+"""Why a movement is no event. `overlap`: a clearer one at the same time. `no_expression`: the model says neutral."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A movement of a face, from onset over apex to offset in seconds of the source's clock.
+
+    `label` is the model's class for it. `confidence` 0–1 is that class's mean probability after the apex, times the
+    share of the movement that stands out of what the face moves before and after it. `peak_px` is the longest movement of
+    a region in pixels of a crop with 44 between the eyes, `track` the face. `rejected` is None for an event that counts,
+    else the reason why it does not.
     """
 
-    frame: Frame
+    track: int
+    kind: EventKind
+    label: str
+    onset_s: float
+    apex_s: float
+    offset_s: float
+    confidence: float
+    peak_px: float
+    rejected: Rejection | None = None
+
+    def __post_init__(self) -> None:
+        if not self.onset_s <= self.apex_s <= self.offset_s:
+            times = f"{self.onset_s:.3f}, {self.apex_s:.3f}, {self.offset_s:.3f}"
+            raise ValueError(f"event: expected onset <= apex <= offset, found {times}")
+
+    @property
+    def duration_s(self) -> float:
+        return self.offset_s - self.onset_s
+
+
+@dataclass(frozen=True, eq=False)
+class FaceResult:
+    """What the live loop says of one followed face in one frame.
+
+    `track` is the face's number: 1, 2, … in the order of appearance, never used again. `filled` counts the frames in its
+    window (0 to the contract's `frames`); `prediction` is None unless status is `ok`. `calibrated`: seen for long enough
+    that its movements count as events. `rate_hz` is the source's effective frame rate, 0 while it is not known.
+    """
+
+    track: int
     status: Status
     filled: int
     prediction: Prediction | None
-    face: FaceCrop | None
+    face: FaceCrop
+    calibrated: bool = False
+    rate_hz: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What the live loop says of one frame: the rows of the CSV and what the overlay draws.
+
+    `faces` has the largest face first; `absence` says why there is none and counts only then. `events` are those that
+    were decided with this frame, accepted and rejected, of all faces, also of those that are gone. `stages_ms` gives the
+    time of every stage this frame went through. `closing`: not a frame more but the last one once again, with the events
+    that the end of a live source decided.
+
+    `status`, `filled`, `prediction` and `face` are those of the first face.
+    """
+
+    frame: Frame
+    faces: tuple[FaceResult, ...]
+    absence: Status
+    events: tuple[Event, ...]
     latency_ms: float
     stages_ms: Mapping[str, float]
+    closing: bool = False
+
+    @property
+    def status(self) -> Status:
+        return self.faces[0].status if self.faces else self.absence
+
+    @property
+    def filled(self) -> int:
+        return self.faces[0].filled if self.faces else 0
+
+    @property
+    def prediction(self) -> Prediction | None:
+        return self.faces[0].prediction if self.faces else None
+
+    @property
+    def face(self) -> FaceCrop | None:
+        return self.faces[0].face if self.faces else None

@@ -8,14 +8,14 @@ from rich.table import Table
 
 from model.contract import ClipContract
 from model.types import FrameResult
-from stream.history import ProbabilityHistory
+from stream.history import LiveHistory
 from stream.options import LiveOptions
 from stream.output_file import check_target, write_json
 from stream.overlay import Overlay
 from stream.pipeline import LivePipeline
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
-from stream.sinks import CsvSink, Panel, RecordSink, Window, display_available, save_snapshot
+from stream.sinks import CsvSink, EventsSink, Panel, RecordSink, Window, display_available, save_snapshot
 from stream.sources import FrameSource, LiveSource, list_cameras, open_source
 
 _SCREEN_WAIT_S = 0.1
@@ -27,7 +27,9 @@ def run(options: LiveOptions, console: Console) -> int:
     cv2.setNumThreads(1)
     if options.list_cameras:
         return _show_cameras(console)
-    recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
+    recognizer = Recognizer(
+        options.model, options.provider, options.threads, options.engine, options.max_faces, options.detect_events
+    )
     _introduce(recognizer.contract, console)
     windowed = not options.headless and display_available()
     if not windowed and not options.headless:
@@ -37,13 +39,15 @@ def run(options: LiveOptions, console: Console) -> int:
     with ExitStack() as stack:
         # Outputs come first: one that cannot be written must not cost a run.
         csv = stack.enter_context(CsvSink(options.csv, recognizer.contract.class_names)) if options.csv else None
+        events = stack.enter_context(EventsSink(options.events)) if options.events else None
         if options.json is not None:
             check_target(options.json, "JSON file")
         stack.enter_context(source)
-        pipeline = recognizer.pipeline(source)
-        live_run = _new_run(options, recognizer, pipeline, source)
-        if csv is not None:
-            live_run.add_sink(csv)
+        pipeline = recognizer.pipeline(source, max_frames=options.max_frames)
+        live_run = _new_run(recognizer, pipeline, source)
+        for sink in (csv, events):
+            if sink is not None:
+                live_run.add_sink(sink)
         if options.record:
             live_run.add_sink(stack.enter_context(_recorder(options, recognizer.contract, source, live_run)))
         try:
@@ -51,13 +55,13 @@ def run(options: LiveOptions, console: Console) -> int:
                 if windowed:
                     _show_window(live_run, pipeline, recognizer.contract, options, console)
                 else:
-                    _show_panel(live_run, recognizer.contract, console)
+                    _show_panel(live_run, recognizer.contract, options, console)
         except KeyboardInterrupt:
             console.print("Stopped.")
     console.print(live_run.summary.table())
     if options.json is not None:
         write_json(options.json, live_run.report())
-    for path in (options.csv, options.record, options.json):
+    for path in (options.csv, options.events, options.record, options.json):
         if path is not None:
             console.print(f"Written: {path}", soft_wrap=True, markup=False)
     if live_run.error is not None:
@@ -76,36 +80,35 @@ def _introduce(contract: ClipContract, console: Console) -> None:
     console.print(words, style="dim", markup=False, highlight=False)
 
 
-def _new_run(options: LiveOptions, recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource) -> LiveRun:
+def _new_run(recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource) -> LiveRun:
     threads = f"model {recognizer.threads}, decode 1, face 1"
     labels = RunLabels(recognizer.provider, recognizer.engine_kind, threads, recognizer.threads)
-    return LiveRun(pipeline, source, recognizer.contract.class_names, labels, options.max_frames)
+    return LiveRun(pipeline, source, recognizer.contract.class_names, labels)
 
 
 def _recorder(options: LiveOptions, contract: ClipContract, source: FrameSource, live_run: LiveRun) -> RecordSink:
     assert options.record is not None
-    names = contract.class_names
-    overlay, history = _overlay(contract), ProbabilityHistory(names)
+    overlay, history = _overlay(contract, options), LiveHistory(contract.class_names)
     fps = source.info.fps or None
     return RecordSink(options.record, overlay, history, live_run.health, fps, block=not source.info.live)
 
 
-def _overlay(contract: ClipContract) -> Overlay:
-    return Overlay(contract.class_names, contract.disclaimer, contract.frames)
+def _overlay(contract: ClipContract, options: LiveOptions) -> Overlay:
+    return Overlay(contract.class_names, contract.disclaimer, contract.frames, options.detect_events)
 
 
-def _show_panel(live_run: LiveRun, contract: ClipContract, console: Console) -> None:
-    with Panel(console, contract.class_names, contract.frames) as panel:
+def _show_panel(live_run: LiveRun, contract: ClipContract, options: LiveOptions, console: Console) -> None:
+    with Panel(console, contract.class_names, contract.frames, options.detect_events) as panel:
         while not live_run.ended:
             result = live_run.take(_SCREEN_WAIT_S)
             if result is not None:
-                panel.update(result, live_run.health())
+                panel.update(result, live_run.history, live_run.health())
 
 
 def _show_window(
     live_run: LiveRun, pipeline: LivePipeline, contract: ClipContract, options: LiveOptions, console: Console
 ) -> None:
-    overlay = _overlay(contract)
+    overlay = _overlay(contract, options)
     last: FrameResult | None = None
     helping = False
     with Window("Microlive") as window:

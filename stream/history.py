@@ -1,22 +1,30 @@
-"""The probabilities of the last seconds, for drawing."""
+"""What happened in the last seconds, for drawing: probabilities, events, calibration."""
 
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.types import FrameResult, Status
+from model.types import Event, FrameResult, Status
+from stream.event_history import EventHistory, EventWindow
+
+_READ: tuple[Status, ...] = ("ok", "filling", "blurred")
+"""With these a face is measured, so that its calibration goes on."""
 
 
 @dataclass(frozen=True, eq=False)
 class HistoryWindow:
-    """Samples in the order of time: `times_s` (n,) and `probabilities` (n, classes), a row of NaN where no answer was."""
+    """Samples in the order of time: `times_s` (n,) and `probabilities` (n, classes), a row of NaN where no answer was.
+
+    `watched` (n,) bool says where a movement would have counted as an event.
+    """
 
     times_s: NDArray[np.float64]
     probabilities: NDArray[np.float32]
+    watched: NDArray[np.bool_]
     span_s: float
 
 
@@ -42,6 +50,7 @@ class ProbabilityHistory:
         self._slot_s = span_s / capacity
         self._times_s: NDArray[np.float64] = np.zeros(capacity + 2, np.float64)
         self._probabilities: NDArray[np.float32] = np.zeros((capacity + 2, len(self.class_names)), np.float32)
+        self._watched: NDArray[np.bool_] = np.zeros(capacity + 2, np.bool_)
         self._count = 0
 
     def __len__(self) -> int:
@@ -51,15 +60,12 @@ class ProbabilityHistory:
         with self._lock:
             self._count = 0
 
-    def record(self, result: FrameResult) -> None:
-        """Appends what a frame's result says."""
-        answer = result.prediction.probabilities if result.prediction is not None else None
-        self.append(result.frame.time_s, answer, result.status)
-
-    def append(self, time_s: float, probabilities: Mapping[str, float] | None, status: Status) -> None:
+    def append(
+        self, time_s: float, probabilities: Mapping[str, float] | None, status: Status, calibrated: bool = False
+    ) -> None:
         """`probabilities` by class name, or None; they count only where the status is `ok`.
 
-        Raises ValueError for a time that is not finite and for probabilities of other classes.
+        `calibrated`: movements count as events, again only where the status is `ok`. Raises ValueError for a time that is not finite and for probabilities of other classes.
         """
         if not math.isfinite(time_s):
             raise ValueError(f"time_s: expected a finite number, found {time_s}")
@@ -80,6 +86,7 @@ class ProbabilityHistory:
             place = self._count % len(self._times_s)
             self._times_s[place] = time_s
             self._probabilities[place] = row
+            self._watched[place] = calibrated and status == "ok"
             self._count += 1
 
     def window(self) -> HistoryWindow:
@@ -89,7 +96,77 @@ class ProbabilityHistory:
             kept = min(self._count, size)
             order = np.arange(self._count - kept, self._count) % size
             times_s, probabilities = self._times_s[order], self._probabilities[order]
+            watched = self._watched[order]
         if kept:
             inside = times_s >= times_s[-1] - self.span_s
-            times_s, probabilities = times_s[inside], probabilities[inside]
-        return HistoryWindow(times_s, probabilities, self.span_s)
+            times_s, probabilities, watched = times_s[inside], probabilities[inside], watched[inside]
+        return HistoryWindow(times_s, probabilities, watched, self.span_s)
+
+
+def _nobody() -> Mapping[int, float]:
+    return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Recent:
+    """What there is to draw besides a frame's own result: of the first face its `probabilities`, of all faces `events`.
+
+    `track` is the number of the first face, or of the one that was it last; None before there was any. `calibrating_s`: by track, how long each face has been calibrating; without those that are calibrated or cannot be
+    read.
+    """
+
+    probabilities: HistoryWindow
+    events: EventWindow
+    track: int | None = None
+    calibrating_s: Mapping[int, float] = field(default_factory=_nobody)
+
+    @property
+    def marks(self) -> tuple[Event, ...]:
+        """The events of the first face that end within the time of its probabilities."""
+        return tuple(event for event in self.events.recent if event.track == self.track)
+
+
+class LiveHistory:
+    """Takes every result of a run; `recent` is what is drawn with the newest one.
+
+    Probabilities are those of the first face: when another one takes its place, they start anew. One thread may record
+    while another draws.
+    """
+
+    def __init__(self, class_names: Sequence[str], span_s: float = 10.0) -> None:
+        self.probabilities = ProbabilityHistory(class_names, span_s)
+        self.events = EventHistory(span_s)
+        self.reset()
+
+    def reset(self) -> None:
+        self.probabilities.reset()
+        self.events.reset()
+        self._track: int | None = None
+        self._calibrating_s: Mapping[int, float] = {}
+        self._began_s: dict[int, float] = {}
+
+    def record(self, result: FrameResult) -> None:
+        """Appends what a frame's result says; of a closing one its events."""
+        self.events.record(result)
+        if result.closing:
+            return
+        now_s = result.frame.time_s
+        first = result.faces[0] if result.faces else None
+        if first is not None and first.track != self._track:
+            if self._track is not None:
+                self.probabilities.reset()
+            self._track = first.track
+        answer = result.prediction.probabilities if result.prediction is not None else None
+        self.probabilities.append(now_s, answer, result.status, first is not None and first.calibrated)
+        began_s: dict[int, float] = {}
+        for face in result.faces:
+            if not face.calibrated and face.status in _READ:
+                before_s = self._began_s.get(face.track, now_s)
+                # A face that was lost in between is calibrated anew.
+                began_s[face.track] = now_s if face.face.rekeyed else min(before_s, now_s)
+        self._began_s = began_s
+        # In one step, so that a reader in another thread sees the old or the new one.
+        self._calibrating_s = {track: now_s - since_s for track, since_s in began_s.items()}
+
+    def recent(self) -> Recent:
+        return Recent(self.probabilities.window(), self.events.window(), self._track, self._calibrating_s)

@@ -1,5 +1,6 @@
 """Face landmarks by MediaPipe Face Mesh: 468 points a face, in image pixels."""
 
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ LEFT_EYE_CORNERS = (33, 133)
 RIGHT_EYE_CORNERS = (263, 362)
 LEFT_EYE_RING = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
 RIGHT_EYE_RING = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
+MOUTH_CORNERS = (61, 291)
+NOSE_TIP = 1
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -26,6 +29,33 @@ def eye_centres(landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float64], ND
     """Centres of the image's left and right eye, (2,) px each: midpoints of the eye corners, which a blink leaves in place."""
     points = landmarks.astype(np.float64)
     return points[list(LEFT_EYE_CORNERS)].mean(axis=0), points[list(RIGHT_EYE_CORNERS)].mean(axis=0)
+
+
+@dataclass(frozen=True)
+class HeadTurn:
+    """How far a face looks away from the camera, from where the tip of the nose is seen. Roll and size do not count.
+
+    `yaw`: its way sideways from the middle between the eyes, in distances between the eyes; about .66 tan(yaw), 0 is
+    frontal. `pitch`: its way down, in distances from the eyes to the mouth; about .56 + .01 a degree downwards. Measured
+    on photos and videos against the depth that Face Mesh gives (correlations .97 and .9). People differ in pitch by
+    ±.1, so only a clear one tells; of a full profile Face Mesh makes something frontal, which this cannot tell.
+    """
+
+    yaw: float
+    pitch: float
+
+
+def head_turn(landmarks: NDArray[np.float32]) -> HeadTurn:
+    """From landmarks (468, 2); the eyes must not coincide."""
+    left, right = eye_centres(landmarks)
+    points = landmarks.astype(np.float64)
+    across = right - left
+    iod_px = float(np.hypot(*across))
+    across = across / iod_px
+    down = np.array([-across[1], across[0]])
+    nose = points[NOSE_TIP] - (left + right) / 2
+    mouth = points[list(MOUTH_CORNERS)].mean(axis=0) - (left + right) / 2
+    return HeadTurn(float(nose @ across) / iod_px, float(nose @ down) / max(float(mouth @ down), 1e-6 * iod_px))
 
 
 class FaceMeshDetector:

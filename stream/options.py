@@ -15,6 +15,8 @@ examples:
   python run_live.py --source demo                   the built-in demo, no camera needed
   python run_live.py --source talk.mp4 --csv out.csv --headless --pace fast
                                                      a file as fast as it goes, one CSV row for every frame
+  python run_live.py --source talk.mp4 --max-faces 2 --events events.jsonl
+                                                     micro-expressions of two people as JSON lines: onset, apex, offset
   python run_live.py --source rtsp://host/stream --record out.mp4
   python run_live.py --benchmark --json bench.json   how fast it is on this machine
 
@@ -23,6 +25,8 @@ keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
 Labels are what a model trained on synthetic clips makes of small facial movements. They are no lie detector, and no
 judgement of a person may rest on them.
 """
+
+_MAX_FACES = 16
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,10 @@ class LiveOptions:
     provider: Provider
     engine: EngineChoice
     threads: int
+    max_faces: int
+    detect_events: bool
     csv: Path | None
+    events: Path | None
     record: Path | None
     json: Path | None
     snapshots: Path
@@ -91,7 +98,21 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         metavar="N",
         help="threads of the model (default: 0, half the cores for streaming, all for window)",
     )
-    parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="write one row for every frame")
+    parser.add_argument(
+        "--max-faces",
+        type=_faces,
+        default=1,
+        metavar="N",
+        help="follow up to N faces, each with its own window and events (default: 1, the largest)",
+    )
+    parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="write one row for every frame and face")
+    parser.add_argument(
+        "--events",
+        type=Path,
+        metavar="OUT.jsonl",
+        help="write micro-expression events as they are decided, one JSON object a line; rejected ones with the reason",
+    )
+    parser.add_argument("--no-events", action="store_true", help="labels only: look for no events")
     parser.add_argument(
         "--json", type=Path, metavar="OUT.json", help="write counts, times and memory of the run at its end"
     )
@@ -135,16 +156,21 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     source = given.source if given.source is not None else (given.camera or 0)
     if given.source == "":
         parser.error("--source is empty: give a file, a URL, or demo")
-    outputs = [path.resolve() for path in (given.csv, given.record, given.json) if path is not None]
+    if given.no_events and given.events is not None:
+        parser.error("--no-events leaves nothing to write to --events")
+    outputs = [path.resolve() for path in (given.csv, given.events, given.record, given.json) if path is not None]
     if len(set(outputs)) < len(outputs):
-        parser.error("--csv, --record and --json name the same file twice")
+        parser.error("--csv, --events, --record and --json name the same file twice")
     return LiveOptions(
         source=source,
         model=given.model,
         provider=given.provider,
         engine=given.engine,
         threads=given.threads,
+        max_faces=given.max_faces,
+        detect_events=not given.no_events,
         csv=given.csv,
+        events=given.events,
         record=given.record,
         json=given.json,
         snapshots=given.snapshots,
@@ -185,6 +211,13 @@ def _camera(text: str) -> int:
     value = _not_negative(text)
     if value > 999:
         raise argparse.ArgumentTypeError(f"expected a camera's number, see --list-cameras, found {value}")
+    return value
+
+
+def _faces(text: str) -> int:
+    value = _positive(text)
+    if value > _MAX_FACES:
+        raise argparse.ArgumentTypeError(f"expected up to {_MAX_FACES} faces, found {value}")
     return value
 
 

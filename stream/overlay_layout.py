@@ -16,11 +16,16 @@ NAME_EM = 9.0
 
 _PAD_EM = 0.75
 _ROW_EM = 1.45
-_LABEL_HEIGHT_EM = 3.3
+HEADLINE_EM = 2.2
+LINE_EM = 1.3
+"""Of the small font."""
+_MOST_LINES, _LEAST_LINES = 4, 2
 _CHART_HEIGHT_EM = 5.6
+_STRIP_EM = 0.75
 _CARD_EM = 15.5
 _LEAST_EM: Mapping[Part, float] = {"label": 8.0, "chart": 8.0}
-_SPARE_EM: Mapping[Part, float] = {"label": 2.0, "bars": 5.0, "chart": 0.0}
+_SPARE_EM: Mapping[Part, float] = {"label": 7.0, "bars": 5.0, "chart": 0.0}
+_SPARE_SHARE: Mapping[Part, float] = {"label": 0.5, "bars": 0.3, "chart": 0.0}
 _CONTENTS: tuple[tuple[Part, ...], ...] = (("label", "bars", "chart"), ("label", "bars"), ("label",))
 """What a panel holds, the richest first."""
 _DOCK_SHARE = 0.4
@@ -54,7 +59,10 @@ class Rect:
 
 @dataclass(frozen=True)
 class Layout:
-    """`rows` class bars fit into `bars`; a part that does not fit into the picture is None."""
+    """`rows` class bars fit into `bars`; a part that does not fit into the picture is None.
+
+    `strip` is along the upper edge of a panel without a chart, for the marks of events alone.
+    """
 
     font_px: int
     header: Rect | None
@@ -64,6 +72,7 @@ class Layout:
     label: Rect | None
     bars: Rect | None
     chart: Rect | None
+    strip: Rect | None
     rows: int
 
 
@@ -122,7 +131,8 @@ def arrange(
         panel = Rect(x, y, block.width, block.height) if parts else None
         label, bars, chart = parts.get("label"), parts.get("bars"), parts.get("chart")
         shown = lines if footer else ()
-        return Layout(font, header, footer, shown, panel, label, bars, chart, block.rows)
+        strip = Rect(x, y, block.width, block.strip_px) if block.strip_px else None
+        return Layout(font, header, footer, shown, panel, label, bars, chart, strip, block.rows)
 
     names_px = min(max(measure(name, font) for name in class_names), round(NAME_EM * font))
     builder = _Builder(font, pad, names_px + measure("100%", font) + 5 * font, len(class_names))
@@ -145,6 +155,7 @@ class _Block:
     height: int
     parts: Mapping[Part, Rect]
     rows: int
+    strip_px: int
 
 
 @dataclass(frozen=True)
@@ -157,16 +168,18 @@ class _Builder:
     classes: int
 
     def build(self, width: int, max_height: float, wide: bool) -> _Block:
-        """As many parts and class bars as fit; `wide` allows all parts in one row. Without any part it has no height."""
+        """As many parts, class bars and lines as fit, and parts before bars before lines; `wide` allows all parts in one
+        row. Without any part it has no height."""
         for content in _CONTENTS:
             rows = self._rows(content, width - 2 * self.pad_px, wide)
             if rows is None:
                 continue
             for bars in range(self.classes, min(self.classes, 2) - 1, -1):
-                block = self._stack(rows, width, bars)
-                if block.height <= max_height:
-                    return block
-        return _Block(width, 0, {}, 0)
+                for lines in range(_MOST_LINES, _LEAST_LINES - 1, -1):
+                    block = self._stack(rows, width, bars, lines)
+                    if block.height <= max_height:
+                        return block
+        return _Block(width, 0, {}, 0, 0)
 
     @property
     def _gap_px(self) -> int:
@@ -185,31 +198,35 @@ class _Builder:
                 return rows
         return None
 
-    def _stack(self, rows: list[tuple[Part, ...]], width: int, bars: int) -> _Block:
+    def _stack(self, rows: list[tuple[Part, ...]], width: int, bars: int, lines: int) -> _Block:
+        label = HEADLINE_EM * self.font_px + lines * LINE_EM * small_font(self.font_px)
         heights: dict[Part, int] = {
-            "label": round(_LABEL_HEIGHT_EM * self.font_px),
+            "label": round(label),
             "bars": bars * row_height(self.font_px),
             "chart": round(_CHART_HEIGHT_EM * self.font_px),
         }
         between = round(0.6 * self.font_px)
+        with_chart = any("chart" in row for row in rows)
+        strip_px = 0 if with_chart else max(8, round(_STRIP_EM * self.font_px))
         parts: dict[Part, Rect] = {}
-        y = self.pad_px
+        y = self.pad_px if with_chart else strip_px + self.pad_px // 2
         for row in rows:
             tallest = max(heights[part] for part in row)
             x = self.pad_px
             for part, part_width in zip(row, self._widths(row, width - 2 * self.pad_px), strict=True):
-                part_height = tallest if part == "chart" else heights[part]
+                # What is written at the left starts at the top; it may use the whole height.
+                part_height = heights[part] if part == "bars" else tallest
                 parts[part] = Rect(x, y + (tallest - part_height) // 2, part_width, part_height)
                 x += part_width + self._gap_px
             y += tallest + between
-        return _Block(width, y - between + self.pad_px, parts, bars if "bars" in parts else 0)
+        return _Block(width, y - between + self.pad_px, parts, bars if "bars" in parts else 0, strip_px)
 
     def _widths(self, row: tuple[Part, ...], inner: int) -> list[int]:
-        """The last part takes what the others leave; label and bars take a little more than their least width."""
+        """The last part takes what the others leave; label and bars take more than their least width."""
         widths: list[int] = []
         left = inner - self._gap_px * (len(row) - 1)
         for place, part in enumerate(row[:-1]):
             spare = left - sum(map(self._least_px, row[place:]))
-            widths.append(self._least_px(part) + round(min(0.3 * spare, _SPARE_EM[part] * self.font_px)))
+            widths.append(self._least_px(part) + round(min(_SPARE_SHARE[part] * spare, _SPARE_EM[part] * self.font_px)))
             left -= widths[-1]
         return [*widths, left]

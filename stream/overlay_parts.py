@@ -3,6 +3,7 @@
 import math
 import unicodedata
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,6 +35,9 @@ class _Sprite:
     top: int
 
 
+WORD_GAP_EM = 0.3
+
+
 class TextPainter:
     """Anti-aliased text in the font that Pillow carries. Keeps the most recent texts ready to be blended."""
 
@@ -49,6 +53,17 @@ class TextPainter:
                 self._widths.clear()
             self._widths[key] = round(self._font(size_px).getlength(readable(text)) / _oversampling(size_px))
         return self._widths[key]
+
+    def row_width(self, texts: Sequence[str], size_px: int) -> int:
+        """Of texts in a row, with gaps as between words."""
+        return sum(self.width(text, size_px) for text in texts) + round(WORD_GAP_EM * size_px) * (len(texts) - 1)
+
+    def draw_row(self, image: Image, texts: Sequence[tuple[str, Colour]], x: int, baseline: int, size_px: int) -> None:
+        """Texts with their colours, one after the other. Texts that keep coming back are better drawn so than joined to
+        many different ones: each of them is prepared only once."""
+        for text, colour in texts:
+            self.draw(image, text, x, baseline, size_px, colour)
+            x += self.width(text, size_px) + round(WORD_GAP_EM * size_px)
 
     def fitted(self, text: str, size_px: int, width: int, least_px: int) -> int:
         """The largest size up to `size_px` at which the text is no wider than `width`, but not under `least_px`."""
@@ -173,3 +188,20 @@ def mix(colour: Colour, other: Colour, share: float) -> Colour:
     """`colour` with `share` (0 to 1) of `other`."""
     blue, green, red = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return blue, green, red
+
+
+def baseline(y: int, height: int, size_px: int) -> int:
+    """The line on which text of a size stands in the middle of a row."""
+    return y + round((height + 0.7 * size_px) / 2)
+
+
+def polyline_share(
+    image: Image, points_px: NDArray[np.float32], share: float, colour: Colour, thickness_px: int
+) -> None:
+    """The first part, 0 to 1, of the closed line through points (n, 2)."""
+    length = len(points_px) * min(share, 1.0)
+    whole = int(length)
+    closed = np.concatenate((points_px, points_px[:1]))
+    start, stop = closed[whole : whole + 1], closed[whole + 1 : whole + 2]
+    end = start + (length - whole) * (stop - start) if len(stop) else start
+    polyline(image, np.concatenate((closed[: whole + 1], end)), colour, thickness_px)

@@ -1,18 +1,32 @@
-"""The live loop: the only place that wires source, face, preprocessing and engine together."""
+"""The live loop: the only place that wires source, faces, preprocessing, engines and event detection together."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from model.contract import ClipContract
 from model.types import Frame, FrameResult
 from stream.engine import Engine
-from stream.face import FaceTracker
+from stream.faces import FaceTracker, TrackerSettings
+from stream.rate import SourceClock
 from stream.run_ahead import RunAhead
 from stream.sources import FrameSource
-from stream.stages import ClassifyStage, FaceFeatures, FaceStage
+from stream.stages import ClassifyStage, FaceStage, FrameFeatures
 
 _FRAMES_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """`max_faces`: so many are followed, the largest. `max_frames`: the source counts as ended after so many.
+
+    Without `detect_events` there are labels only.
+    """
+
+    max_faces: int = 1
+    detect_events: bool = True
+    max_frames: int | None = None
 
 
 class LivePipeline:
@@ -20,12 +34,22 @@ class LivePipeline:
 
     Decoding and face alignment run in threads of their own, a few frames ahead; classification runs in the reader's.
     Of a live source, which keeps its newest frame itself, nothing is read ahead: that would only make answers late.
+    `new_engine` gives an engine with an empty window; every face needs its own. `clock` counts what is wrong with the
+    source's timestamps.
     """
 
-    def __init__(self, source: FrameSource, contract: ClipContract, engine: Engine) -> None:
+    def __init__(
+        self,
+        source: FrameSource,
+        contract: ClipContract,
+        new_engine: Callable[[], Engine],
+        settings: PipelineSettings | None = None,
+    ) -> None:
         self._source = source
         self._contract = contract
-        self._engine = engine
+        self._new_engine = new_engine
+        self._settings = settings or PipelineSettings()
+        self.clock = SourceClock(contract.max_gap_s, contract.window_s)
         self._reset_wanted = threading.Event()
         self._going = threading.Event()
         self._going.set()
@@ -38,7 +62,7 @@ class LivePipeline:
         self._going.set()
 
     def request_reset(self) -> None:
-        """Forgets the face and the window at the next frame, from any thread."""
+        """Forgets the faces and their windows at the next frame, from any thread."""
         self._reset_wanted.set()
 
     @property
@@ -52,36 +76,64 @@ class LivePipeline:
             self._going.set()
 
     def results(self) -> Iterator[FrameResult]:
-        """Every frame's result. The source must be open and stay so; threads end with the iterator."""
-        tracker = FaceTracker(self._contract)
-        classify = ClassifyStage(self._contract, self._engine)
-        classify.reset()
+        """Every frame's result. The source must be open and stay so; threads end with the iterator.
+
+        The end of the source decides the events that are still open. Of a file, the last frame's result has them. The
+        frames of a live source are not held back for that: if there are such events, its last result comes once more
+        with them, marked as `closing`.
+        """
+        tracker = FaceTracker(self._contract, TrackerSettings(max_faces=self._settings.max_faces))
+        classify = ClassifyStage(self._contract, self._new_engine, self._settings.detect_events)
+        live = self._source.info.live
+        last: FrameResult | None = None
+        failure: Exception | None = None
         try:
             with ExitStack() as threads:
-                frames: Iterable[Frame] = self._frames()
-                ahead = 1
-                if not self._source.info.live:
-                    ahead = _FRAMES_AHEAD
-                    frames = threads.enter_context(RunAhead(frames, ahead, name="decode"))
-                faces = threads.enter_context(RunAhead(self._faces(frames, tracker), ahead, name="align"))
-                # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.
-                threads.callback(self.stop)
-                for item in faces:
-                    yield classify.step(item)
-                    if self._stopped:
-                        return
+                try:
+                    for item in self._frame_features(tracker, threads):
+                        if last is not None and not live:
+                            yield last
+                        last = classify.step(item)
+                        if live:
+                            yield last
+                        if self._stopped:
+                            break
+                except Exception as error:
+                    # What was held back comes before it.
+                    failure = error
+                open_events = classify.finish()
+                if last is not None and not live:
+                    yield replace(last, events=last.events + open_events)
+                elif last is not None and open_events:
+                    yield replace(last, events=open_events, closing=True)
+            if failure is not None:
+                raise failure
         finally:
             tracker.close()
 
+    def _frame_features(self, tracker: FaceTracker, threads: ExitStack) -> Iterable[FrameFeatures]:
+        """Aligned frames from the threads that make them, which end with the stack."""
+        frames: Iterable[Frame] = self._frames()
+        ahead = 1
+        if not self._source.info.live:
+            ahead = _FRAMES_AHEAD
+            frames = threads.enter_context(RunAhead(frames, ahead, name="decode"))
+        features = threads.enter_context(RunAhead(self._faces(frames, tracker), ahead, name="align"))
+        # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.
+        threads.callback(self.stop)
+        return features
+
     def _frames(self) -> Iterator[Frame]:
-        for frame in self._source:
+        for count, frame in enumerate(self._source, start=1):
             self._going.wait()
             if self._stopped:
                 return
             yield frame
+            if count == self._settings.max_frames:
+                return
 
-    def _faces(self, frames: Iterable[Frame], tracker: FaceTracker) -> Iterator[FaceFeatures]:
-        stage = FaceStage(self._contract, tracker)
+    def _faces(self, frames: Iterable[Frame], tracker: FaceTracker) -> Iterator[FrameFeatures]:
+        stage = FaceStage(self._contract, tracker, self.clock, self._settings.detect_events)
         for frame in frames:
             if self._reset_wanted.is_set():
                 self._reset_wanted.clear()

@@ -1,6 +1,7 @@
 """The live recognizer as a library."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from model.contract import ClipContract
@@ -17,7 +18,7 @@ from stream.model_file import (
     choose_model,
     load_model,
 )
-from stream.pipeline import LivePipeline
+from stream.pipeline import LivePipeline, PipelineSettings
 from stream.sources import FrameSource, LiveSource, open_source
 from stream.streaming_engine import StreamingEngine
 
@@ -25,13 +26,15 @@ from stream.streaming_engine import StreamingEngine
 class Recognizer:
     """A loaded model that recognises micro-expressions in a video.
 
-        for result in Recognizer().run("interview.mp4"):
-            if result.prediction:
-                print(result.frame.time_s, result.prediction.label, result.prediction.confidence)
+        for result in Recognizer(max_faces=2).run("interview.mp4"):
+            for event in result.events:
+                if event.rejected is None:
+                    print(event.track, event.label, event.onset_s, event.apex_s, event.offset_s)
 
     `model` is an exported `.onnx` file (default: the bundled one). Engine `auto` takes the streaming model that lies
-    beside it (`model.stream.onnx` for `model.onnx`) when there is one. Raises `ModelError` when a model cannot be
-    loaded, `ContractError` when it does not say what this program needs to know.
+    beside it (`model.stream.onnx` for `model.onnx`) when there is one. Up to `max_faces` faces are followed, the largest
+    ones; without `detect_events` there are labels only. Raises `ModelError` when a model cannot be loaded,
+    `ContractError` when it does not say what this program needs to know.
     """
 
     def __init__(
@@ -40,7 +43,10 @@ class Recognizer:
         provider: Provider = "auto",
         threads: int = 0,
         engine: EngineChoice = "auto",
+        max_faces: int = 1,
+        detect_events: bool = True,
     ) -> None:
+        self._settings = PipelineSettings(max_faces, detect_events)
         path = choose_model(BUNDLED_MODEL if model is None else Path(model), engine)
         self._model: LoadedModel = load_model(path, SessionSettings(provider, threads))
         if engine != "auto" and self._model.kind != engine:
@@ -69,14 +75,21 @@ class Recognizer:
         """A new engine with an empty window; every face and stream needs its own."""
         return StreamingEngine(self._model) if self._model.kind == "streaming" else WindowEngine(self._model)
 
-    def pipeline(self, source: FrameSource, engine: Engine | None = None) -> LivePipeline:
-        """The live loop over an opened source, with a new engine unless one is given."""
-        return LivePipeline(source, self.contract, engine or self.engine())
+    def pipeline(
+        self,
+        source: FrameSource,
+        new_engine: Callable[[], Engine] | None = None,
+        max_frames: int | None = None,
+    ) -> LivePipeline:
+        """The live loop over an opened source; it ends after `max_frames`. `new_engine` stands in for `engine`."""
+        settings = replace(self._settings, max_frames=max_frames)
+        return LivePipeline(source, self.contract, new_engine or self.engine, settings)
 
     def run(self, source: FrameSource | Path | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
         """One result for every frame of a source: a camera's index, a file, a URL, "demo", or a FrameSource not yet open.
 
-        Raises `SourceError` when it cannot be opened. Threads and the source end with the iterator.
+        The end of a live source may add one (`FrameResult.closing`), see `LivePipeline.results`. Raises `SourceError` when
+        it cannot be opened. Threads and the source end with the iterator.
         """
         if isinstance(source, int):
             source = LiveSource(source)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.types import FrameResult
-from stream.history import ProbabilityHistory
+from stream.history import LiveHistory
 from stream.pipeline import LivePipeline
 from stream.process import peak_memory_mb, seconds_since_start
 from stream.sinks import RecordSink, RunSummary, Sink
@@ -40,19 +40,18 @@ class LiveRun:
         source: FrameSource,
         class_names: Sequence[str],
         labels: RunLabels,
-        max_frames: int | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._source = source
         self._labels = labels
-        self._max_frames = max_frames
         self._sinks: list[Sink] = []
         self.summary = RunSummary(class_names)
-        self.history = ProbabilityHistory(class_names)
+        self.history = LiveHistory(class_names)
         self.error: BaseException | None = None
         self.first_frame_s: float | None = None
         self.first_label_s: float | None = None
         self._span_s = (0.0, 0.0)
+        self._processor_s = (0.0, 0.0)
         self._read_rate, self._answer_rate = RateMeter(), RateMeter()
         self._changed = threading.Condition()
         self._newest: FrameResult | None = None
@@ -108,12 +107,21 @@ class LiveRun:
         startup = {"first_frame_s": self.first_frame_s, "first_label_s": self.first_label_s}
         run = {"source": self._source.info.name, **asdict(self._labels), "dropped": dict(self.health().dropped)}
         run["fps"] = self._mean_fps()
+        run["processor_ms"] = self._mean_processor_ms()
+        clock = self._pipeline.clock
+        timestamps = {"gaps": clock.gaps, "repeated_or_backward": clock.repeated, "rate_hz": clock.rate_hz}
+        run["timestamps"] = timestamps
         return run | self.summary.as_dict() | {"startup": startup, "memory": {"peak_mb": peak_memory_mb()}}
 
     def _mean_fps(self) -> float:
         """From the first result to the last, without start-up."""
         first_s, last_s = self._span_s
         return (self.summary.frames - 1) / (last_s - first_s) if last_s > first_s else 0.0
+
+    def _mean_processor_ms(self) -> float:
+        """Processor time a frame, of all threads together, from the first result to the last."""
+        first_s, last_s = self._processor_s
+        return 1000 * (last_s - first_s) / (self.summary.frames - 1) if self.summary.frames > 1 else 0.0
 
     def _work(self) -> None:
         try:
@@ -124,8 +132,6 @@ class LiveRun:
                 with self._changed:
                     self._newest = result
                     self._changed.notify()
-                if self._max_frames is not None and self.summary.frames >= self._max_frames:
-                    break
         except BaseException as error:
             self.error = error
         finally:
@@ -136,12 +142,16 @@ class LiveRun:
     def _note(self, result: FrameResult) -> None:
         self.summary.add(result)
         self.history.record(result)
+        if result.closing:
+            return
         self._read_rate.tick()
         now_s = time.monotonic()
         if self.first_frame_s is None:
             self.first_frame_s = seconds_since_start()
             self._span_s = (now_s, now_s)
+            self._processor_s = (time.process_time(), 0.0)
         self._span_s = (self._span_s[0], now_s)
+        self._processor_s = (self._processor_s[0], time.process_time())
         if result.prediction is not None:
             if self.first_label_s is None:
                 self.first_label_s = seconds_since_start()

@@ -1,90 +1,255 @@
-"""The two stages between a frame and its answer: face → network frame, network frame → probabilities."""
+"""The two stages between a frame and its answers: faces → network frames, network frames → probabilities and events."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
 from model.preprocess import Preprocessor, TimeResampler
-from model.types import FaceCrop, Frame, FrameResult, Prediction, Status
+from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
 from stream.engine import Engine
-from stream.face import FaceTracker
+from stream.events import EventDetector
+from stream.faces import FaceTracker, SeenFace
+from stream.motion import MotionMeter, light_and_detail
+from stream.rate import SourceClock
+from stream.validity import BlurGate, ValiditySettings
 
 
 @dataclass(frozen=True, eq=False)
 class FaceFeatures:
-    """A frame with its face and network frame; `restart` says that what came before does not belong to it."""
+    """A followed face and its network frame, None where the face cannot be read.
+
+    `motion` (2 · regions + 3,) as `Motion.as_row` gives it, None where no events are looked for. `restart` says that what
+    came before does not belong to it. Status is `ok`, or `blurred`, or why it cannot be read.
+    """
+
+    track: int
+    status: Status
+    face: FaceCrop
+    features: NDArray[Any] | None = None
+    motion: NDArray[np.float32] | None = None
+    restart: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures:
+    """A frame and its faces, largest first; `absence` says why there is none.
+
+    `repeated`: the timestamp did not go on, so that the frame says nothing and the faces are left out.
+    """
 
     frame: Frame
-    status: Status
-    face: FaceCrop | None
-    features: NDArray[Any] | None
-    restart: bool
+    faces: tuple[FaceFeatures, ...]
+    absence: Status
+    rate_hz: float
+    repeated: bool
     stages_ms: Mapping[str, float]
 
 
-class FaceStage:
-    """Follows the face and preprocesses its crop. The neutral reference starts anew with the face."""
+class FaceReader:
+    """One face's crops → network frames and motion. Both are measured against its own rest, which starts anew whenever
+    the face was not readable."""
 
-    def __init__(self, contract: ClipContract, tracker: FaceTracker) -> None:
-        self._max_gap_s = contract.max_gap_s
-        self._tracker = tracker
+    def __init__(self, contract: ClipContract, with_motion: bool, validity: ValiditySettings) -> None:
+        self._validity = validity
         self._preprocessor = Preprocessor(contract)
-        self._last_s: float | None = None
+        self._meter = MotionMeter(contract) if with_motion else None
+        self._blur = BlurGate(validity)
+        self._fresh = True
+
+    def step(self, seen: SeenFace, time_s: float, rate_is_sufficient: bool, spent_s: dict[str, float]) -> FaceFeatures:
+        """The next frame of the face; adds what its steps took to `spent_s`."""
+        status = self._validity.of_place(seen.iod_px, seen.turned) if rate_is_sufficient else "insufficient_rate"
+        if status != "ok":
+            self._fresh = True
+            return FaceFeatures(seen.track, status, seen.face)
+        started_s = time.perf_counter()
+        restart, self._fresh = self._fresh or seen.face.rekeyed, False
+        if restart:
+            self._reset()
+        features = self._preprocessor.step(seen.face.crop, time_s)
+        read_s = time.perf_counter()
+        motion: NDArray[np.float32] | None = None
+        if self._meter is None:
+            brightness, sharpness = light_and_detail(seen.face.crop)
+        else:
+            measured = self._meter.step(seen.face, features, time_s)
+            brightness, sharpness, motion = measured.brightness, measured.sharpness, measured.as_row()
+        if self._blur.step(sharpness, brightness, time_s):
+            status = "blurred"
+        spent_s["preprocess"] += read_s - started_s
+        spent_s["motion"] += time.perf_counter() - read_s
+        return FaceFeatures(seen.track, status, seen.face, features, motion, restart)
+
+    def _reset(self) -> None:
+        self._preprocessor.reset()
+        self._blur.reset()
+        if self._meter is not None:
+            self._meter.reset()
+
+
+class FaceStage:
+    """Follows the faces and preprocesses their crops."""
+
+    def __init__(
+        self,
+        contract: ClipContract,
+        tracker: FaceTracker,
+        clock: SourceClock | None = None,
+        with_motion: bool = True,
+        validity: ValiditySettings | None = None,
+    ) -> None:
+        self._contract = contract
+        self._tracker = tracker
+        self._clock = clock or SourceClock(contract.max_gap_s, contract.window_s)
+        self._with_motion = with_motion
+        self._validity = validity or ValiditySettings()
+        self._readers: dict[int, FaceReader] = {}
 
     def reset(self) -> None:
+        """Forgets the faces."""
         self._tracker.reset()
-        self._last_s = None
+        self._readers.clear()
 
-    def step(self, frame: Frame) -> FaceFeatures:
-        if self._last_s is not None and not 0 < frame.time_s - self._last_s <= self._max_gap_s:
-            self._tracker.reset()
-        self._last_s = frame.time_s
+    def step(self, frame: Frame) -> FrameFeatures:
+        tick = self._clock.step(frame.time_s)
+        rate_hz = self._clock.rate_hz
+        if tick == "repeated":
+            return FrameFeatures(frame, (), "no_face", rate_hz, True, {"decode": frame.decode_ms})
+        if tick == "gap":
+            self.reset()
         started_s = time.perf_counter()
-        observed = self._tracker.step(frame)
-        aligned_s = time.perf_counter()
-        stages_ms = {"decode": frame.decode_ms, "align": 1000 * (aligned_s - started_s)}
-        if observed.face is None:
-            return FaceFeatures(frame, observed.status, None, None, False, stages_ms)
-        if observed.face.rekeyed:
-            self._preprocessor.reset()
-        features = self._preprocessor.step(observed.face.crop, frame.time_s)
-        stages_ms["preprocess"] = 1000 * (time.perf_counter() - aligned_s)
-        return FaceFeatures(frame, "ok", observed.face, features, observed.face.rekeyed, stages_ms)
+        seen = self._tracker.step(frame)
+        spent_s = {"align": time.perf_counter() - started_s, "preprocess": 0.0, "motion": 0.0}
+        sufficient = self._clock.sufficient
+        self._readers = {face.track: self._readers.get(face.track) or self._reader() for face in seen.faces}
+        faces = tuple(self._readers[face.track].step(face, frame.time_s, sufficient, spent_s) for face in seen.faces)
+        stages_ms = {stage: 1000 * spent for stage, spent in spent_s.items() if spent > 0.0}
+        return FrameFeatures(frame, faces, seen.absence, rate_hz, False, {"decode": frame.decode_ms} | stages_ms)
+
+    def _reader(self) -> FaceReader:
+        return FaceReader(self._contract, self._with_motion, self._validity)
 
 
-class ClassifyStage:
-    """Brings network frames onto the contract's time grid and asks the engine at every one of them.
+class FaceClassifier:
+    """One face's network frames → its answers and events, both on the contract's time grid.
 
     A source faster than the grid keeps the last answer until the next grid frame.
     """
 
-    def __init__(self, contract: ClipContract, engine: Engine) -> None:
+    def __init__(self, contract: ClipContract, engine: Engine, detector: EventDetector | None) -> None:
         self._names = contract.class_names
-        self._engine = engine
-        self._resampler = TimeResampler(contract.fps)
-        self.reset()
+        self.engine = engine
+        self._detector = detector
+        self._frames, self._rows = TimeResampler(contract.fps), TimeResampler(contract.fps)
+        self._reset()
 
-    def reset(self) -> None:
-        self._engine.reset()
-        self._resampler.reset()
+    def _reset(self) -> None:
+        self._frames.reset()
+        self._rows.reset()
+        self._empty()
+
+    def _empty(self) -> None:
+        """Empties the window."""
+        self.engine.reset()
         self._prediction: Prediction | None = None
 
-    def step(self, item: FaceFeatures) -> FrameResult:
+    def step(self, item: FaceFeatures, time_s: float) -> tuple[Event, ...]:
+        """The next frame of the face; the events that are decided with it."""
+        events: tuple[Event, ...] = ()
         if item.restart or item.features is None:
-            self.reset()
+            events = self.finish(_REJECTIONS.get(item.status, "tracking_lost"))
+            self._reset()
+        if item.features is None:
+            return events
+        if item.status != "ok":
+            self._empty()
+        # The time is resampled with the motion, so that every grid frame carries its own instant.
+        row = np.append(time_s, () if item.motion is None else item.motion)
+        for features, values in zip(
+            self._frames.step(item.features, time_s), self._rows.step(row, time_s), strict=True
+        ):
+            answer = self.engine.step(features) if item.status == "ok" else None
+            if answer is not None:
+                self._prediction = Prediction(dict(zip(self._names, map(float, answer), strict=True)))
+            if self._detector is not None:
+                events += self._detector.step(float(values[0]), values[1:].astype(np.float32), answer)
+        return events
+
+    def finish(self, reason: Rejection | None = None) -> tuple[Event, ...]:
+        """Decides which events are still open, for the reason why the face is gone (None: the source has ended)."""
+        return () if self._detector is None else self._detector.finish(reason)
+
+    def result(self, item: FaceFeatures, rate_hz: float) -> FaceResult:
+        """What there is to say of the face in the frame that was stepped last."""
+        status: Status = "filling" if item.status == "ok" and self._prediction is None else item.status
+        calibrated = self._detector is not None and self._detector.calibrated
+        return FaceResult(item.track, status, self.engine.filled, self._prediction, item.face, calibrated, rate_hz)
+
+
+_REJECTIONS: Mapping[Status, Rejection] = {
+    "face_too_small": "face_too_small",
+    "face_turned": "face_turned",
+    "insufficient_rate": "insufficient_rate",
+}
+
+
+class ClassifyStage:
+    """Answers and events of all faces. Every face has an engine of its own; those of faces that are gone are used again,
+    emptied."""
+
+    def __init__(self, contract: ClipContract, new_engine: Callable[[], Engine], detect_events: bool = True) -> None:
+        self._contract = contract
+        self._new_engine = new_engine
+        self._detect_events = detect_events
+        self._classifiers: dict[int, FaceClassifier] = {}
+        self._spare: list[Engine] = []
+        self._last: FrameResult | None = None
+
+    def step(self, item: FrameFeatures) -> FrameResult:
+        if item.repeated and self._last is not None:
+            self._last = replace(
+                self._last, frame=item.frame, events=(), latency_ms=_latency_ms(item.frame), stages_ms=item.stages_ms
+            )
+            return self._last
         started_s = time.perf_counter()
+        events = self._end([track for track in self._classifiers if all(face.track != track for face in item.faces)])
+        results: list[FaceResult] = []
+        for face in item.faces:
+            if face.track not in self._classifiers:
+                self._classifiers[face.track] = self._classifier(face.track)
+            classifier = self._classifiers[face.track]
+            events += classifier.step(face, item.frame.time_s)
+            results.append(classifier.result(face, item.rate_hz))
         stages_ms = dict(item.stages_ms)
-        if item.features is not None:
-            for features in self._resampler.step(item.features, item.frame.time_s):
-                probabilities = self._engine.step(features)
-                if probabilities is not None:
-                    values = zip(self._names, map(float, probabilities), strict=True)
-                    self._prediction = Prediction(dict(values))
+        if item.faces:
             stages_ms["classify"] = 1000 * (time.perf_counter() - started_s)
-        status: Status = item.status if item.features is None or self._prediction is not None else "filling"
-        latency_ms = 1000 * (time.monotonic() - item.frame.captured_s)
-        return FrameResult(item.frame, status, self._engine.filled, self._prediction, item.face, latency_ms, stages_ms)
+        latency_ms = _latency_ms(item.frame)
+        self._last = FrameResult(item.frame, tuple(results), item.absence, events, latency_ms, stages_ms)
+        return self._last
+
+    def finish(self) -> tuple[Event, ...]:
+        """The events that are still open when the source ends."""
+        return sum((classifier.finish() for classifier in self._classifiers.values()), ())
+
+    def _end(self, tracks: list[int]) -> tuple[Event, ...]:
+        events: tuple[Event, ...] = ()
+        for track in tracks:
+            classifier = self._classifiers.pop(track)
+            events += classifier.finish("tracking_lost")
+            self._spare.append(classifier.engine)
+        return events
+
+    def _classifier(self, track: int) -> FaceClassifier:
+        engine = self._spare.pop() if self._spare else self._new_engine()
+        names, fps = self._contract.class_names, self._contract.fps
+        detector = EventDetector(names, fps, track) if self._detect_events else None
+        return FaceClassifier(self._contract, engine, detector)
+
+
+def _latency_ms(frame: Frame) -> float:
+    return 1000 * (time.monotonic() - frame.captured_s)

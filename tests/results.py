@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from model.types import FaceCrop, Frame, FrameResult, Prediction, Status
+from model.types import Event, EventKind, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
 from stream.timing import Health
 
 CLASSES = ("negative", "neutral", "positive", "surprise")
@@ -50,11 +50,26 @@ def result(
     filled: int = 0,
     at: FaceCrop | None = None,
     latency_ms: float = 12.3,
+    events: tuple[Event, ...] = (),
     **stages_ms: float,
 ) -> FrameResult:
+    """A frame with one face, number 1, or without any: with a face where `at` says, or when it has an answer."""
     image = np.full((48, 64, 3), 90, np.uint8) if image is None else image
     frame = Frame(index, time_s, image, captured_s=0.0)
-    return FrameResult(frame, status, filled, answer, at, latency_ms, stages_ms)
+    if at is None and answer is None and status != "filling":
+        return FrameResult(frame, (), status, events, latency_ms, stages_ms)
+    seen = FaceResult(1, status, filled, answer, face() if at is None else at)
+    return FrameResult(frame, (seen,), "no_face", events, latency_ms, stages_ms)
+
+
+def event(
+    rejected: Rejection | None = None,
+    kind: EventKind = "micro",
+    label: str = "surprise",
+    at_s: float = 1.0,
+    track: int = 1,
+) -> Event:
+    return Event(track, kind, label, at_s, at_s + 0.15, at_s + 0.34, 0.81234567, 1.23456, rejected)
 
 
 @st.composite

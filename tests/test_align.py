@@ -8,7 +8,7 @@ from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
 from model.preprocess import eye_transform
 from model.types import Frame
 from stream.align import MotionAligner
-from stream.face import FaceTracker
+from stream.faces import FaceTracker
 from stream.landmarks import FaceMeshDetector, eye_centres
 from tests.faces import moved, noisy, portrait
 
@@ -27,9 +27,9 @@ def track(frames: list[np.ndarray]) -> list[np.ndarray]:
         observed = [tracker.step(Frame(i, i / 30, image, 0.0)) for i, image in enumerate(frames)]
     finally:
         tracker.close()
-    assert all(o.face is not None for o in observed)
-    assert [o.face.rekeyed for o in observed if o.face] == [True] + [False] * (len(frames) - 1)
-    return [o.face.transform for o in observed if o.face]
+    assert all(len(o.faces) == 1 for o in observed)
+    assert [o.faces[0].face.rekeyed for o in observed] == [True] + [False] * (len(frames) - 1)
+    return [o.faces[0].face.transform for o in observed]
 
 
 def eye_points(landmarks: np.ndarray) -> np.ndarray:
@@ -104,14 +104,16 @@ def test_nobody_then_somebody_then_nobody() -> None:
         seen = [tracker.step(Frame(i, i / 30, picture, 0.0)) for i, picture in enumerate(pictures)]
     finally:
         tracker.close()
-    assert [o.status for o in seen] == ["no_face", "ok", "ok", "tracking_lost", "no_face", "ok"]
-    assert [o.face.rekeyed for o in seen if o.face] == [True, False, True]
+    assert [o.absence for o in seen if not o.faces] == ["no_face", "tracking_lost", "no_face"]
+    assert [len(o.faces) for o in seen] == [0, 1, 1, 0, 0, 1]
+    assert [(f.track, f.face.rekeyed) for o in seen for f in o.faces] == [(1, True), (1, False), (2, True)]
 
 
 def test_a_small_face_gets_a_reason() -> None:
     tracker = FaceTracker(CONTRACT)
     try:
         small = cv2.resize(portrait(), (160, 160), interpolation=cv2.INTER_AREA)
-        assert tracker.step(Frame(0, 0.0, small, 0.0)).status in ("face_too_small", "no_face")
+        seen = tracker.step(Frame(0, 0.0, small, 0.0))
+        assert not seen.faces and seen.absence in ("face_too_small", "no_face")
     finally:
         tracker.close()

@@ -56,6 +56,9 @@ def test_the_whole_benchmark_on_a_file(line: Path, tmp_path: Path, capsys: pytes
     for stage in ("decode", "align", "preprocess", "classify", "latency"):
         assert set(report["pipeline"]["stages_ms"][stage]) == {"p50", "p95", "p99"}
     assert {run["engine"] for run in report["pipeline"]["runs"]} == {"streaming", "window"}
+    events = report["events"]
+    assert events["fps_with"] > 0 and events["fps_without"] > 0
+    assert events["ratio"] == sorted(events["ratios"])[len(events["ratios"]) // 2]
     assert 0 < report["startup"]["first_frame_s"] < report["startup"]["first_label_s"]
     assert report["memory"]["peak_mb"] > 0
     assert chart.read_bytes().startswith(b"\x89PNG")

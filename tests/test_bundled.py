@@ -7,7 +7,7 @@ import numpy as np
 from model.contract import NEUTRAL
 from model.types import Frame
 from stream.engine import WindowEngine
-from stream.face import FaceTracker
+from stream.faces import FaceTracker
 from stream.model_file import BUNDLED_MODEL, choose_model, load_model
 from stream.recognizer import Recognizer
 from stream.sources import DemoSource
@@ -52,7 +52,7 @@ def test_a_still_face_reads_neutral() -> None:
     model = load_model(BUNDLED_MODEL)
     tracker = FaceTracker(model.contract)
     rng = np.random.default_rng(0)
-    face, classify = FaceStage(model.contract, tracker), ClassifyStage(model.contract, WindowEngine(model))
+    face, classify = FaceStage(model.contract, tracker), ClassifyStage(model.contract, lambda: WindowEngine(model))
     try:
         frames = (Frame(i, i / 30, noisy(portrait(), rng, 2.0), 0.0) for i in range(180))
         results = [classify.step(face.step(frame)) for frame in frames]

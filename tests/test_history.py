@@ -1,19 +1,21 @@
-"""The last ten seconds of probabilities."""
+"""The last ten seconds: probabilities, and who calibrates."""
 
 import math
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.history import ProbabilityHistory
-from tests.results import CLASSES, prediction, result
+from stream.history import LiveHistory, ProbabilityHistory
+from tests.happenings import event, moment, rekeyed, seen
+from tests.results import CLASSES, face, prediction, result
 
 EVEN = dict.fromkeys(CLASSES, 0.25)
 
 
+@settings(deadline=None)
 @given(
     steps_s=st.lists(st.floats(0.02, 3.0), max_size=80),
     answered=st.lists(st.booleans(), min_size=80, max_size=80),
@@ -52,10 +54,10 @@ def test_probabilities_keep_the_order_of_the_classes():
 
 
 def test_records_results():
-    history = ProbabilityHistory(CLASSES)
+    history = LiveHistory(CLASSES)
     history.record(result(0, 0.0, "filling"))
     history.record(result(1, 0.1, "ok", answer=prediction(0.7, 0.1, 0.1, 0.1)))
-    window = history.window()
+    window = history.recent().probabilities
     assert window.times_s.tolist() == [0.0, 0.1]
     assert np.isnan(window.probabilities[0]).all()
     assert window.probabilities[1, 0] == pytest.approx(0.7)
@@ -92,3 +94,58 @@ def test_refuses_other_classes_and_bad_times():
         with pytest.raises(ValueError, match="time_s: expected a finite number"):
             history.append(time_s, None, "no_face")
     assert len(history) == 0
+
+
+def test_watched_is_where_a_calibrated_face_has_an_answer():
+    history = LiveHistory(CLASSES)
+    history.record(moment(0.0))
+    history.record(moment(1.0, seen(calibrated=False)))
+    history.record(moment(2.0, seen()))
+    history.record(moment(3.0, seen(status="blurred")))
+    assert history.recent().probabilities.watched.tolist() == [False, False, True, False]
+
+
+def test_another_first_face_starts_the_probabilities_anew():
+    history = LiveHistory(CLASSES)
+    one, two = event(0.2, track=1), event(0.3, track=2)
+    history.record(moment(1.0, seen(1), seen(2), events=(one, two)))
+    history.record(moment(1.1))
+    recent = history.recent()
+    assert recent.track == 1 and recent.probabilities.times_s.tolist() == [1.0, 1.1] and recent.marks == (one,)
+    history.record(moment(1.2, seen(2), seen(1)))
+    recent = history.recent()
+    assert recent.track == 2 and recent.probabilities.times_s.tolist() == [1.2] and recent.marks == (two,)
+    assert recent.events.recent == (one, two)
+
+
+def test_tells_how_long_each_face_has_been_calibrating():
+    history = LiveHistory(CLASSES)
+    history.record(moment(1.0, seen(1, "filling", calibrated=False)))
+    history.record(moment(2.0, seen(1, calibrated=False), seen(2, "filling", calibrated=False)))
+    history.record(moment(3.5, seen(1, "blurred", calibrated=False), seen(2, calibrated=False)))
+    assert history.recent().calibrating_s == {1: 2.5, 2: 1.5}
+    history.record(moment(4.0, seen(1), seen(2, "face_turned", calibrated=False)))
+    assert history.recent().calibrating_s == {}
+    # What could not be read, or was found anew, is calibrated from the start.
+    history.record(moment(4.5, seen(1, "filling", at=rekeyed(face()), calibrated=False), seen(2, calibrated=False)))
+    history.record(moment(5.0, seen(1, calibrated=False), seen(2, at=rekeyed(face()), calibrated=False)))
+    assert history.recent().calibrating_s == {1: 0.5, 2: 0.0}
+    history.record(moment(0.5, seen(1, calibrated=False)))
+    assert history.recent().calibrating_s == {1: 0.0}
+
+
+def test_a_closing_result_brings_events_and_no_sample():
+    history = LiveHistory(CLASSES)
+    history.record(moment(5.0, seen()))
+    history.record(moment(5.0, seen(), events=(event(4.8),), closing=True))
+    recent = history.recent()
+    assert recent.probabilities.times_s.tolist() == [5.0] and recent.events.micro == 1
+
+
+def test_a_reset_of_everything():
+    history = LiveHistory(CLASSES)
+    history.record(moment(5.0, seen(calibrated=False), events=(event(4.0),)))
+    history.reset()
+    recent = history.recent()
+    assert len(recent.probabilities.times_s) == 0 and recent.events.micro == 0
+    assert recent.track is None and recent.calibrating_s == {}

@@ -72,7 +72,8 @@ def test_one_row_for_every_frame(folder: Path, tmp_path: Path) -> None:
             assert float(row["confidence"]) == max(values)
         else:
             assert probabilities == [""] * 4 and row["label"] == row["confidence"] == ""
-        assert row["face"] == ("0" if row["status"] in ("no_face", "tracking_lost") else "1")
+    # Somebody, nobody, and somebody who is not known to be the same.
+    assert [row["face"] for row in rows] == ["1"] * 50 + ["0"] * 10 + ["2"] * 45
     recorded = cv2.VideoCapture(str(video))
     assert int(recorded.get(cv2.CAP_PROP_FRAME_COUNT)) == 105
     assert recorded.get(cv2.CAP_PROP_FPS) == pytest.approx(30.0)
@@ -84,6 +85,7 @@ def test_the_library_gives_what_the_csv_holds(folder: Path, tmp_path: Path) -> N
     results = list(Recognizer(folder / "tiny.onnx").run(folder / "clip.mp4"))
     for row, result in zip(rows_of(out), results, strict=True):
         assert (int(row["frame"]), row["status"]) == (result.frame.index, result.status)
+        assert [int(row["face"])] == [face.track for face in result.faces] or (row["face"], result.faces) == ("0", ())
         assert (row["label"] or None) == (result.prediction.label if result.prediction else None)
         if result.prediction:
             for name in CLASSES:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from model.contract import NOT_A_LIE_DETECTOR
 from stream.history import HistoryWindow
-from stream.overlay_chart import NO_ANSWER, answered_runs, ribbon_colours
+from stream.overlay_chart import answered_runs
 from stream.overlay_layout import MIN_FONT_PX, Layout, Rect, arrange, wrap
-from stream.overlay_parts import PANEL_GREY, TextPainter, darken, readable
+from stream.overlay_parts import PANEL_GREY, TextPainter, darken, polyline, polyline_share, readable
 from tests.results import CLASSES, SIZES, picture
 
 PAINTER = TextPainter()
@@ -17,7 +17,7 @@ PAINTER = TextPainter()
 
 def boxes_of(layout: Layout) -> tuple[list[Rect], list[Rect]]:
     outer = [rect for rect in (layout.header, layout.footer, layout.panel) if rect]
-    return outer, [rect for rect in (layout.label, layout.bars, layout.chart) if rect]
+    return outer, [rect for rect in (layout.label, layout.bars, layout.chart, layout.strip) if rect]
 
 
 def inside(inner: Rect, outer: Rect) -> bool:
@@ -41,6 +41,7 @@ def test_layouts_fit_into_any_picture(width, height, names, disclaimer):
             assert all(a.overlap(b) == 0 for place, a in enumerate(group) for b in group[:place])
         assert (layout.bars is None) == (layout.rows == 0) and layout.rows <= len(names)
         assert layout.font_px >= MIN_FONT_PX
+        assert layout.chart is None or layout.strip is None
 
 
 @pytest.mark.parametrize("width, height", SIZES)
@@ -48,8 +49,11 @@ def test_common_pictures_show_label_bars_and_status(width, height):
     for layout in arrange(width, height, CLASSES, NOT_A_LIE_DETECTOR, PAINTER.width):
         assert layout.header and layout.label and layout.bars and layout.rows == len(CLASSES)
         assert layout.chart or height <= 300
+        # Where there is no room for the chart, there is for the marks of events.
+        assert layout.chart or layout.strip
 
 
+@settings(deadline=None)
 @given(text=st.text("abc ", max_size=80), width=st.integers(1, 300))
 def test_wrapping_keeps_the_words(text, width):
     lines = wrap(text, 12, width, PAINTER.width)
@@ -57,6 +61,7 @@ def test_wrapping_keeps_the_words(text, width):
     assert all(PAINTER.width(line, 12) <= width or " " not in line for line in lines)
 
 
+@settings(deadline=None)
 @given(x=st.integers(-60, 150), baseline=st.integers(-20, 90), size_px=st.sampled_from([11, 17, 30]))
 def test_text_equals_plain_blending(x, baseline, size_px):
     image, colour = picture(120, 60), (200, 100, 30)
@@ -78,6 +83,7 @@ def test_text_is_as_wide_as_measured_and_stands_on_its_line(size_px):
     assert columns[-1] - columns[0] > 0.85 * PAINTER.width("HEH EH", size_px)
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=30), width=st.integers(0, 200))
 def test_shortened_texts_fit(text, width):
     short = PAINTER.shortened(text, 14, width)
@@ -119,11 +125,13 @@ def test_a_panel_darkens_its_middle_and_keeps_what_is_outside():
 answers = st.lists(st.booleans(), max_size=40)
 
 
+@settings(deadline=None)
 @given(answered=answers, steps_s=st.lists(st.sampled_from([0.03, 0.1, 0.49, 0.6, 2.0]), min_size=40, max_size=40))
 def test_runs_are_the_stretches_without_a_gap(answered, steps_s):
     times_s = np.cumsum(steps_s)[: len(answered)]
     probabilities = np.where(np.array(answered, bool)[:, None], 0.5, np.nan).astype(np.float32).repeat(2, axis=1)
-    runs = answered_runs(HistoryWindow(times_s, probabilities.reshape(-1, 2), 10.0))
+    watched = np.zeros(len(times_s), bool)
+    runs = answered_runs(HistoryWindow(times_s, probabilities.reshape(-1, 2), watched, 10.0))
     expected: list[list[int]] = []
     for place, yes in enumerate(answered):
         if not yes:
@@ -136,21 +144,25 @@ def test_runs_are_the_stretches_without_a_gap(answered, steps_s):
     assert [list(range(run.start, run.stop)) for run in runs] == expected
 
 
-def test_the_ribbon_shows_labels_and_gaps_in_time():
-    colours = [(1, 2, 3), (4, 5, 6)]
-    times_s = np.arange(0, 10.01, 0.1)
-    probabilities = np.where(times_s[:, None] < 4.95, [0.9, 0.1], [0.2, 0.8]).astype(np.float32)
-    probabilities[(times_s > 6.95) & (times_s < 7.95)] = np.nan
-    row = ribbon_colours(HistoryWindow(times_s, probabilities, 10.0), 1000, colours)
-    assert (row[5:490] == colours[0]).all()
-    assert (row[505:695] == colours[1]).all()
-    assert (row[705:790] == NO_ANSWER).all()
-    assert (row[805:] == colours[1]).all()
+@settings(deadline=None)
+@given(share=st.floats(0.0, 1.0))
+def test_a_share_of_a_closed_line_is_its_first_part(share):
+    angle = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    points = np.column_stack((60 + 40 * np.sin(angle), 60 - 40 * np.cos(angle))).astype(np.float32)
+    whole, part = np.zeros((120, 120, 3), np.uint8), np.zeros((120, 120, 3), np.uint8)
+    polyline(whole, points, (255, 255, 255), 1, closed=True)
+    polyline_share(part, points, share, (255, 255, 255), 1)
+    assert not (part.astype(int) > whole.astype(int) + 90).any()
+    rows, columns = np.nonzero(part[..., 0] > 100)
+    drawn = np.mod(np.arctan2(columns - 60, 60 - rows), 2 * np.pi) / (2 * np.pi)
+    inside = drawn[(drawn > 0.02) & (drawn < 0.98)]
+    assert (inside <= share + 0.02).all()
+    assert len(rows) == pytest.approx(share * (whole[..., 0] > 100).sum(), abs=12)
 
 
-def test_a_short_history_fills_the_ribbon_from_the_right():
-    window = HistoryWindow(np.array([0.0, 1.0, 2.0]), np.full((3, 2), 0.5, np.float32), 10.0)
-    row = ribbon_colours(window, 100, [(9, 9, 9), (8, 8, 8)])
-    assert (row[:78] == NO_ANSWER).all() and (row[-1] == 9).all()
-    empty = HistoryWindow(np.empty(0), np.empty((0, 2), np.float32), 10.0)
-    assert (ribbon_colours(empty, 50, [(9, 9, 9), (8, 8, 8)]) == NO_ANSWER).all()
+def test_texts_in_a_row_stand_apart_and_are_as_wide_as_measured():
+    image = np.zeros((30, 300, 3), np.uint8)
+    PAINTER.draw_row(image, [("HEH", (255, 0, 0)), ("93 %", (0, 0, 255))], 10, 20, 14)
+    first, second = np.flatnonzero(image[..., 0].max(0) > 60), np.flatnonzero(image[..., 2].max(0) > 60)
+    assert first[0] >= 10 and second[0] - first[-1] >= 3
+    assert second[-1] < 10 + PAINTER.row_width(["HEH", "93 %"], 14)

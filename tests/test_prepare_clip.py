@@ -9,7 +9,7 @@ import pytest
 
 from model.contract import ClipContract, Colour, NetworkInput
 from model.types import Frame
-from stream.face import FaceTracker
+from stream.faces import FaceTracker
 from tests.clips import write_video
 from tests.face_folders import faces, write_frames
 from tests.test_folder import store as small_store
@@ -42,8 +42,10 @@ def test_crops_are_those_of_the_live_tracker(tmp_path: Path, colour: Colour) -> 
     contract = ClipContract(("a", "b"), COUNT, 30.0, input=NetworkInput(colour=colour))
     tracker = FaceTracker(contract)
     for index, (_, path) in enumerate(pictures.files):
-        face = tracker.step(Frame(index, index / 200, cv2.imread(str(path)), 0.0)).face
-        assert face is not None and face.rekeyed == (index == 0)
+        seen = tracker.step(Frame(index, index / 200, cv2.imread(str(path)), 0.0)).faces
+        assert len(seen) == 1
+        face = seen[0].face
+        assert face.rekeyed == (index == 0)
         np.testing.assert_array_equal(window[index], face.crop.reshape(window[index].shape))
     tracker.close()
 

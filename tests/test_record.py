@@ -1,5 +1,6 @@
 """Recordings: true speed, whatever the source's clock does, and a file that plays, however the run ends."""
 
+import dataclasses
 import math
 import threading
 from itertools import pairwise
@@ -12,16 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.types import FrameResult
-from stream.history import ProbabilityHistory
+from stream.history import LiveHistory
 from stream.overlay import Overlay
 from stream.sinks import RecordSink, SinkError
 from stream.sinks.record import Timeline
+from tests.happenings import event
 from tests.results import CLASSES, HEALTH, prediction, result
 
 
 def new_video(path: Path, fps: float | None = 30.0, block: bool = True, overlay: Overlay | None = None) -> RecordSink:
     overlay = overlay or Overlay(CLASSES, "")
-    return RecordSink(path, overlay, ProbabilityHistory(CLASSES), lambda: HEALTH, fps, block)
+    return RecordSink(path, overlay, LiveHistory(CLASSES), lambda: HEALTH, fps, block)
 
 
 class PlainOverlay(Overlay):
@@ -33,11 +35,13 @@ class PlainOverlay(Overlay):
         self.go.set()
         self.started = threading.Event()
         self.newest_s: list[float] = []
+        self.events: list[int] = []
         self._fails_at = fails_at
 
     def draw(self, result, history, health):
         self.started.set()
-        self.newest_s.append(float(history.window().times_s[-1]))
+        self.newest_s.append(float(history.recent().probabilities.times_s[-1]))
+        self.events.append(history.recent().events.micro)
         self.go.wait()
         if result.frame.index == self._fails_at:
             raise ZeroDivisionError("drawing went wrong")
@@ -100,6 +104,16 @@ def test_a_source_of_the_same_rate_loses_and_repeats_nothing(tmp_path):
     assert read_video(sink.path)[0] == list(range(40))
     # Every picture is drawn with the history up to itself, and no further.
     assert overlay.newest_s == [3.0 + index / 25 for index in range(40)]
+
+
+def test_what_the_end_decides_is_in_the_last_picture_and_no_frame_more(tmp_path):
+    overlay = PlainOverlay()
+    with new_video(tmp_path / "video.mp4", 30.0, overlay=overlay) as sink:
+        for index in range(5):
+            sink.write(numbered(index, index / 30))
+        sink.write(dataclasses.replace(numbered(4, 4 / 30), events=(event(0.0, lasts_s=0.1),), closing=True))
+    assert read_video(sink.path)[0] == list(range(5))
+    assert overlay.events == [0, 0, 0, 0, 1]
 
 
 def test_the_overlay_is_in_the_video(tmp_path):
@@ -193,6 +207,7 @@ def test_odd_sizes_and_sizes_that_change(tmp_path):
     assert frames[2][:8].max() < 25 and frames[2][20:28].min() > 150
 
 
+@settings(deadline=None)
 @given(
     times_s=st.lists(st.floats(0, 1e6), min_size=1, max_size=30),
     fps=st.floats(1, 240),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from stream.history import ProbabilityHistory
+from stream.history import LiveHistory
 from stream.overlay import Overlay
 from stream.sinks import CsvSink, RecordSink, SinkError, save_snapshot
 from tests.results import CLASSES, HEALTH, face, prediction, result, results
@@ -41,7 +41,7 @@ def test_rows_hold_what_the_results_say(run, tmp_path):
     for row, one in zip(found, run, strict=True):
         assert int(row["frame"]) == one.frame.index
         assert float(row["time_s"]) == pytest.approx(one.frame.time_s, abs=5.1e-7)
-        assert row["face"] == ("1" if one.face else "0")
+        assert row["face"] == ("1" if one.faces else "0")
         assert row["status"] == one.status
         assert float(row["latency_ms"]) == pytest.approx(one.latency_ms, abs=5.1e-4)
         if one.prediction is None:
@@ -106,7 +106,7 @@ def new_csv(path: Path) -> CsvSink:
 
 
 def new_video(path: Path) -> RecordSink:
-    return RecordSink(path, Overlay(CLASSES, ""), ProbabilityHistory(CLASSES), lambda: HEALTH)
+    return RecordSink(path, Overlay(CLASSES, ""), LiveHistory(CLASSES), lambda: HEALTH)
 
 
 @pytest.mark.parametrize("new, name", [(new_csv, "log.csv"), (new_video, "video.mp4")])

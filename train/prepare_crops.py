@@ -21,6 +21,7 @@ from stream.align import MotionAligner
 from stream.face import FaceSettings
 from stream.landmarks import FaceMeshDetector, eye_centres
 from stream.sources import FileSource, SourceError
+from stream.validity import ValiditySettings
 from train.datasets.source import FrameFolder, SourceClip, StoredClip, VideoFile
 from train.prepare_window import ClipError
 from train.store import ClipStore
@@ -122,7 +123,7 @@ class CropReader:
         if landmarks is None:
             raise ClipError(f"no face found on frame {number}, the first of the clip")
         left, right = eye_centres(landmarks)
-        iod_px, least_px = float(np.hypot(*(right - left))), FaceSettings().min_iod_px
+        iod_px, least_px = float(np.hypot(*(right - left))), ValiditySettings().min_iod_px
         if iod_px < least_px:
             raise ClipError(
                 f"the face is too small: expected {least_px:g} px or more between the eyes, found {iod_px:.0f}"

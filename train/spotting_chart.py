@@ -35,8 +35,8 @@ class Timeline:
 
 
 def draw_timelines(timelines: Sequence[Timeline], class_names: Sequence[str], path: Path) -> None:
-    """A row a video: true events above, found ones below (hits full, false ones hollow), marks of rejected candidates,
-    and how sure the model was of an expression. As PNG."""
+    """A row a video, each as wide as the picture: true events above, found ones below (hits full, false ones hollow),
+    marks of rejected candidates, and how sure the model was of an expression. As PNG."""
     longest_s = max(timeline.video.duration_s for timeline in timelines)
     figure = Figure(figsize=(min(6 + longest_s / 8, 28), 0.9 + 1.5 * len(timelines)), layout="constrained")
     rows = figure.subplots(len(timelines), 1, squeeze=False)[:, 0]
@@ -45,7 +45,7 @@ def draw_timelines(timelines: Sequence[Timeline], class_names: Sequence[str], pa
     markers: dict[str, str] = dict(zip(reasons, _MARKERS * 2, strict=False))
     for ax, timeline in zip(rows, timelines, strict=True):
         _draw_row(ax, timeline, colours, markers)
-        ax.set_xlim(0, longest_s)
+        ax.set_xlim(0, timeline.video.duration_s)
     rows[-1].set_xlabel("seconds")
     figure.legend(handles=_legend(colours, markers), loc="outside upper center", ncols=8, fontsize=8, frameon=False)
     _save(figure, path)

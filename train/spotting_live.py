@@ -64,7 +64,7 @@ def collect(
         times.append(result.frame.time_s)
         rows.append([answer.probabilities[name] for name in class_names] if answer else [np.nan] * len(class_names))
         statuses[result.status] += 1
-        events += getattr(result, "events", ())
+        events += result.events
         if dump:
             dump.add(result)
         advance(1)

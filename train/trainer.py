@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -81,13 +81,13 @@ class Trainer:
         batches = training_batches(self._data, config, epoch, position.step)
         loss, clips, started = float("nan"), 0, time.monotonic()
         warm_clips, warm_s = 0, started
+        size = 0
         for step, (inputs, targets) in enumerate(batches, start=position.step + 1):
-            if clips == 0:
-                with native_stderr_silenced():  # a rewrite of the graph that does not apply is logged as an error
-                    loss = float(network.train_on_batch(inputs, targets))
-            else:
+            # A batch of another size has the graph made anew; a rewrite of it that does not apply is logged as an error.
+            with native_stderr_silenced() if inputs.shape[0] != size else nullcontext():
                 loss = float(network.train_on_batch(inputs, targets))
-            clips += inputs.shape[0]
+            size = inputs.shape[0]
+            clips += size
             if warm_clips == 0:
                 warm_clips, warm_s = clips, time.monotonic()
             listener.step(epoch + 1, step, self._steps, loss)

@@ -94,8 +94,10 @@ def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
 
 def _program_fields(options: LiveOptions) -> dict[str, Any]:
     from stream.benchmark.demo_file import demo_file
+    from stream.benchmark.events_cost import measure_events_cost
     from stream.benchmark.program import run_program
 
+    threads_by_default = options.threads or default_threads("streaming")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = str(options.source) if options.source_given else str(demo_file(folder))
@@ -106,12 +108,13 @@ def _program_fields(options: LiveOptions) -> dict[str, Any]:
                 for threads in _thread_counts(options):
                     _note(f"whole program, {engine}, {threads} threads, run {turn + 1} of {_PROGRAM_RUNS}")
                     runs.append(run_program(source, options.model, options.provider, engine, threads, folder))
+        events = measure_events_cost(source, options.model, options.provider, threads_by_default, folder, _note)
     groups: dict[tuple[str, int], list[Any]] = {}
     for run in runs:
         groups.setdefault((run.engine, run.threads), []).append(run)
     middle = {key: sorted(group, key=lambda run: run.fps)[len(group) // 2] for key, group in groups.items()}
     # What a user gets without options.
-    best = middle["streaming", options.threads or default_threads("streaming")]
+    best = middle["streaming", threads_by_default]
     return {
         "pipeline": {
             "source": "the demo as a file" if not options.source_given else source,
@@ -121,6 +124,7 @@ def _program_fields(options: LiveOptions) -> dict[str, Any]:
             "stages_ms": best.stages_ms,
             "runs": [{"engine": key[0], "threads": key[1], "fps": run.fps} for key, run in middle.items()],
         },
+        "events": asdict(events),
         "startup": {"first_frame_s": best.first_frame_s, "first_label_s": best.first_label_s},
         "memory": {"peak_mb": best.peak_mb},
     }

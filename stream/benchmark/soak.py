@@ -102,7 +102,7 @@ def soak(recognizer: Recognizer, clip: Path, frames: int, note: Callable[[str], 
     settled_mb, answers, answer = 0.0, 0, None
     started_s = time.monotonic()
     with LoopedFile(clip, frames) as source:
-        for result in recognizer.pipeline(source, remembering).results():
+        for result in recognizer.pipeline(source, lambda: remembering).results():
             seen = result.frame.index + 1
             answer = result.prediction
             answers += answer is not None

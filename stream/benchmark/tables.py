@@ -18,6 +18,13 @@ def show(report: dict[str, Any]) -> None:
     if "pipeline" in report:
         console.print(_pipeline(report["pipeline"]))
         console.print(_runs(report["pipeline"]["runs"]))
+        events = report["events"]
+        console.print(
+            f"With events {events['fps_with']:.0f} frames/s, without {events['fps_without']:.0f}: "
+            f"ratio {events['ratio']:.3f} (median of {len(events['ratios'])} pairs of runs); processor time a frame "
+            f"{events['processor_ms_with']:.2f} ms, without {events['processor_ms_without']:.2f}",
+            highlight=False,
+        )
         startup = report["startup"]
         console.print(
             f"Start to first frame {startup['first_frame_s']:.2f} s, to first label {startup['first_label_s']:.2f} s; "

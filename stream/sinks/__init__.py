@@ -2,6 +2,7 @@
 
 from stream.sinks.base import Sink, SinkError
 from stream.sinks.csv_sink import CsvSink
+from stream.sinks.events_sink import EventsSink
 from stream.sinks.panel import Panel
 from stream.sinks.record import RecordSink
 from stream.sinks.summary import RunSummary
@@ -10,6 +11,7 @@ from stream.sinks.window import Command, Window, display_available, save_snapsho
 __all__ = [
     "Command",
     "CsvSink",
+    "EventsSink",
     "Panel",
     "RecordSink",
     "RunSummary",

@@ -1,7 +1,6 @@
 """The run in the terminal, where there is no window."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -15,21 +14,26 @@ from rich.table import Table
 from rich.text import Text
 
 from model.types import FrameResult
+from stream.event_history import EventWindow
+from stream.event_settings import EventSettings
+from stream.history import LiveHistory, Recent
 from stream.palette import Colour, class_colours
+from stream.statement import Statement, Waits, statement
 from stream.timing import Health
+from stream.words import REJECTION_WORDS, event_details, event_name, percent
 
 REFRESH_S = 1 / 8
 _WIDTH = 76
 _BAR_WIDTH = 36
-_LAST_LABELS = 4
-_REASONS = {"no_face": "no face", "tracking_lost": "tracking lost", "face_too_small": "face too small"}
+_LINES = 4
+"""Room for so many lines under the headline, so that nothing moves when one is missing."""
 
 
 class Panel:
     """A live panel on a terminal; prints nothing elsewhere (a pipe, a log file).
 
     A context manager that takes its panel away at the end. `update` takes results as they come and redraws at most
-    eight times a second. `clock_s` is a monotonic clock.
+    eight times a second. Without `with_events` nothing is said of events. `clock_s` is a monotonic clock.
     """
 
     def __init__(
@@ -37,13 +41,13 @@ class Panel:
         console: Console,
         class_names: Sequence[str],
         window_frames: int = 30,
+        with_events: bool = True,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._styles = {name: _style(colour) for name, colour in class_colours(class_names).items()}
-        self._window_frames = window_frames
+        self._waits = Waits(window_frames, EventSettings().calibration_s if with_events else None)
         self._clock_s = clock_s
         self._drawn_s = float("-inf")
-        self._changes: deque[tuple[float, str]] = deque(maxlen=_LAST_LABELS)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -60,17 +64,14 @@ class Panel:
         if self._live is not None:
             self._live.stop()
 
-    def update(self, result: FrameResult, health: Health) -> None:
-        if result.prediction is not None:
-            label = result.prediction.label
-            if not self._changes or self._changes[-1][1] != label:
-                self._changes.append((result.frame.time_s, label))
+    def update(self, result: FrameResult, history: LiveHistory, health: Health) -> None:
+        """`history` has taken up every result until this one, also those that were not shown."""
         now_s = self._clock_s()
         if self._live is not None and now_s - self._drawn_s >= REFRESH_S:
             self._drawn_s = now_s
-            self._live.update(self.render(result, health), refresh=True)
+            self._live.update(self.render(result, history.recent(), health), refresh=True)
 
-    def render(self, result: FrameResult, health: Health) -> RenderableType:
+    def render(self, result: FrameResult, recent: Recent, health: Health) -> RenderableType:
         """The panel as it stands after `result`."""
         rows = Table.grid(expand=True)
         rows.add_row(self._status(health))
@@ -79,10 +80,11 @@ class Panel:
                 ProgressBar(health.frames_total, health.frames, complete_style="default", style="bright_black")
             )
         rows.add_row("")
-        rows.add_row(self._headline(result))
-        rows.add_row(self._bars(result))
+        rows.add_row(self._said(statement(result, recent, self._waits)))
         rows.add_row("")
-        rows.add_row(self._last_labels())
+        rows.add_row(self._bars(result))
+        for line in self._earlier(recent.events):
+            rows.add_row(line)
         return Box(rows, title=Text(health.source), title_align="left", width=_WIDTH, box=box.ROUNDED)
 
     def _status(self, health: Health) -> RenderableType:
@@ -101,31 +103,45 @@ class Panel:
             lines.append(Text(f"dropped: {causes}", style="yellow"))
         return Group(*lines)
 
-    def _headline(self, result: FrameResult) -> Text:
-        if result.prediction is not None:
-            label = result.prediction.label
-            return Text(label, style=f"bold {self._styles[label]}").append(
-                f"  {result.prediction.confidence:.0%}", style="not bold default"
-            )
-        if result.status == "filling":
-            return Text(f"filling {result.filled}/{self._window_frames}", style="dim")
-        return Text(_REASONS.get(result.status, result.status), style="yellow")
+    def _said(self, said: Statement) -> RenderableType:
+        style = {"calm": "bold", "warning": "bold yellow", "event": f"bold {self._styles.get(said.label or '', '')}"}
+        headline = Text(said.headline, style=style[said.tone].strip(), overflow="ellipsis", no_wrap=True)
+        headline.append(f"  {said.beside}" if said.beside else "", style="not bold dim")
+        lines: list[RenderableType] = [
+            Text(" ".join(line.variants[0]), style="dim" if place else "", overflow="ellipsis", no_wrap=True)
+            for place, line in enumerate(said.lines)
+        ]
+        if said.progress is not None:
+            bar = ProgressBar(1.0, said.progress, _BAR_WIDTH, complete_style="default", style="bright_black")
+            lines.insert(1, bar)
+        rows = Table.grid(expand=True)
+        for row in (headline, *lines[:_LINES], *[""] * (_LINES - len(lines))):
+            rows.add_row(row)
+        return rows
 
     def _bars(self, result: FrameResult) -> RenderableType:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(width=_BAR_WIDTH)
-        table.add_column(justify="right", width=4)
+        table.add_column(justify="right", width=5)
         for name, style in self._styles.items():
             probability = None if result.prediction is None else result.prediction.probabilities[name]
             bar = ProgressBar(1.0, probability or 0.0, complete_style=style, finished_style=style, style="bright_black")
-            share = "–" if probability is None else f"{probability:.0%}"
+            share = "–" if probability is None else percent(probability)
             table.add_row(Text(name, style="dim" if probability is None else ""), bar, share)
         return table
 
-    def _last_labels(self) -> Text:
-        labels = "   ".join(f"{time_s:.1f} s {label}" for time_s, label in reversed(self._changes))
-        return Text(labels, style="dim", overflow="ellipsis", no_wrap=True)
+    def _earlier(self, events: EventWindow) -> list[Text]:
+        """The events before the last one, the newest first, and how many were rejected for each reason."""
+        lines: list[Text] = []
+        for event in reversed(events.latest[:-1]):
+            line = Text(f"earlier   {event.kind} ", style="dim", overflow="ellipsis", no_wrap=True)
+            line.append(event_name(event), style=f"not dim {self._styles.get(event.label, '')}".strip())
+            lines.append(line.append(f" {event_details(event)[0]}"))
+        if events.rejected:
+            reasons = " · ".join(f"{count} {REJECTION_WORDS[reason]}" for reason, count in events.rejected.items())
+            lines.append(Text(f"rejected  {reasons}", style="dim", overflow="ellipsis", no_wrap=True))
+        return [Text(""), *lines] if lines else []
 
 
 def _style(colour: Colour) -> str:

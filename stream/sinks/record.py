@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import FrameResult
-from stream.history import ProbabilityHistory
+from stream.history import LiveHistory
 from stream.overlay import Overlay
 from stream.sinks.base import SinkError, check_target, reason
 from stream.timing import Health
@@ -47,7 +47,7 @@ class RecordSink:
         self,
         path: Path | str,
         overlay: Overlay,
-        history: ProbabilityHistory,
+        history: LiveHistory,
         health: Callable[[], Health],
         fps: float | None = None,
         block: bool = True,
@@ -146,6 +146,10 @@ class RecordSink:
         timeline = Timeline(self.fps)
         pending: FrameResult | None = None
         for result in results:
+            if result.closing:
+                # The last picture once again, with the events that the end decided: no frame more.
+                self._history.record(result)
+                continue
             # A picture stays until the next one begins: only then is it known how often it is repeated.
             begin = timeline.place(result.frame.time_s)
             if pending is not None:

@@ -1,21 +1,26 @@
-"""What a run came to: counts, labels, and the time of every stage."""
+"""What a run came to: counts, events, labels, and the time of every stage."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from model.types import FrameResult
+from model.types import EventKind, FrameResult
+from stream.tally import EventTally
 from stream.timing import Percentiles, StageTimes
+from stream.words import REJECTION_WORDS
 
 LATENCY = "latency"
 
 
 class RunSummary:
-    """Counts results; `table()` for people, `as_dict()` for scripts. Percentiles are of the last 1000 frames."""
+    """Counts results; `table()` for people, `as_dict()` for scripts. Percentiles are of the last 1000 frames.
+
+    Labels and statuses are those of the first face in every frame, events those of all faces.
+    """
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self._class_names = tuple(class_names)
@@ -27,10 +32,14 @@ class RunSummary:
         self.answers = 0
         self.labels: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
+        self.tally = EventTally()
         self._stages = StageTimes()
         self._latency = StageTimes()
 
     def add(self, result: FrameResult) -> None:
+        self.tally.add(result)
+        if result.closing:
+            return
         self.frames += 1
         self.faces += result.face is not None
         self.statuses[result.status] += 1
@@ -55,6 +64,8 @@ class RunSummary:
             "answers": self.answers,
             "labels": {name: self.labels[name] for name in self._class_names},
             "statuses": dict(self.statuses),
+            "events": self.tally.as_dict(),
+            "events_per_min": self._events_a_minute(),
             "times": times,
         }
 
@@ -72,9 +83,10 @@ class RunSummary:
             counts.add_row(
                 Text(f"  {name}"), str(self.labels[name]), _share(self.labels[name], self.answers, "of the answers")
             )
+        tables = [counts, *self._event_tables()]
         times = self.times()
         if not times:
-            return counts
+            return Group(*tables)
         stages = Table(
             title="\nTime per frame, ms",
             title_justify="left",
@@ -88,7 +100,42 @@ class RunSummary:
             stages.add_column(percentile, justify="right")
         for stage, p in times.items():
             stages.add_row(Text(stage), f"{p.p50_ms:.1f}", f"{p.p95_ms:.1f}", f"{p.p99_ms:.1f}", str(p.count))
-        return Group(counts, stages)
+        return Group(*tables, stages)
+
+    def _events_a_minute(self) -> float | None:
+        """Accepted events in a minute of watching one calibrated face; None where none was watched."""
+        return self.tally.events.total() / (self.tally.watched_s / 60) if self.tally.watched_s else None
+
+    def _event_tables(self) -> list[RenderableType]:
+        """Nothing where no events were looked for, or no face could be watched."""
+        tally = self.tally
+        watched_min = tally.watched_s / 60
+        if not (watched_min or tally.events or tally.rejected):
+            return []
+        kinds: tuple[EventKind, ...] = get_args(EventKind)
+        found = Table(
+            title="\nEvents", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        )
+        found.add_column("", style="dim")
+        for name in (*kinds, "a minute"):
+            found.add_column(name, justify="right")
+        totals = [sum(count for (kind, _), count in tally.events.items() if kind == wanted) for wanted in kinds]
+        for name in self._class_names:
+            numbers = [tally.events[kind, name] for kind in kinds]
+            if any(numbers):
+                found.add_row(Text(f"  {name}"), *map(str, numbers), _a_minute(sum(numbers), watched_min))
+        found.add_row("all", *map(str, totals), _a_minute(sum(totals), watched_min))
+        reasons = Table(show_header=False, box=None, pad_edge=False)
+        reasons.add_column(style="dim")
+        reasons.add_column(justify="right")
+        reasons.add_row("watched with a calibrated face", f"{watched_min:.1f} min")
+        for reason, count in tally.rejected.most_common():
+            reasons.add_row(f"  rejected: {REJECTION_WORDS[reason]}", str(count))
+        return [found, reasons]
+
+
+def _a_minute(count: int, minutes: float) -> str:
+    return f"{count / minutes:.1f}" if minutes else ""
 
 
 def _share(part: int, whole: int, what: str) -> str:

@@ -1,0 +1,68 @@
+"""Bumps: movements away from rest and back. A step (a new pose, a gaze shift) or a slow drift is none.
+
+At a frame c and a half width w, the bump of a region is how far it is from the mean of where it was just before c - w and
+where it will be just after c + w; the step between those two is what did not come back, and part of it is taken off.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Bumps:
+    """Around one frame, for every half width: `vectors_px` (widths, regions, 2) says where the regions are, seen from
+    both sides; `sizes_px` (widths, regions) how long those are after the step was taken off."""
+
+    half_widths: tuple[int, ...]
+    vectors_px: NDArray[np.float32]
+    sizes_px: NDArray[np.float32]
+
+    def largest(self, floor_px: NDArray[np.float32], regions: NDArray[np.intp]) -> tuple[float, int]:
+        """The size of the largest bump of some regions in units of their floors (regions,), and which width it has."""
+        ratios = self.sizes_px[:, regions] / floor_px[regions]
+        best = int(ratios.argmax())
+        return float(ratios.flat[best]), best // len(regions)
+
+
+class BumpMeter:
+    """Bumps of several half widths (frames); `shoulder` frames on either side say where a region rests."""
+
+    def __init__(self, half_widths: Sequence[int], shoulder: int, step_share: float) -> None:
+        if shoulder < 1 or not half_widths or min(half_widths) < 1:
+            raise ValueError(f"bumps: expected frames of 1 or more, found {list(half_widths)} and {shoulder}")
+        self._widths = tuple(half_widths)
+        self.shoulder, self._step_share = shoulder, step_share
+        self._weights = self._make_weights()
+
+    @property
+    def reach(self) -> int:
+        """Frames needed before and after a frame."""
+        return max(self._widths) + self.shoulder - 1
+
+    def measure(self, motion_px: NDArray[np.float32]) -> Bumps:
+        """Around the middle frame of (2 · reach + 1, regions, 2)."""
+        centre = self.reach
+        if len(motion_px) != 2 * centre + 1:
+            raise ValueError(f"motion: expected {2 * centre + 1} frames, found {len(motion_px)}")
+        both = (self._weights @ motion_px.reshape(len(motion_px), -1)).reshape(-1, *motion_px.shape[1:])
+        lengths = np.hypot(both[..., 0], both[..., 1])
+        count = len(self._widths)
+        sizes = lengths[:count] - self._step_share * lengths[count:]
+        return Bumps(self._widths, both[:count], np.maximum(sizes, 0.0))
+
+    def _make_weights(self) -> NDArray[np.float32]:
+        """(2 · widths, 2 · reach + 1): what frames count for the vectors, and below for the steps. Sums of a few frames
+        for many widths cost less as one product."""
+        centre, count = self.reach, len(self._widths)
+        weights = np.zeros((2 * count, 2 * centre + 1), np.float32)
+        weights[:count, centre] = 1.0
+        for place, width in enumerate(self._widths):
+            before = slice(centre - width - self.shoulder + 1, centre - width + 1)
+            after = slice(centre + width, centre + width + self.shoulder)
+            for side, sign in ((before, -1.0), (after, 1.0)):
+                weights[place, side] -= 0.5 / self.shoulder
+                weights[count + place, side] += sign / self.shoulder
+        return weights

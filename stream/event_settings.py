@@ -1,0 +1,100 @@
+"""The thresholds of the event detector."""
+
+import math
+from dataclasses import dataclass
+
+_POSITIVE = (
+    "min_peak_px",
+    "macro_min_peak_px",
+    "noise_factor",
+    "shoulder_s",
+    "max_s",
+    "decide_s",
+    "blink_ratio",
+    "max_head_px_s",
+    "max_exposure",
+    "quiet_before_s",
+    "quiet_after_s",
+    "quiet_lag_s",
+)
+_NOT_NEGATIVE = ("min_s", "refractory_s", "min_contrast", "calibration_s")
+_SHARES = ("edge_share", "step_share", "min_expression", "min_sharpness_share")
+
+
+@dataclass(frozen=True)
+class EventSettings:
+    """Lengths in pixels of a crop with 44 px between the eyes; times in seconds. Raises ValueError for what cannot be.
+
+    Chosen on made videos of people apart from those that scores are reported on.
+
+    Attributes:
+        min_peak_px, noise_factor: a movement must be so long, and so many times its region's noise at rest (the upper
+            threshold). macro_min_peak_px: for long movements.
+        edge_share: onset and offset are where the movement has this share of its peak (the lower threshold).
+        half_widths_s, macro_half_widths_s: widths that are looked for, from the apex to either side.
+        shoulder_s: time on either side of those that says where the face rests.
+        step_share: share of what does not come back that is taken off a movement's size.
+        min_s, max_s: shortest and longest micro-expression. Longer is `macro`.
+        refractory_s: least time between the offset of an event and the onset of the next.
+        decide_s: how long after the apex an event is decided.
+        answer_s: the model's answers from so long to so long after the apex are averaged.
+        min_expression: least probability that it is not neutral, for models with a neutral class.
+        blink_ratio: lids that move so much more than the skin are a blink.
+        max_head_px_s, max_exposure, min_sharpness_share: more head motion, more change of mean grey level within
+            `quiet_lag_s`, or less sharpness (against the person's own) is no basis for an event.
+        quiet_before_s, quiet_after_s, quiet_lag_s, quiet_percentiles, min_contrast: speech and other going-on movement:
+            the peak must be so many times what the face moves within the lag, in the busiest part (beyond these
+            percentiles) of the time before the onset and after the offset.
+        calibration_s: at rest, after a face appeared; nothing counts before.
+    """
+
+    min_peak_px: float = 0.22
+    macro_min_peak_px: float = 0.9
+    noise_factor: float = 4.0
+    edge_share: float = 0.08
+    half_widths_s: tuple[float, ...] = tuple(frames / 30 for frames in range(2, 10))
+    macro_half_widths_s: tuple[float, ...] = (0.4, 0.53, 0.73, 1.0, 1.33)
+    shoulder_s: float = 4 / 30
+    step_share: float = 0.6
+    min_s: float = 0.04
+    max_s: float = 0.5
+    refractory_s: float = 0.2
+    decide_s: float = 1.0
+    answer_s: tuple[float, float] = (0.1, 0.5)
+    min_expression: float = 0.5
+    blink_ratio: float = 1.2
+    max_head_px_s: float = 30.0
+    max_exposure: float = 6.0
+    min_sharpness_share: float = 0.6
+    quiet_before_s: float = 1.2
+    quiet_after_s: float = 0.6
+    quiet_lag_s: float = 0.1
+    quiet_percentiles: tuple[float, float] = (85.0, 75.0)
+    min_contrast: float = 2.5
+    calibration_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            self._require(name, 0 < getattr(self, name) < math.inf, "a finite number above 0")
+        for name in _NOT_NEGATIVE:
+            self._require(name, 0 <= getattr(self, name) < math.inf, "a finite number of 0 or more")
+        for name in _SHARES:
+            self._require(name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
+        for name in ("half_widths_s", "macro_half_widths_s"):
+            widths_s = getattr(self, name)
+            self._require(name, len(widths_s) > 0 and all(0 < s < math.inf for s in widths_s), "times above 0")
+        self._require("min_s", self.min_s < self.max_s, f"less than max_s, {self.max_s:g}")
+        self._require(
+            "answer_s",
+            len(self.answer_s) == 2 and self.answer_s[0] < self.answer_s[1] <= self.decide_s,
+            f"two growing times up to decide_s, {self.decide_s:g}",
+        )
+        self._require(
+            "quiet_percentiles",
+            len(self.quiet_percentiles) == 2 and all(0 <= p <= 100 for p in self.quiet_percentiles),
+            "two numbers from 0 to 100",
+        )
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise ValueError(f"{name}: expected {expected}, found {getattr(self, name)}")

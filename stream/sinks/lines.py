@@ -1,0 +1,39 @@
+"""A text file that grows line by line: what a run that is killed has written stays whole and readable."""
+
+import contextlib
+from pathlib import Path
+
+from stream.sinks.base import SinkError, check_target, reason
+
+
+class LineFile:
+    """Every line is handed to the system as it comes. Raises `SinkError` at construction when the file cannot be made,
+    and from `write` when it cannot take more; `what` names it in the message."""
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        self.path = Path(path)
+        self._what = what
+        check_target(self.path, what)
+        try:
+            self._file = self.path.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise SinkError(f"cannot write the {what} {self.path}: {reason(error)}") from error
+
+    def write(self, line: str) -> None:
+        """A whole line with its end."""
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise SinkError(f"cannot write the {self._what} {self.path}: {reason(error)}") from error
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            raise SinkError(f"cannot finish the {self._what} {self.path}: {reason(error)}") from error
+
+    def abandon(self) -> None:
+        """Closes without a second complaint: the first error is the one to tell."""
+        with contextlib.suppress(OSError):
+            self._file.close()
