@@ -19,7 +19,7 @@ def signature(crop: Image) -> NDArray[Any]:
     small = cv2.resize(part, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     values = (small.mean(axis=2) if small.ndim == 3 else small).ravel()
     values = values - values.mean()
-    return values / max(float(np.linalg.norm(values)), 1e-6)
+    return values / max(float(np.sqrt(values @ values)), 1e-6)
 
 
 class Likeness:

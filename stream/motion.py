@@ -1,5 +1,6 @@
 """What moves in an aligned face, frame by frame: the input of the event detector."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,10 +77,14 @@ class MotionMeter:
         if self._last is None or time_s <= self._last[0]:
             return 0.0
         last_s, before = self._last
-        centre = np.full(2, size_px / 2)
-        there = np.linalg.solve(before[:, :2], centre - before[:, 2])
-        moved = transform[:, :2] @ there + transform[:, 2] - centre
-        return self._unit * float(np.hypot(*moved)) / (time_s - last_s)
+        half = size_px / 2
+        # Where the crop's centre was in the picture, and where in the crop that is now; by hand, as it is just a point.
+        a, b, x_px, c, d, y_px = before.ravel().tolist()
+        x, y, area = half - x_px, half - y_px, a * d - b * c
+        there_x, there_y = (d * x - b * y) / area, (a * y - c * x) / area
+        a, b, x_px, c, d, y_px = transform.ravel().tolist()
+        moved = math.hypot(a * there_x + b * there_y + x_px - half, c * there_x + d * there_y + y_px - half)
+        return self._unit * moved / (time_s - last_s)
 
 
 def light_and_detail(crop: Image) -> tuple[float, float]:

@@ -75,11 +75,13 @@ def draw_strip(
     """Fills `rect` with the marks of events on the same time axis."""
     ground = np.where(watched_columns(window, rect.width)[:, None], WATCHED, UNWATCHED)
     image[rect.y : rect.bottom, rect.x : rect.right] = ground.astype(np.uint8)
-    line_px = max(1, round(rect.height / 9))
+    usual_px = max(1, round(rect.height / 9))
     for event in _in_order(events):
         left, right = span_columns(window, event, rect)
         if right <= left:
             continue
+        # At the strip's edges fewer columns than a line's may be left of a mark.
+        line_px = min(usual_px, right - left)
         apex = min(max(round(_column(window, event.apex_s, rect)) - line_px // 2, left), right - line_px)
         if event.rejected is not None:
             height = max(3, round(0.45 * rect.height))

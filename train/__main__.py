@@ -1,6 +1,7 @@
 """`python -m train`: make data, train, measure."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -8,23 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from model.contract import ContractError
-from train import (
-    command_ablate,
-    command_augment,
-    command_bench,
-    command_eval,
-    command_fit,
-    command_list,
-    command_loso,
-    command_prepare,
-    command_report,
-    command_spot_eval,
-    command_spot_rates,
-)
 from train.datasets.source import DatasetError
-from train.errors import TrainError, UsageError
+from train.errors import TrainError, UsageError, os_error_text
 from train.store import StoreError
-from train.synth import command as command_synth
 
 _EPILOG = """the usual way:
   python -m train synth --help    make clips from face photos
@@ -35,21 +22,29 @@ with real datasets:
   python -m train list --help     what is on your disk, compared with the published lists
   python -m train prepare --help  frames and sheets to aligned crops
   python -m train loso --help     leave-one-subject-out
-  python -m train report --help   its page: scores beside chance, confusions, mistakes"""
+  python -m train report --help   its page: scores beside chance, confusions, mistakes
+  python -m train ablate --help   the rows of the paper's ablation table"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; 0 when it went well, 1 when it failed, 2 for flags, values or paths that do not fit."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(argv, argparse.Namespace(argv=argv))
+    try:
+        args = _parser().parse_args(argv, argparse.Namespace(argv=argv))
+    except KeyboardInterrupt:  # while the commands are loaded
+        return _say("stopped", 130)
     try:
         return args.run(args)
     except KeyboardInterrupt:
         return _say("stopped", 130)
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (TrainError, StoreError, ContractError, DatasetError, OSError) as error:
         if args.debug:
             raise
-        return _say(str(error), 2 if isinstance(error, UsageError | StoreError | ContractError | DatasetError) else 1)
+        line = os_error_text(error) if isinstance(error, OSError) else str(error)
+        return _say(line, 2 if isinstance(error, UsageError | StoreError | ContractError | DatasetError) else 1)
     except Exception as error:
         if args.debug:
             raise
@@ -57,6 +52,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    # Here, not above: loading them takes most of a second, in which Ctrl-C must not end in a traceback.
+    from train import (
+        command_ablate,
+        command_augment,
+        command_bench,
+        command_eval,
+        command_fit,
+        command_list,
+        command_loso,
+        command_prepare,
+        command_report,
+        command_spot_eval,
+        command_spot_rates,
+    )
+    from train.synth import command as command_synth
+
     parser = argparse.ArgumentParser(
         prog="python -m train",
         description="Make training data, train the network, measure it.",

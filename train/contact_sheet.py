@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
@@ -20,7 +19,6 @@ _TILE_PX = 128
 _TITLE_PX = 22
 _GAP_PX = 12
 _ROWS_A_COLUMN = 16
-_FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 _BACKGROUND, _INK = (24, 24, 28), (235, 235, 235)
 
 
@@ -34,7 +32,7 @@ def contact_sheet(rows: Sequence[Row], path: Path) -> Path:
     """
     if not rows:
         raise ValueError("contact sheet: expected rows, found none")
-    font = ImageFont.truetype(_FONT, 13)
+    font = _font()
     widest = max(len(crops) for _, crops in rows)
     width_px = max([widest * _TILE_PX, *(int(font.getlength(title)) + 8 for title, _ in rows)]) + _GAP_PX
     height_px = _TITLE_PX + _TILE_PX + _GAP_PX
@@ -50,6 +48,12 @@ def contact_sheet(rows: Sequence[Row], path: Path) -> Path:
             sheet.paste(PillowImage.fromarray(_tile(crop)), (left + index * _TILE_PX, top + _TITLE_PX))
     write_with(path, sheet.save)
     return path
+
+
+def _font() -> ImageFont.FreeTypeFont:
+    import matplotlib  # for the font that it carries; loading it takes a moment
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 13)
 
 
 def _tile(crop: NDArray[np.uint8]) -> Image:

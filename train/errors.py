@@ -1,5 +1,9 @@
 """Errors that are shown as one line."""
 
+import errno
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class TrainError(Exception):
     """Something went wrong while running (exit 1)."""
@@ -7,3 +11,11 @@ class TrainError(Exception):
 
 class UsageError(TrainError):
     """A flag, a value or a path given does not fit (exit 2): the line says what is wrong and what to do."""
+
+
+def os_error_text(error: OSError) -> str:
+    """What is wrong with which file, without the system's number; of a full disk also what to do."""
+    text = error.strerror.lower() if error.strerror else str(error)
+    if error.errno in NO_SPACE:
+        text += "; make room and give the same command again"
+    return f"{error.filename}: {text}" if error.filename else text

@@ -9,7 +9,6 @@ import json
 import math
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +23,8 @@ from numpy.typing import NDArray
 import model.preprocess
 from model.contract import ClipContract
 from model.preprocess import Features, preprocess_clip
-from train.errors import TrainError
+from train.errors import NO_SPACE, TrainError
+from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.store import ClipStore
 
 Advance = Callable[[int], None]
@@ -60,7 +60,7 @@ def cached_features(
     this one), and kept in the first folder that can be written.
 
     Raises:
-        TrainError: no folder can be written, or a worker died.
+        TrainError: no folder can be written, the disk is full, or a worker died.
     """
     name = f"features-{features_key(store, contract)}.npy"
     for folder in folders:
@@ -73,6 +73,7 @@ def cached_features(
         shape = (len(store.records), *contract.input_shape)
         dtype = np.uint8 if contract.input.kind == "pixels" else np.float16
         np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+        _reserve(path)
         _compute(store, contract, path, workers or min(os.cpu_count() or 1, _MAX_WORKERS), advance or (lambda _: None))
     return np.load(folder / name, mmap_mode="r")
 
@@ -107,7 +108,8 @@ def _compute(store: ClipStore, contract: ClipContract, path: Path, workers: int,
     # Spawned, not forked: TensorFlow and OpenCV may have threads in this process.
     pool = ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn"), _start_worker)
     try:
-        futures = [pool.submit(_fill_from, store.path, contract, path, task) for task in tasks]
+        with interrupts_blocked():
+            futures = [pool.submit(_fill_from, store.path, contract, path, task) for task in tasks]
         for future in as_completed(futures):
             advance(future.result())
     except BrokenProcessPool as error:
@@ -117,8 +119,8 @@ def _compute(store: ClipStore, contract: ClipContract, path: Path, workers: int,
 
 
 def _start_worker() -> None:
-    """Ctrl-C is for the parent, which ends its workers; one OpenCV thread each, since there is a worker a core."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """One OpenCV thread each, since there is a worker a core."""
+    ignore_interrupts()
     cv2.setNumThreads(1)
 
 
@@ -146,6 +148,23 @@ def _writable(folders: tuple[Path, ...]) -> Path:
         if os.access(folder, os.W_OK):
             return folder
     raise TrainError(f"no place for features: cannot write to {' or '.join(map(str, folders))}; give --cache-dir")
+
+
+def _reserve(path: Path) -> None:
+    """Takes the whole file's place on the disk: a map of a sparse file that finds it full kills the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in NO_SPACE:  # some file systems cannot reserve
+                return
+            raise TrainError(
+                f"{path.parent}: no room for the prepared clips, {size / 1e6:.0f} MB; make room, or give another place "
+                "with --cache-dir"
+            ) from error
 
 
 @contextmanager

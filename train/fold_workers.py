@@ -7,12 +7,12 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing.connection import Connection, wait
 
 from train.errors import TrainError
 from train.fold_job import FOLDS_A_PROCESS, FoldData, FoldFailure, FoldJob, FoldResult, attempt
+from train.interrupts import ignore_interrupts, interrupts_blocked
 
 Started = Callable[[FoldJob], None]
 """Told that a fold was begun."""
@@ -78,13 +78,12 @@ class _Worker:
         started(job)
 
     def _start(self) -> None:
-        # Spawned, not forked: other threads may run in this process. With SIGINT blocked, which the child inherits,
-        # Ctrl-C is for this process alone, from the child's first moment on.
+        # Spawned, not forked: other threads may run in this process.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, self._data), daemon=True)
         self._folds = 0
-        with _interrupts_blocked():
+        with interrupts_blocked():
             self.process.start()
         theirs.close()  # so that the pipe ends when the process does
 
@@ -109,6 +108,7 @@ class _Worker:
 
 def _serve(pipe: Connection, data: FoldData) -> None:
     """A worker's life: folds from the pipe, outcomes into it, until either end goes."""
+    ignore_interrupts()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
@@ -131,15 +131,6 @@ def _cause(exit_code: int | None) -> str:
         return f"exit code {exit_code}"
     name = signal.Signals(-exit_code).name
     return f"{name}: perhaps out of memory, then fewer --jobs help" if name == "SIGKILL" else name
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _has_gpu() -> bool:

@@ -3,10 +3,8 @@
 What is done is kept beside the output, so that a killed run goes on where it was and ends with the same bytes.
 """
 
-import errno
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,14 +19,13 @@ import cv2
 import numpy as np
 
 from train.datasets.source import SourceClip
-from train.errors import TrainError
+from train.errors import NO_SPACE, TrainError
 from train.features import Advance
+from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.prepare_clip import ClipPreparer, PrepareSettings
 from train.prepare_pieces import PieceFolder, piece_key
 from train.prepare_window import ClipError
 from train.store import ClipStoreWriter, StoreManifest
-
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,8 @@ def _outcomes(
     # Spawned, not forked: OpenCV and Face Mesh may have threads in this process.
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_worker, (settings, pieces))
     try:
-        futures = {pool.submit(_work, task): task for task in tasks}
+        with interrupts_blocked():
+            futures = {pool.submit(_work, task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
@@ -165,9 +163,9 @@ _worker: _Worker | None = None
 
 
 def _start_worker(settings: PrepareSettings, pieces: PieceFolder) -> None:
-    """Ctrl-C is for the parent, which ends its workers; one OpenCV thread each, since there is a worker a core."""
+    """One OpenCV thread each, since there is a worker a core."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = _Worker(settings, pieces)
@@ -192,7 +190,7 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_SPACE:
+        if error.errno not in NO_SPACE:
             raise
         raise TrainError(
             f"{path}: {os.strerror(error.errno).lower()}; make room and run the command again: it goes on where it was"

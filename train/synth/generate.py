@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.store import ClipRecord
 from train.synth.clip import ClipSettings, ClipTruth, make_clip_from_seed
 from train.synth.faces import FaceSource, subjects
@@ -52,7 +53,8 @@ def generate(plan: Plan, faces: Sequence[FaceSource], jobs: int) -> Iterator[Mad
     waiting: deque[Future[list[Made]]] = deque()
     try:
         for number in rounds:
-            waiting.append(pool.submit(_work, number))
+            with interrupts_blocked():  # the first of them start the processes
+                waiting.append(pool.submit(_work, number))
             # A bounded number of finished clips waits in memory.
             if len(waiting) > 4 * jobs:
                 yield from waiting.popleft().result()
@@ -115,6 +117,7 @@ _maker: _ClipMaker | None = None
 
 def _start_worker(maker: _ClipMaker) -> None:
     global _maker
+    ignore_interrupts()
     cv2.setNumThreads(1)
     _maker = maker
 
