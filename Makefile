@@ -16,8 +16,8 @@ $(VENV)/installed: requirements.txt requirements-dev.txt
 
 demo: install
 	@mkdir -p runs/demo
-	$(RUN) run_live.py --source demo --headless --pace fast --csv runs/demo/demo.csv --record runs/demo/demo.mp4
-	@echo "The overlay video is runs/demo/demo.mp4, a row for every frame is in runs/demo/demo.csv"
+	$(RUN) run_live.py --source demo --headless --pace fast --csv runs/demo/demo.csv --events runs/demo/events.jsonl --record runs/demo/demo.mp4
+	@echo "The overlay video is runs/demo/demo.mp4, a row for every frame is in runs/demo/demo.csv, events are in runs/demo/events.jsonl"
 
 test: install
 	$(RUN) -m pytest
