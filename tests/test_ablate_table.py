@@ -188,7 +188,7 @@ def test_scores_at_chance_and_at_the_ceiling_are_called_so(store, tmp_path):
         weights = {} if VARIANTS[name].weighted_loss else {"class_weights": "none"}
         write_loso(tmp_path / name, [store], (0, 1), skill=skill, select="fixed", settings={"variant": name} | weights)
     text = " ".join(write_table(AblationDir(tmp_path), ("plain", "paper"), "here")["text"])
-    assert "Not told apart from guessing (95 % interval): plain." in text
+    assert "Not shown to be above guessing (95 % interval): plain." in text
     assert "near the ceiling" in text
 
 

@@ -244,6 +244,20 @@ def test_features_that_cannot_be_kept_or_computed_leave_nothing(store, tmp_path)
     assert list((tmp_path / "new").iterdir()) == []
 
 
+def test_a_full_disk_is_said_before_features_are_computed(store, tmp_path):
+    """Written through a map of a sparse file, a full disk would kill the process."""
+    contract, disk = run_contract(settings(store, tmp_path), (store,)), tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        with pytest.raises(TrainError, match=r"disk: no room for the prepared clips, \d+ MB; .*--cache-dir"):
+            cached_features(store, contract, (disk,), workers=1)
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 # Scaling and batches
 
 

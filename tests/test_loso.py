@@ -8,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from tests.processes import DEADLINE_S, alive, children, until
 from tests.runs import write_run
 from tests.stores import CLASSES, FRAMES, LEAD_FRAMES, write_store
 from train.__main__ import main
@@ -36,7 +35,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = ("ann", "bob", "cid", "dot")
 RECIPE = {"variant": "plain", "input": "difference", "size_px": 32, "epochs": 2, "workers": 1, "batch": 5}
 RECIPE |= {"noise": 0.05, "rotate": 3.0, "validation_share": 0.3}
-DEADLINE_S = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -86,26 +84,6 @@ def folds(run: Path) -> dict[str, dict]:
     found = lines(run / "folds.jsonl")
     assert len({line["fold"] for line in found}) == len(found)
     return {line["fold"]: {k: v for k, v in line.items() if k not in ("seconds", "clips_per_s")} for line in found}
-
-
-def until(holds: Callable[[], Any], process: subprocess.Popen | None = None) -> None:
-    """Waits until the condition holds; fails at the deadline, or when the process ends before."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None, process.stderr.read() if process.stderr else ""
-        time.sleep(0.02)
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def flags(data: tuple[str, ...], out: Path) -> list[str]:

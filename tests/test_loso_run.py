@@ -128,6 +128,9 @@ def test_finished_runs_and_foreign_folders_are_refused(tmp_path):
     assert not run.begin(head(epochs=5), LINES, overwrite=True)
     assert run.recover(IDS) == set()
     assert not run.scores.exists()
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".123.loso.json").write_text("{")  # as a kill leaves it while the file is written
+    assert not LosoDir(tmp_path / "killed").begin(head(), LINES, overwrite=False)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="found other files"):
         LosoDir(tmp_path).begin(head(), LINES, overwrite=True)

@@ -348,3 +348,4 @@ def test_tables_show_n_and_chance_beside_scores_and_mark_the_published_ones(tmp_
     assert "the best of 4 guesses in every fold" in text
     assert "±" not in text
     assert "[b]d has no clips of surprise: left out of UAR, 0 in UF1" in " ".join(text.split())
+    assert "composite" not in text  # of one dataset it would be the same again

@@ -1,7 +1,9 @@
 """`python -m train prepare`: from pictures of faces to a clip store."""
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +17,15 @@ import pytest
 
 from model.contract import Reference
 from tests.face_folders import write_frames
+from tests.processes import DEADLINE_S, alive, children, until
 from train.__main__ import main
 from train.config import TrainConfig
 from train.data import open_stores, run_contract, samples_of
+from train.errors import UsageError
 from train.features import clip_features
 from train.store import ClipStore
 
+ROOT = Path(__file__).resolve().parent.parent
 COUNT = 12
 FLAGS = ("--frames", "9", "--lead-frames", "4", "--jobs", "1")
 
@@ -122,6 +127,22 @@ def test_a_killed_run_goes_on_and_leaves_no_process(
     require_same(out, done)
 
 
+def test_ctrl_c_while_workers_start_is_one_line(root: Path, tmp_path: Path) -> None:
+    """Workers load their libraries for a second: an interrupt that reached them would end in tracebacks."""
+    command = ["prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out"), *FLAGS[:-1], "2"]
+    with subprocess.Popen([sys.executable, "-m", "train", *command], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, start_new_session=True) as process:  # fmt: skip
+        until(lambda: len(children(process.pid)) >= 3, process)  # two workers, and Python's tracker of resources
+        workers = children(process.pid)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
+        told = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130 and told[0] == ""
+    assert told[1].splitlines()[-1] == "stopped; finished clips are kept: give the same command again to go on"
+    assert "Traceback" not in told[1] and "Process" not in told[1]
+    until(lambda: not any(map(alive, workers)))
+    assert not (tmp_path / "out").exists()
+
+
 @contextmanager
 def file_limit(size: int) -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -178,6 +199,15 @@ def test_datasets_with_the_same_subjects_stay_apart(root: Path, tmp_path: Path) 
     assert len(set(samples.ids)) == len(samples.ids) == 8
 
 
+def test_a_clip_in_two_stores_is_refused(root: Path, done: Path, tmp_path: Path) -> None:
+    command = ["prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "again"), *FLAGS]
+    assert main([*command, "--people", "bob"]) == 0
+    with pytest.raises(
+        UsageError, match=r"again: clip lab/bob/negative/bob_1 is in .*done already and would count twice"
+    ):
+        samples_of(open_stores([str(done), str(tmp_path / "again")]))
+
+
 def test_people_and_classes_can_be_chosen(root: Path, tmp_path: Path) -> None:
     command = ["prepare", "--dataset", "folder", "--root", str(root), *FLAGS]
     assert main([*command, "--out", str(tmp_path / "a"), "--people", "lab/cid", "--limit-per-person", "1"]) == 0
@@ -225,6 +255,8 @@ def test_what_cannot_be_prepared_is_refused(
     assert "expected clips as <class>/<subject>_<clip>" in told("--dataset", "folder", *here, *out)
     assert "--colour rgb: samm has clips that are grey" in told("--dataset", "samm", *here, *out, "--colour", "rgb")
     assert "already there; choose another folder or add --overwrite" in told(*folder, "--out", str(done))
+    # Before anything is read: that takes minutes where the data lie far away.
+    assert "already there" in told("--dataset", "folder", "--root", "nowhere", "--out", str(done))
     (tmp_path / "mine.partial").mkdir()
     (tmp_path / "mine.partial" / "letter.txt").write_text("precious")
     assert "found something else; choose another --out" in told(*folder, "--out", str(tmp_path / "mine"), *FLAGS)

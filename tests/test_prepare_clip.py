@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model.contract import ClipContract, Colour, NetworkInput
+from model.contract import ClipContract, Colour, CropGeometry, NetworkInput
 from model.types import Frame
 from stream.faces import FaceTracker
 from tests.clips import write_video
@@ -125,8 +125,11 @@ def test_a_broken_alignment_is_said(tmp_path: Path) -> None:
     cv2.imwrite(str(pictures.files[6][1]), blank)
     assert prepared(clip_of(pictures)).warnings == ("the alignment lost the face in 1 of 12 pictures",)
     cv2.imwrite(str(pictures.files[7][1]), blank)
-    with pytest.raises(ClipError, match="lost the face in 2 of 12"):
+    with pytest.raises(ClipError, match=r"lost the face in 2 of 12 pictures$"):
         prepared(clip_of(pictures))
+    small = replace(FAST, geometry=CropGeometry(96, 33.0, 31.5))
+    with pytest.raises(ClipError, match=r"\(crops of 96 px hold few corners to go by: larger ones help\)"):
+        prepared(clip_of(pictures), small)
 
 
 def test_an_apex_outside_is_left_out(tmp_path: Path) -> None:

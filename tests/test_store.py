@@ -185,8 +185,11 @@ def test_a_broken_store_says_what_is_wrong_in_one_line(tmp_path: Path, name: str
 
 
 def test_a_missing_store_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="python -m train synth --out"):
-        ClipStore.open(tmp_path / "nowhere")
+    for path in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(
+            StoreError, match=r"make one with `python -m train prepare --out .*` or `python -m train synth"
+        ):
+            ClipStore.open(path)
 
 
 frames = st.none() | st.integers(0, 200)

@@ -1,12 +1,19 @@
 """`python -m train`: what a person at the terminal gets to see."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import train.fit
+from tests.face_folders import write_frames
 from tests.stores import CLASSES, write_store
 from train.__main__ import main
+from train.rundir import write_with
 from train.store import ClipStore
 
 SMALL = [
@@ -126,6 +133,32 @@ def test_failures_while_running_exit_1_and_show_a_traceback_only_with_debug(stor
     assert "RuntimeError: out of memory (--debug shows where)" in fails(flags, capsys, code=1)
     with pytest.raises(RuntimeError):
         main([*flags, "--debug"])
+
+
+def test_a_file_that_cannot_be_written_is_named_and_told_what_to_do(store, tmp_path, capsys, monkeypatch):
+    def full(path: Path) -> None:
+        path.write_text("a part of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fail(*_: object, **__: object) -> None:
+        write_with(tmp_path / "metrics.json", full)
+
+    monkeypatch.setattr(train.fit, "fit", fail)
+    told = fails(["fit", "--data", str(store.path), "--out", str(tmp_path / "run"), *SMALL], capsys, code=1)
+    assert (
+        told == f"train: {tmp_path}/metrics.json: no space left on device; make room and give the same command again\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_reads_the_output_may_stop_reading(tmp_path):
+    write_frames(tmp_path / "negative" / "ann_1", range(2))
+    command = [sys.executable, "-m", "train", "list", "--dataset", "folder", "--root", str(tmp_path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # while the commands are loaded
         return _say("stopped", 130)
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return _say("stopped", 130)
     except BrokenPipeError:  # whoever read the output, such as head, has seen enough

@@ -17,7 +17,7 @@ from train.errors import UsageError
 from train.features import features_key
 from train.loso import LosoSettings, loso
 from train.loso_run import LosoDir, run_differences
-from train.rundir import write_text
+from train.rundir import other_files, write_text
 from train.store import ClipStore
 
 
@@ -39,7 +39,7 @@ class AblationDir:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path}: expected a folder for the ablation, found a file")
         known = {*VARIANTS, "features", "report", *(p.name for p in (self.facts, self.markdown, self.picture))}
-        others = sorted(p.name for p in self.path.iterdir() if p.name not in known) if self.path.is_dir() else []
+        others = other_files(self.path, known)
         if others:
             raise UsageError(
                 f"{self.path}: expected an empty folder or an ablation, found other files ({', '.join(others[:3])}); "

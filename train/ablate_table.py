@@ -104,7 +104,7 @@ def _made(facts: Mapping[str, Any]) -> str:
     )
     return (
         f"Every person ({counts}) is tested by networks trained on {whom} ({facts['scheme']}). All rows: the same folds, "
-        f"seeds and clips, {facts['epochs']} epochs, {kept}; input {taken['frames']} frames of {size}×{size} px "
+        f"seeds and clips, {facts['epochs']} epoch{'s' if facts['epochs'] > 1 else ''}, {kept}; input {taken['frames']} frames of {size}×{size} px "
         f"({taken['kind']}). Scores are pooled over folds; ± is the standard deviation over seeds. UF1 − row 1: with its "
         f"95 % interval over people and seeds (paired bootstrap). MH, MSMH: multi-head and multi-scale multi-head attention "
         f"over time. In italics: {_PAPER}, so of other data and optimistic; its networks take frames of 128×128 px in "

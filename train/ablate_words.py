@@ -69,7 +69,7 @@ def _limits(rows: Sequence[AblationRow], bootstrap: Bootstrap) -> list[str]:
     chance = rows[0].scores["parts"][COMPOSITE]["chance"]["uf1"]
     guessing = [row.name for row in rows if bootstrap.interval(row.name)[0] <= chance]
     if guessing:
-        told.append(f"Not told apart from guessing (95 % interval): {', '.join(guessing)}.")
+        told.append(f"Not shown to be above guessing (95 % interval): {', '.join(guessing)}.")
     best = max(_uf1(row) for row in rows)
     if best > _NEAR_CEILING:
         told.append(f"The best row leaves {1 - best:.3f} to gain: so near the ceiling differences are squeezed.")

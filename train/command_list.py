@@ -26,6 +26,7 @@ _EPILOG = """examples:
 
 Sheets and clips are found by what they hold: give the folder an archive was unpacked to, or one above or below it.
 smic, casme2 and samm come in the three classes of MEGC2019, and their lists are compared with the published one.
+folder is for clips of your own, <root>/<class>/<subject>_<clip>.mp4 or folders of frames: see prepare --help.
 Warnings are oddities that were dealt with; errors are clips or rows that cannot be used. --strict ends with exit code 2
 when there are errors."""
 

@@ -28,7 +28,7 @@ from train.prepare_pieces import PieceFolder, library_versions
 from train.prepare_report import count, print_remarks, print_report, summary, write_preview
 from train.prepare_window import MAX_END_GAP_SHARE, MAX_MISSING_SHARE
 from train.progress import clip_progress
-from train.store import ClipStore, ClipStoreWriter, StoreManifest
+from train.store import ClipStore, StoreManifest, require_writable
 
 _GREY_DATASETS = ("samm", "composite")
 TIME_AXIS = (
@@ -130,17 +130,22 @@ def run(args: argparse.Namespace) -> int:
     """Exit status; raises UsageError, DatasetError, StoreError or TrainError."""
     console = Console(stderr=True)
     settings = _settings(args)
-    reading = _read(args)
+    require_writable(args.out, args.overwrite)
+    with console.status(f"reading {args.dataset} ..."):
+        reading = _read(args)
     print_outcome(reading, checks(reading), console)
     errors = [defect for defect in reading.defects if defect.severity == "error"]
     if args.strict and errors:
         raise UsageError(f"{reading.dataset}: {count(len(errors), 'error')}, listed above (--strict)")
     clips = _chosen(reading, args)
     manifest = _manifest(args, settings, reading)
-    ClipStoreWriter(args.out, manifest, args.overwrite)  # says at once when it may not write there
     pieces = PieceFolder(args.out)
-    with clip_progress(console, "clips", len(clips)) as advance:
-        done = prepare_clips(clips, settings, pieces, args.jobs, advance)
+    try:
+        with clip_progress(console, "clips", len(clips)) as advance:
+            done = prepare_clips(clips, settings, pieces, args.jobs, advance)
+    except KeyboardInterrupt:
+        console.print("stopped; finished clips are kept: give the same command again to go on", highlight=False)
+        return 130
     print_remarks("skipped", done.skipped, "red", console)
     if not done.keys:
         raise UsageError(f"{args.out}: none of {count(len(clips), 'clip')} can be used, see above; nothing is written")

@@ -122,7 +122,12 @@ def run_contract(config: TrainConfig, stores: Sequence[ClipStore]) -> ClipContra
 
 
 def samples_of(stores: Sequence[ClipStore]) -> Samples:
-    """The records of all stores; ids get the store's folder name in front when there are several stores."""
+    """The records of all stores; ids get the store's folder name in front when there are several stores.
+
+    Raises:
+        UsageError: a clip is in two stores, or an id twice.
+    """
+    _require_once(stores)
     records = [(store, record) for store in stores for record in store.records]
     several = len({store.path.resolve().name for store in stores}) > 1
     ids = tuple(f"{store.path.resolve().name}/{record.id}" if several else record.id for store, record in records)
@@ -221,6 +226,21 @@ def scaling(features: FeatureRows, rows: NDArray[np.int64]) -> tuple[float, floa
     if not scale > 0:
         raise UsageError("data: expected clips with some contrast or motion, found the same value everywhere")
     return offset, scale
+
+
+def _require_once(stores: Sequence[ClipStore]) -> None:
+    """Raises UsageError for a dataset's clip that was prepared into two of the stores: it would count twice."""
+    seen: dict[tuple[str, str, str], Path] = {}
+    for store in stores:
+        for record in store.records:
+            source = record.notes.get("source")
+            digest = source.get("sha256") if isinstance(source, dict) else None
+            before = seen.setdefault((record.dataset, record.id, digest), store.path) if digest else store.path
+            if before != store.path:
+                raise UsageError(
+                    f"{store.path}: clip {record.id} is in {before} already and would count twice; "
+                    "leave one of the stores out"
+                )
 
 
 def _shared(store: ClipStore) -> dict[str, object]:

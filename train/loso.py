@@ -232,7 +232,7 @@ def _opening(
         f"{folds} folds ({len(settings.all_seeds)} seed{'s' if settings.seeds > 1 else ''}), {done} done",
         settings.scheme,
         settings.protocol,
-        f"{config.epochs} epochs" + (f", {chosen}" if chosen else ""),
+        f"{config.epochs} epoch{'s' if config.epochs > 1 else ''}" + (f", {chosen}" if chosen else ""),
         f"classes {', '.join(samples.class_names)}",
     )
     return "; ".join(parts)

@@ -15,7 +15,7 @@ from train.config import config_from
 from train.data import Samples
 from train.errors import TrainError, UsageError
 from train.fold_job import FoldResult
-from train.rundir import write_text
+from train.rundir import other_files, write_text
 
 FoldKey = tuple[int, str]
 """Seed and left-out person."""
@@ -40,8 +40,7 @@ class LosoDir:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path}: expected a folder for the run, found a file")
-        others = self.path.is_dir() and any(entry.name != "features" for entry in self.path.iterdir())
-        if others and not self.settings.is_file():
+        if not self.settings.is_file() and other_files(self.path, {"features"}):
             raise UsageError(f"{self.path}: expected an empty folder or a run, found other files; choose another --out")
         if overwrite:
             self._clear()

@@ -6,6 +6,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from train.loso_scores_records import COMPOSITE
+
 _SCORES = (("UF1", "uf1"), ("UAR", "uar"), ("accuracy", "accuracy"))
 
 
@@ -15,11 +17,14 @@ def scores_table(scores: Mapping[str, Any]) -> list[Table]:
     Scores are means over seeds, ± standard deviation where there is more than one seed.
     """
     parts: Mapping[str, Mapping[str, Any]] = scores["parts"]
+    if len(parts) == 2:  # of one dataset, with which the composite is the same
+        parts = {name: part for name, part in parts.items() if name != COMPOSITE}
     chosen = "chosen on validation people" if scores["select"] == "validation" else "the last"
     seeds = len(scores["seeds"])
     title = (
         f"Leave one subject out ({scores['scheme']}), pooled over folds\n"
-        f"{scores['epochs']} epochs, {chosen} kept, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+        f"{scores['epochs']} {'epoch' if scores['epochs'] == 1 else 'epochs'}, {chosen} kept, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
     )
     tables = [_table(title, parts, parts, _absent(parts))]
     published = {name: part["published"] for name, part in parts.items() if part["published"]}

@@ -94,6 +94,8 @@ class CropReader:
         if image is None:
             raise ClipError("no picture from onset to offset can be read")
         lost_text = f"the alignment lost the face in {lost} of {len(numbers)} pictures"
+        if lost and self._geometry.size_px < CropGeometry().size_px:
+            lost_text += f" (crops of {self._geometry.size_px} px hold few corners to go by: larger ones help)"
         if lost > MAX_LOST_SHARE * len(numbers):
             raise ClipError(lost_text)
         warnings = (lost_text,) if lost else ()

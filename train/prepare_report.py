@@ -57,6 +57,8 @@ def print_report(store: ClipStore, done: Prepared, preview: Path | None, console
     console.print(", ".join(told), highlight=False, soft_wrap=True)
     if preview:
         console.print(f"preview: {preview}", highlight=False, soft_wrap=True)
+    if not absent:
+        console.print(f"next: python -m train loso --data {store.path} --out RUN", highlight=False, soft_wrap=True)
 
 
 def summary(

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class RunDir:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path}: expected a folder for the run, found a file")
-        if self.path.is_dir() and any(p.name != "features" for p in self.path.iterdir()) and not self.config.is_file():
+        if not self.config.is_file() and other_files(self.path, {"features"}):
             raise UsageError(f"{self.path}: expected an empty folder or a run, found other files; choose another --out")
         if overwrite:
             self._clear()
@@ -95,6 +95,13 @@ class RunDir:
         self.drop_weights()
         for path in (value for value in vars(self).values() if value != self.path):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def other_files(folder: Path, known: Container[str]) -> list[str]:
+    """The names in a folder that are not known; what a killed process was just writing, hidden, does not count."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith("."))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -51,10 +51,11 @@ class ClipStore:
     def open(cls, path: Path | str) -> "ClipStore":
         """Opens and checks a store; raises StoreError."""
         path = Path(path)
+        make = f"make one with `python -m train prepare --out {path}` or `python -m train synth --out {path}`"
         if not path.is_dir():
-            raise StoreError(
-                f"{path}: expected a clip store (a folder), found none; make one with `python -m train synth --out {path}`"
-            )
+            raise StoreError(f"{path}: expected a clip store (a folder), found none; {make}")
+        if not any((path / name).exists() for name in (MANIFEST_FILE, RECORDS_FILE, CLIPS_FILE)):
+            raise StoreError(f"{path}: {MANIFEST_FILE}: missing, and with it all of a clip store; {make}")
         try:
             manifest = StoreManifest.from_json(_text(path / MANIFEST_FILE))
             records = _read_records(path / RECORDS_FILE)
@@ -75,6 +76,14 @@ class ClipStore:
         return cls(path, manifest, records, clips)
 
 
+def require_writable(path: Path, overwrite: bool) -> None:
+    """Raises StoreError if `path` exists, unless `overwrite` is set and it is a clip store."""
+    if path.exists() and not overwrite:
+        raise StoreError(f"{path}: already there; choose another folder or add --overwrite")
+    if path.exists() and not (path / MANIFEST_FILE).is_file():
+        raise StoreError(f"{path}: expected a clip store to overwrite, found something else; choose another folder")
+
+
 class ClipStoreWriter:
     """Writes a store clip by clip into a temporary folder beside `path` and renames it when the `with` block ends well.
 
@@ -86,12 +95,7 @@ class ClipStoreWriter:
         self._path, self._manifest, self._overwrite = Path(path), manifest, overwrite
         self._records: list[ClipRecord] = []
         self._ids: set[str] = set()
-        if self._path.exists() and not overwrite:
-            raise StoreError(f"{self._path}: already there; choose another folder or add --overwrite")
-        if self._path.exists() and not (self._path / MANIFEST_FILE).is_file():
-            raise StoreError(
-                f"{self._path}: expected a clip store to overwrite, found something else; choose another folder"
-            )
+        require_writable(self._path, overwrite)
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
