@@ -78,7 +78,7 @@ def _draw_scores(ax: Axes, facts: Mapping[str, Any], theme: Theme) -> None:
         if several:
             ax.plot(uf1["by_seed"], [y + 0.24] * len(uf1["by_seed"]), "o", color=hue, alpha=0.4, markersize=4.5,
                     markeredgewidth=0, label="a seed" if first else None)  # fmt: skip
-        ax.errorbar(uf1["mean"], y, xerr=uf1["sd"], fmt="o", color=hue, markersize=8, elinewidth=2, capsize=4,
+        ax.errorbar(uf1["mean"], y, xerr=uf1["sd"], fmt="o", color=hue, markersize=8, elinewidth=2, capsize=4, clip_on=False,
                     label=("mean and sd over seeds" if several else "the one seed") if first else None)  # fmt: skip
         right = uf1["mean"] + (uf1["sd"] or 0)
         inside = right < 0.85

@@ -58,9 +58,9 @@ def draw_scores(lines: Sequence[ScoreLine], theme: Theme) -> Figure:
                     label=once("chance, published protocol"))  # fmt: skip
         if line.optimistic is not None:
             ax.plot([line.optimistic], [y], "D", color=theme.surface, markeredgecolor=optimistic, markeredgewidth=1.8,
-                    markersize=7.5, label=once("UF1, published protocol"))  # fmt: skip
+                    markersize=7.5, clip_on=False, label=once("UF1, published protocol"))  # fmt: skip
         ax.errorbar([line.uf1], [y], xerr=None if line.sd is None else [line.sd], fmt="o", color=ours, markersize=8.5, elinewidth=2,
-                    capsize=4, label=once("UF1, ± sd over seeds" if line.sd is not None else "UF1"))  # fmt: skip
+                    capsize=4, clip_on=False, label=once("UF1, ± sd over seeds" if line.sd is not None else "UF1"))  # fmt: skip
     ax.set_yticks(range(len(lines)), [line.title for line in lines])
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.set_xlim(0, 1)
