@@ -22,6 +22,9 @@ Matrix = NDArray[Any]
 # Timestamps of files are rounded to a millisecond or so.
 _SNAP_S = 0.002
 
+DIFFERENCE_GAIN = 0.06
+"""Of the grey difference beside flow in crop pixels (`both`): brings the three channels into the same range."""
+
 
 def eye_transform(left_eye: Matrix, right_eye: Matrix, geometry: CropGeometry) -> Matrix:
     """The similarity (2, 3) from image to crop pixels that puts the eye centres (2,) where the geometry wants them.
@@ -100,19 +103,20 @@ class NeutralReference:
             return self._past[0][1] if self._past else crop.astype(np.float32)
         return crop.astype(np.float32) if self._mean is None else self._mean
 
-    def update(self, crop: Crop, time_s: float) -> None:
+    def update(self, crop: Crop, time_s: float, frames: int = 1) -> None:
+        """Takes a crop in, as the last of `frames` alike where some were left out."""
         value = crop.astype(np.float32)
         if self._recipe.kind == "lag":
             self._past.append((time_s, value))
             return
         assert self._recipe.time_constant_s is not None
-        self._count += 1
+        self._count += frames
         elapsed_s = max(time_s - self._last_s, 0.0)
         self._last_s = time_s
         if self._mean is None:
             self._mean = value
             return
-        weight = max(1.0 / self._count, 1.0 - float(np.exp(-elapsed_s / self._recipe.time_constant_s)))
+        weight = max(frames / self._count, 1.0 - float(np.exp(-elapsed_s / self._recipe.time_constant_s)))
         self._mean = cv2.addWeighted(value, weight, self._mean, 1.0 - weight, 0.0)
 
 
@@ -130,13 +134,14 @@ class Preprocessor:
 
     `step(crop, time_s)` takes uint8 (size, size) grey or (size, size, 3) RGB by the contract's colour and returns
     (input size, input size, channels): uint8 for `pixels`, float32 grey levels for `difference`, float32 for `flow`
-    (u and v in crop pixels with the median taken out, strain times its gain).
+    (u and v in crop pixels with the median taken out, strain times its gain) and for `both` (the same u and v, the
+    difference in grey times `DIFFERENCE_GAIN`).
     """
 
     def __init__(self, contract: ClipContract) -> None:
         self._contract = contract
         self._reference = NeutralReference(contract)
-        self._flow = _dis_flow(contract.input) if contract.input.kind == "flow" else None
+        self._flow = _dis_flow(contract.input) if contract.input.has_flow else None
 
     def reset(self) -> None:
         self._reference.reset()
@@ -153,6 +158,15 @@ class Preprocessor:
             features = self._flow_features(crop, reference)
         self._reference.update(crop, time_s)
         return features
+
+    def settle(self, crop: Crop, time_s: float, frames: int = 1) -> None:
+        """Takes a crop into the neutral reference without asking for its features, as the last of `frames` alike.
+
+        For frames before a window: what they show matters to the reference only, and every third of them will do.
+        """
+        self._check(crop)
+        if self._contract.reference.kind != "none":
+            self._reference.update(crop, time_s, frames)
 
     def _check(self, crop: Crop) -> None:
         size = self._contract.crop.size_px
@@ -171,14 +185,16 @@ class Preprocessor:
     def _flow_features(self, crop: Crop, reference: NDArray[Any]) -> NDArray[Any]:
         assert self._flow is not None
         recipe = self._contract.input
-        neutral = np.rint(reference).astype(np.uint8)
         if crop.ndim == 3:
-            crop, neutral = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.cvtColor(neutral, cv2.COLOR_RGB2GRAY)
+            crop, reference = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY)
+        neutral = np.rint(reference).astype(np.uint8)
         flow = self._flow.calc(neutral, crop, None)  # type: ignore[call-overload]
         if recipe.flow_smoothing_px > 0:
             flow = cv2.GaussianBlur(flow, (0, 0), recipe.flow_smoothing_px)
         flow -= np.median(flow[::4, ::4].reshape(-1, 2), axis=0).astype(np.float32)
         flow = self._resized(flow)
+        if recipe.kind == "both":
+            return np.dstack([flow, DIFFERENCE_GAIN * self._resized(crop.astype(np.float32) - reference)])
         return np.dstack([flow, recipe.strain_gain * self._strain(flow)])
 
     def _strain(self, flow: NDArray[Any]) -> NDArray[Any]:

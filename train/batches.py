@@ -26,15 +26,16 @@ def steps_per_epoch(rows: NDArray[np.int64], batch: int) -> int:
 def training_batches(data: TrainingSet, config: TrainConfig, epoch: int, first_step: int = 0) -> tf.data.Dataset:
     """(clips, one-hot labels) of one epoch from `first_step` on: clips as the network takes them, augmented.
 
-    What happens to a clip follows from seed, epoch and its row alone, not from the batch that it is in.
+    What a made clip shows, and what happens to a clip, follows from seed, epoch and its row alone, not from the batch
+    that it is in.
     """
-    features, labels, (mean_level, scale) = data.features, data.samples.labels, data.scaling
+    features, labels, (mean_level, scale) = data.features, data.training_labels, data.scaling
     one_hot = np.eye(len(data.samples.class_names), dtype=np.float32)
     dtype = tf.uint8 if features.dtype == np.uint8 else tf.float32
 
     def load(row: np.int64) -> tuple[NDArray, NDArray]:
         transform = draw_transform(config, features.shape[1], epoch, int(row))
-        clip = transform.apply(features[np.array([row])][0], config.input, mean_level)
+        clip = transform.apply(data.training_clip(epoch, int(row)), config.input, mean_level)
         return clip, one_hot[labels[row]]
 
     @tf.autograph.experimental.do_not_convert
@@ -47,9 +48,16 @@ def training_batches(data: TrainingSet, config: TrainConfig, epoch: int, first_s
             clip = noisy(clip, config.noise * scale, tf.stack([config.seed * 1_000_003 + epoch, row]))
         return clip, target
 
-    order = epoch_order(data.split.train, config.seed, epoch)[first_step * config.batch :]
+    order = epoch_order(data.training_rows, config.seed, epoch)[first_step * config.batch :]
     clips = tf.data.Dataset.from_tensor_slices(order).map(prepare, num_parallel_calls=_PARALLEL_CLIPS)
-    return clips.batch(config.batch).prefetch(2)
+    batches = clips.batch(config.batch).prefetch(2)
+    if data.made is None:
+        return batches
+    # Drawing takes as long as training: with threads of its own, neither waits for the other's.
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = _PARALLEL_CLIPS
+    options.threading.max_intra_op_parallelism = 1
+    return batches.with_options(options)
 
 
 def plain_batches(features: FeatureRows, rows: NDArray[np.int64], batch: int) -> tf.data.Dataset:

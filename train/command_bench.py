@@ -6,12 +6,13 @@ import shlex
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from model.contract import InputKind
 from model.quiet import native_stderr_silenced
 from model.variants import VARIANTS
 from train.config import TrainConfig, config_from
@@ -26,11 +27,13 @@ _WAYS = {"loop": "training loop", "fit": "model.fit", "step_alone": "step alone"
 _EPILOG = """examples:
   python -m train bench --data data/synth
   python -m train bench --data data/synth --batch 16 --rounds 20 --json bench.json
+  python -m train bench --generator photos
 
 The training loop (features from a memory map, augmentation, `train fit`'s own code), a plain model.fit on the same clips
 as arrays in memory, and the network's step alone on one batch in memory take turns in one process: same network,
 optimizer, loss, batch, steps and threads. The first round and every round's first step are left out. p95 is the speed
-that 95 % of the rounds reach. For numbers worth keeping, let nothing else run."""
+that 95 % of the rounds reach. --generator measures instead how fast clips are made: each as a camera's frames that the
+live alignment follows (synth), drawn directly as aligned crops (fit --made), and these on to the network's input. For numbers worth keeping, let nothing else run."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -41,11 +44,20 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", required=True, metavar="DIR", help="clip store")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data", metavar="DIR", help="clip store to train on")
+    what.add_argument(
+        "--generator",
+        nargs="?",
+        const="drawn:2",
+        metavar="PHOTOS",
+        help="measure making clips instead, from a folder of portraits (left out: two drawn faces)",
+    )
+    parser.add_argument("--clips", type=int, default=40, metavar="N", help="clips a round of --generator (40)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to this file")
     parser.add_argument("--rounds", type=int, default=8, metavar="N", help="rounds of each (8)")
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="steps a round (10)")
-    for flag, choices in (("--variant", tuple(VARIANTS)), ("--input", ("pixels", "difference", "flow"))):
+    for flag, choices in (("--variant", tuple(VARIANTS)), ("--input", get_args(InputKind))):
         name = flag.removeprefix("--")
         parser.add_argument(flag, choices=choices, default=_D[name], help=f"as in fit ({_D[name]})")
     parser.add_argument("--size-px", type=int, default=_D["size_px"], metavar="PX", help=f"({_D['size_px']})")
@@ -59,16 +71,22 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     if args.rounds < 1 or args.steps < 2:
         raise UsageError(f"--rounds, --steps: expected 1 and 2 or more, found {args.rounds} and {args.steps}")
+    if args.clips < 1:
+        raise UsageError(f"--clips: expected 1 or more, found {args.clips}")
     if args.json and not args.json.parent.is_dir():
         raise UsageError(f"{args.json}: expected an existing folder to write into, found none")
     with tempfile.TemporaryDirectory() as out:
         names = ("variant", "input", "size_px", "batch", "mixed_precision")
         config = config_from(
-            {"data": [args.data], "out": out, "class_weights": "none"} | {name: getattr(args, name) for name in names}
+            {"data": [args.data or "none"], "out": out, "class_weights": "none"}
+            | {name: getattr(args, name) for name in names}
         )
-        report = _measured(config, args.rounds, args.steps, console)
+        if args.generator:
+            report = _generator(config, args.generator, args.clips, args.rounds, console)
+        else:
+            report = _measured(config, args.rounds, args.steps, console)
     report["command"] = shlex.join(["python", "-m", "train", *args.argv])
-    _show(report, Console())
+    (_show_generator if args.generator else _show)(report, Console())
     if args.json:
         write_text(args.json, json.dumps(report, indent=2) + "\n")
         console.print(f"in {args.json}", highlight=False, soft_wrap=True, markup=False)
@@ -109,6 +127,46 @@ def _measured(config: TrainConfig, rounds: int, steps: int, console: Console) ->
         "rounds": rounds,
         "series": [one.to_dict() for one in series],
     }
+
+
+def _generator(config: TrainConfig, photos: str, clips: int, rounds: int, console: Console) -> dict[str, Any]:
+    from model.contract import CropGeometry
+    from stream.benchmark.machine import machine_facts
+    from train.benchmark_generator import EXACT_SHARE, measure_generator
+    from train.made_faces import load_made_faces
+    from train.synth.recipes import CLASS_NAMES
+
+    contract = config.contract(CLASS_NAMES, 30, 30.0, CropGeometry())
+    faces = load_made_faces(photos)
+    with clip_progress(console, "clips", round(rounds * clips * (4 + EXACT_SHARE))) as advance:
+        speeds = measure_generator(contract, faces, clips, rounds, advance)
+    return {
+        "machine": machine_facts(),
+        "opencv": version("opencv-contrib-python"),
+        "photos": len(faces),
+        "input": {"kind": config.input, "shape": list(contract.input_shape)},
+        "clips": clips,
+        "rounds": rounds,
+        "generator": [speed.to_dict() for speed in speeds],
+    }
+
+
+def _show_generator(report: dict[str, Any], console: Console) -> None:
+    machine, shape = report["machine"], "×".join(map(str, report["input"]["shape"]))
+    console.print(
+        f"{machine['processor']}, {machine['cores']} cores; {report['photos']} photos, crops to {report['input']['kind']} "
+        f"{shape}, {report['rounds']} rounds of {report['clips']} clips",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
+    table = Table("way")
+    for heading in ("threads", "clips/s", "slowest", "CPU ms/clip"):
+        table.add_column(heading, justify="right")
+    for one in report["generator"]:
+        rates = (f"{one['clips_per_s']:.1f}", f"{one['slowest_clips_per_s']:.1f}", f"{one['cpu_ms']:.1f}")
+        table.add_row(one["way"], str(one["workers"]), *rates)
+    console.print(table)
 
 
 def _show(report: dict[str, Any], console: Console) -> None:

@@ -3,32 +3,37 @@
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 
+from model.contract import InputKind
 from model.quiet import native_stderr_silenced
 from model.variants import VARIANTS
 from train.augment_flags import add_augmentation_flags
 from train.config import TrainConfig, config_from, read_config_file
+from train.presets import PRESETS, preset
 
 _EPILOG = """examples:
   python -m train fit --data data/synth --out runs/flow
       200 epochs on optical flow at 64 px; one person in five is held out to choose the best epoch
-  python -m train fit --data data/synth --out runs/paper --input pixels --size-px 128 --colour rgb
-      the paper's own input (the store must hold rgb crops)
+  python -m train fit --data data/synth --out runs/paper --preset paper
+      the paper's own input and recipe (the store must hold rgb crops; for grey ones add --colour grey)
   python -m train fit --config runs/flow/config.yaml
       go on with an interrupted run
   python -m train fit --config runs/flow/config.yaml --out runs/flow2 --seed 1 --epochs 60
       the same with other settings: flags override the file
   python -m train fit --data data/prepared --out runs/augmented --rotate 5 --zoom 0.05 --shift 0.03 --time-jitter 0.1
       with more augmentation than mirroring; look at it first: python -m train augment --help
+  python -m train fit --data data/validation --made photos --made-clips 6000 --exclude-people a02,a06 --out runs/made
+      6000 clips an epoch that no other epoch has, of everybody in photos who is neither in --data nor excluded
 
 A config file is YAML or JSON with the flags' names: epochs: 60, validation_people: [a01, a02].
 An interrupted run goes on where its backup is when the same command is given again.
 In the run's folder: model.keras, contract.json, metrics.json, predictions.jsonl, history.jsonl, curves.png,
-confusion.png, config.yaml, data.json (who was trained on), tensorboard/ (tensorboard --logdir RUN/tensorboard)."""
+confusion.png, reliability.png, config.yaml, data.json (who was trained on), tensorboard/ (tensorboard --logdir
+RUN/tensorboard). Confidences are calibrated on the held-out people, by a temperature within the model."""
 
 _D = {name: field.default for name, field in TrainConfig.__dataclass_fields__.items()}
 
@@ -48,6 +53,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add_augmentation_flags(
         parser.add_argument_group("augmentation", "of training clips, drawn anew for each clip in each epoch")
     )
+    _add_made_flags(parser.add_argument_group("clips drawn anew in every epoch"))
     _add_people_flags(parser.add_argument_group("people"))
     parser.set_defaults(run=run)
     return parser
@@ -56,7 +62,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(args).items() if name in TrainConfig.__dataclass_fields__}
     config_file = getattr(args, "config", None)
-    config = config_from((read_config_file(config_file) if config_file else {}) | given)
+    base = preset(args.preset) if hasattr(args, "preset") else {}
+    config = config_from(base | (read_config_file(config_file) if config_file else {}) | given)
     console = Console(stderr=True)
     # TensorFlow comes in here, after everything that can be said without it.
     with native_stderr_silenced():
@@ -82,6 +89,11 @@ def run(args: argparse.Namespace) -> int:
 def _add_run_flags(group: Any) -> None:
     group.add_argument("--config", type=Path, metavar="FILE", help="YAML or JSON file of settings; flags override it")
     group.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        help="settings to begin with: the paper's input and recipe; all else overrides",
+    )
+    group.add_argument(
         "--data", nargs="+", metavar="DIR", help="clip stores to train on (made by `python -m train synth`)"
     )
     group.add_argument("--out", metavar="RUN", help="folder of the run")
@@ -106,6 +118,9 @@ def _add_run_flags(group: Any) -> None:
     group.add_argument(
         "--mixed-precision", choices=("auto", "on", "off"), help="half precision; auto: only on a GPU (auto)"
     )
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="of TensorFlow, so that two runs can share the cores (one a core)"
+    )
     group.add_argument("--note", metavar="TEXT", help="said of the training data in the model's contract")
 
 
@@ -119,10 +134,11 @@ def add_network_flags(group: Any) -> None:
     group.add_argument("--dropout", type=float, help=f"({_D['dropout']})")
     group.add_argument(
         "--input",
-        choices=("pixels", "difference", "flow"),
-        help=f"raw pixels (the paper), or difference or optical flow to a neutral reference ({_D['input']})",
+        choices=get_args(InputKind),
+        help=f"raw pixels (the paper), or difference, optical flow or both to a neutral reference ({_D['input']})",
     )
     group.add_argument("--size-px", type=int, metavar="PX", help=f"side of the network's frames ({_D['size_px']})")
+    group.add_argument("--fps", type=float, help="frames of the network a second (those of the data)")
     group.add_argument("--colour", choices=("grey", "rgb"), help=f"of the crops ({_D['colour']})")
     group.add_argument(
         "--reference",
@@ -159,6 +175,32 @@ def add_recipe_flags(group: Any) -> None:
         help="paper, balanced, none, or numbers as 0.3,0.35,0.35 (auto: the paper's for its three classes, balanced for others, none for the variant without weights)",
     )
     group.add_argument("--label-smoothing", type=float, metavar="RATE", help=f"({_D['label_smoothing']:g})")
+
+
+def _add_made_flags(group: Any) -> None:
+    group.add_argument(
+        "--made",
+        metavar="PHOTOS",
+        help="draw the training clips from a folder of portraits, as `synth` does (PERSON_1.jpg; drawn:N: from N drawn "
+        "faces); --data then holds the clips to validate on, and its people are not trained on",
+    )
+    group.add_argument("--made-clips", type=int, metavar="N", help=f"clips an epoch ({_D['made_clips']})")
+    group.add_argument(
+        "--made-echoes",
+        type=int,
+        metavar="N",
+        help="show each drawing so often in its epoch, for speed; --made-clips counts all showings (1)",
+    )
+    group.add_argument(
+        "--made-rates", type=_rates, metavar="HZ,HZ", help="frame rates of the camera, all as often (the data's)"
+    )
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers as 15,30, found {text!r}") from None
 
 
 def _add_people_flags(group: Any) -> None:

@@ -42,7 +42,8 @@ _AUGMENTATION_LIMITS = {
     "contrast": 0.9,
 }
 _MAGNIFY_LIMITS = (0.1, 20.0)
-_NOT_IDENTITY = ("out", "workers", "cache_dir", "backup_steps")
+_RATE_LIMITS_HZ = (12.0, 240.0)
+_NOT_IDENTITY = ("out", "workers", "cache_dir", "backup_steps", "threads")
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ class TrainConfig:
     """One run. The recipe's defaults are the paper's (Fang, Liu, Liu, MLSP 2024); the input's are what learns best here.
 
     Attributes:
-        data: clip stores (folders) to train on.
+        data: clip stores (folders) to train on; with `made` to validate on.
         out: folder of the run.
         variant: a row of the ablation, see `python -m model`. fusion: of its enhanced channel attention.
-        input: what a frame is: raw `pixels` (the paper), `difference` or optical `flow` to the neutral reference.
+        input: what a frame is: raw `pixels` (the paper), `difference` or optical `flow` to the neutral reference, or `both`.
         size_px: side of the network's frames; crops are scaled down to it.
+        fps: frames of the network a second, which preprocessing puts on a grid of that many; left out, the stores' own.
         colour: grey or rgb crops (an rgb store can be read as grey).
         reference: none for pixels, ema or lag else; left out, none or ema by the input.
         time_constant_s: of ema. lag_s: of lag. Left out, 2 s and 0.5 s.
@@ -75,6 +77,10 @@ class TrainConfig:
         mixed_precision: auto is on only with a GPU.
         workers: processes that compute features (0: one a core, at most 8).
         backup_steps: back up every so many steps, besides every epoch's end (0: only then).
+        made: a folder of portraits (or "drawn:N"): every epoch's training clips are drawn anew from them, `made_clips` of
+            them, with a camera of one of the `made_rates` (Hz; left out: the data's). made_echoes: how often an epoch
+            shows each drawing, augmented differently; `made_clips` counts all showings.
+        threads: of TensorFlow's operations (0: one a core).
         cache_dir: where features are kept (left out: in the data folder, or the run's where that cannot be written).
         note: said of the training data in the model's contract, beside what the stores say themselves.
     """
@@ -85,6 +91,7 @@ class TrainConfig:
     fusion: FusionKind = "difference"
     input: InputKind = "flow"
     size_px: int = 64
+    fps: float | None = None
     colour: Colour = "grey"
     reference: ReferenceKind | None = None
     time_constant_s: float | None = None
@@ -117,6 +124,11 @@ class TrainConfig:
     mixed_precision: MixedPrecision = "auto"
     workers: int = 0
     backup_steps: int = 0
+    made: str | None = None
+    made_clips: int = 4000
+    made_rates: tuple[float, ...] = ()
+    made_echoes: int = 1
+    threads: int = 0
     cache_dir: str | None = None
     note: str = ""
 
@@ -132,12 +144,19 @@ class TrainConfig:
             ("seed", 0),
             ("workers", 0),
             ("backup_steps", 0),
+            ("made_clips", 1),
+            ("made_echoes", 1),
+            ("threads", 0),
         ):
             _require(name, f"an integer of {least} or more", getattr(self, name) >= least, getattr(self, name))
+        _require("fps", "a number above 0", self.fps is None or self.fps > 0, self.fps)
         _require("learning_rate", "a number above 0", self.learning_rate > 0, self.learning_rate)
         _require("decay", "0 < decay <= 1", 0 < self.decay <= 1, self.decay)
         _require("label_smoothing", "0 <= rate < 1", 0 <= self.label_smoothing < 1, self.label_smoothing)
         _require("noise", "a number of 0 or more", self.noise >= 0, self.noise)
+        low, high = _RATE_LIMITS_HZ
+        fits = all(low <= rate <= high for rate in self.made_rates)
+        _require("made_rates", f"frame rates from {low:g} to {high:g} Hz", fits, self.made_rates)
         self._require_augmentation()
         _require("validation_share", "0 <= share < 1", 0 <= self.validation_share < 1, self.validation_share)
         both = sorted(set(self.validation_people) & set(self.exclude_people))
@@ -305,11 +324,13 @@ def _normal(name: str, value: Any) -> Any:
     if name in ("data", "validation_people", "exclude_people"):
         items = [value] if isinstance(value, str | int) else (value or [])
         return tuple(str(item) for item in items) if isinstance(items, list | tuple) else value
+    if name == "made_rates" and isinstance(value, list | tuple):
+        return tuple(float(rate) if isinstance(rate, int) else rate for rate in value)
     if name in ("class_weights", "magnify") and isinstance(value, list):
         return tuple(value)
     if name == "mixed_precision" and isinstance(value, bool):  # YAML 1.1 reads on and off as booleans
         return "on" if value else "off"
-    if isinstance(value, str) and name not in ("class_weights", "out", "cache_dir", "variant", "note"):
+    if isinstance(value, str) and name not in ("class_weights", "out", "cache_dir", "variant", "note", "made"):
         try:  # YAML 1.1 reads 1e-3 as a string
             return float(value)
         except ValueError:

@@ -1,6 +1,6 @@
 """The clips of one or more stores as samples: who is in them, what they show, and the split by people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from model.contract import ClipContract
 from train.config import TrainConfig
 from train.errors import UsageError
 from train.features import Advance, cached_features
+from train.made import MadeClips
 from train.store import ClipStore
 
 _CHUNK = 16
@@ -80,12 +81,37 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """All that training needs of the data; `scaling` is (offset, scale) of the training rows."""
+    """All that training needs of the data; `scaling` is (offset, scale) of the training clips.
+
+    Training clips are the split's, or where there are `made` ones those, drawn anew in every epoch.
+    """
 
     features: FeatureRows
     samples: Samples
     split: Split
     scaling: tuple[float, float]
+    made: MadeClips | None = None
+
+    @property
+    def training_rows(self) -> NDArray[np.int64]:
+        """The numbers of the clips of an epoch."""
+        return self.split.train if self.made is None else np.arange(len(self.made))
+
+    @property
+    def training_counts(self) -> list[int]:
+        """Training clips of each class in an epoch."""
+        if self.made is None:
+            return self.samples.counts(self.split.train)
+        return np.bincount(self.made.labels, minlength=len(self.samples.class_names)).tolist()
+
+    def training_clip(self, epoch: int, row: int) -> NDArray:
+        """A training clip (frames, size, size, channels) of an epoch before augmentation."""
+        return self.features[np.array([row])][0] if self.made is None else self.made.clip(epoch, row)
+
+    @property
+    def training_labels(self) -> NDArray[np.int64]:
+        """Class indices by the numbers in `training_rows`."""
+        return self.samples.labels if self.made is None else self.made.labels
 
 
 def open_stores(paths: Sequence[str]) -> tuple[ClipStore, ...]:
@@ -118,7 +144,17 @@ def run_contract(config: TrainConfig, stores: Sequence[ClipStore]) -> ClipContra
     manifest = stores[0].manifest
     if config.colour == "rgb" and manifest.colour == "grey":
         raise UsageError(f"colour: rgb asked for, but {stores[0].path} holds grey clips; use --colour grey")
-    return config.contract(manifest.class_names, window_frames(stores[0]), float(manifest.fps), manifest.crop)
+    frames, fps = time_grid(config, stores[0])
+    return config.contract(manifest.class_names, frames, fps, manifest.crop)
+
+
+def time_grid(config: TrainConfig, store: ClipStore) -> tuple[int, float]:
+    """The network's frames, and how many there are a second: the store's, or those on the config's grid within the window."""
+    frames, fps = window_frames(store), float(store.manifest.fps)
+    if config.fps is None:
+        return frames, fps
+    # A little room for times that are no exact fractions.
+    return int((frames - 1) * config.fps / fps + 1e-6) + 1, float(config.fps)
 
 
 def samples_of(stores: Sequence[ClipStore]) -> Samples:
@@ -209,6 +245,11 @@ def split_by_people(samples: Samples, config: TrainConfig) -> Split:
 
 
 def scaling(features: FeatureRows, rows: NDArray[np.int64]) -> tuple[float, float]:
+    """`scaling_of` these rows."""
+    return scaling_of(features[np.sort(rows[start : start + _CHUNK])] for start in range(0, len(rows), _CHUNK))
+
+
+def scaling_of(parts: Iterable[NDArray]) -> tuple[float, float]:
     """(offset, scale) of the network's input from these clips alone; the network sees (x - offset) / scale.
 
     Pixels: their mean, and the largest value after it was taken off (the paper). Differences and flow: 0, since no
@@ -216,13 +257,14 @@ def scaling(features: FeatureRows, rows: NDArray[np.int64]) -> tuple[float, floa
     """
     total = squares = 0.0
     largest, count = -np.inf, 0
-    for start in range(0, len(rows), _CHUNK):
-        values = features[np.sort(rows[start : start + _CHUNK])]
+    of_bytes = False
+    for values in parts:
+        of_bytes = values.dtype == np.uint8
         total += float(values.sum(dtype=np.float64))
-        squares += float(np.square(values, dtype=np.float64).sum()) if features.dtype != np.uint8 else 0.0
+        squares += float(np.square(values, dtype=np.float64).sum()) if not of_bytes else 0.0
         largest, count = max(largest, float(values.max())), count + values.size
     mean = total / count
-    offset, scale = (mean, largest - mean) if features.dtype == np.uint8 else (0.0, (squares / count) ** 0.5)
+    offset, scale = (mean, largest - mean) if of_bytes else (0.0, (squares / count) ** 0.5)
     if not scale > 0:
         raise UsageError("data: expected clips with some contrast or motion, found the same value everywhere")
     return offset, scale

@@ -3,16 +3,20 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from rich.console import Console
 
 from model.contract import ClipContract
+from train.calibration import calibrate, calibration_facts, reliability
 from train.config import TrainConfig
 from train.data import (
+    FeatureRows,
     Samples,
     Split,
     TrainingSet,
@@ -21,19 +25,24 @@ from train.data import (
     run_contract,
     samples_of,
     scaling,
+    scaling_of,
     split_by_people,
 )
 from train.features import features_key
 from train.history import EpochResult, Listener, best_epoch
 from train.keeper import RunKeeper
+from train.made import SCALING_EPOCH, MadeClips
+from train.made_faces import load_made_faces, made_clips, made_split
 from train.metrics import by_peak, summary
-from train.plots import draw_confusion, draw_curves
+from train.plots import draw_confusion, draw_curves, draw_reliability
 from train.progress import TrainingProgress, clip_progress
 from train.rundir import RunDir, write_text, write_with
 from train.trainer import Trainer, predict
 
 PARITY_CLIPS = 8
 """Clips kept beside the model, as network input, for the exporter to compare answers on."""
+
+_SCALING_CLIPS, _SCALING_THREADS = 256, 2
 
 ListenerFactory = Callable[[Console, int], AbstractContextManager[Listener]]
 
@@ -50,19 +59,27 @@ def fit(
     Raises:
         UsageError, StoreError: data or run folder do not fit. TrainError: something failed on the way.
     """
+    if config.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(config.threads)
     stores = open_stores(config.data)
     contract = run_contract(config, stores)
     samples = samples_of(stores)
-    split = split_by_people(samples, config)
-    config.loss_weights(samples.class_names, samples.counts(split.train))
+    made: MadeClips | None = None
+    if config.made is None:
+        split = split_by_people(samples, config)
+        config.loss_weights(samples.class_names, samples.counts(split.train))
+    else:
+        split, faces = made_split(samples, config, load_made_faces(config.made))
+        made = made_clips(config, contract, faces)
+        config.loss_weights(samples.class_names, np.bincount(made.labels, minlength=len(samples.class_names)).tolist())
     run = RunDir(config.out)
     resumes = run.begin(config, overwrite)
     with clip_progress(console, "preparing clips", len(samples.ids)) as advance:
         features = load_features(stores, contract, config, advance)
-    data = TrainingSet(features, samples, split, scaling(features, split.train))
+    data = TrainingSet(features, samples, split, _scaling(features, split, made, console), made)
     contract = replace(contract, input=config.network_input(*data.scaling))
     run.record_data(_data_facts([features_key(store, contract) for store in stores], data))
-    console.print(_opening(contract, samples, split, run, resumes), highlight=False, soft_wrap=True)
+    console.print(_opening(contract, data, run, resumes), highlight=False, soft_wrap=True)
     lacking = [name for name, n in zip(samples.class_names, samples.counts(split.validation), strict=True) if not n]
     if lacking and len(split.validation):
         console.print(
@@ -89,34 +106,38 @@ def _finish(
     network.load_weights(run.best_weights(best.epoch))
     metrics: dict[str, Any] = {}
     if len(split.validation):
-        probabilities = predict(network, features, split.validation, config.batch)
-        truth, answers = samples.labels[split.validation], probabilities.argmax(axis=1)
+        truth = samples.labels[split.validation]
+        answered = predict(network, features, split.validation, config.batch)
+        probabilities, calibration = calibrate(network, answered, truth, samples.people_of(split.validation))
+        contract = replace(contract, calibration=calibration)
+        answers = probabilities.argmax(axis=1)
         peaks = [samples.peaks_px[row] for row in split.validation]
         metrics |= summary(truth, answers, samples.class_names) | {
-            "by_peak": by_peak(truth, answers, peaks, samples.class_names)
+            "by_peak": by_peak(truth, answers, peaks, samples.class_names),
+            **calibration_facts(probabilities, truth, calibration),
         }
         write_text(run.predictions, _prediction_lines(samples, split.validation, probabilities))
         title = f"{metrics['n']} clips of held-out people, UF1 {metrics['uf1']:.3f}"
         draw_confusion(metrics["confusion"], samples.class_names, title, run.confusion)
+        shown = {"before calibration": reliability(answered, truth)} if calibration else {}
+        draw_reliability(shown | {"the model": reliability(probabilities, truth)}, run.reliability)
     metrics |= {
         "best_epoch": best.epoch,
         "epochs": len(history),
-        "train_n": len(split.train),
-        "train_people": len(samples.people_of(split.train)),
+        "train_n": len(data.training_rows),
+        "train_people": len(_training_people(data)),
         "validation_people": samples.people_of(split.validation),
         "parameters": network.count_params(),
         "seconds": round(sum(result.seconds for result in history), 1),
         "clips_per_s": round(float(np.median([result.clips_per_s for result in history])), 2),
         "command": command,
     }
-    kept = split.validation if len(split.validation) else split.train
-    spread = kept[np.linspace(0, len(kept) - 1, min(PARITY_CLIPS, len(kept))).astype(int)]
-    write_with(run.samples, lambda path: np.save(path, features[spread]))
+    write_with(run.samples, lambda path: np.save(path, _parity_clips(data)))
     draw_curves(history, metrics.get("chance_uf1"), run.curves)
     write_with(run.model, network.save)
     scores = {name: metrics[name] for name in ("uf1", "uar", "accuracy", "n", "chance_uf1") if name in metrics}
     scores |= {"validation_people": metrics["validation_people"], "command": command}
-    final = replace(contract, training_data=_training_data(samples, split, config.note), scores=scores)
+    final = replace(contract, training_data=_training_data(data, history, config.note), scores=scores)
     write_text(run.contract, json.dumps(json.loads(final.to_json()), indent=2) + "\n")
     write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
     shutil.rmtree(run.backup, ignore_errors=True)
@@ -124,33 +145,72 @@ def _finish(
     return metrics
 
 
+def _scaling(features: FeatureRows, split: Split, made: MadeClips | None, console: Console) -> tuple[float, float]:
+    """Of the training clips, or of clips made as they are."""
+    if made is None:
+        return scaling(features, split.train)
+    count = min(_SCALING_CLIPS, len(made))
+    with clip_progress(console, "scaling", count) as advance, ThreadPoolExecutor(_SCALING_THREADS) as pool:
+
+        def one(index: int) -> np.ndarray:
+            clip = made.clip(SCALING_EPOCH, index)
+            advance(1)
+            return clip
+
+        return scaling_of(pool.map(one, range(count)))
+
+
+def _parity_clips(data: TrainingSet) -> np.ndarray:
+    """A few clips, of held-out people where there are any, as network input."""
+    rows = data.split.validation if len(data.split.validation) else data.training_rows
+    spread = rows[np.linspace(0, len(rows) - 1, min(PARITY_CLIPS, len(rows))).astype(int)]
+    if len(data.split.validation):
+        return data.features[spread]
+    return np.stack([data.training_clip(0, int(row)) for row in spread])
+
+
+def _training_people(data: TrainingSet) -> list[str]:
+    return data.samples.people_of(data.split.train) if data.made is None else list(data.made.people)
+
+
 def _data_facts(keys: list[str], data: TrainingSet) -> dict[str, Any]:
-    samples, (offset, scale) = data.samples, data.scaling
+    samples, rows, (offset, scale) = data.samples, data.split.validation, data.scaling
+    train = (len(data.training_rows), _training_people(data), data.training_counts)
     parts = {
-        name: {
-            "clips": len(rows),
-            "people": samples.people_of(rows),
-            "classes": dict(zip(samples.class_names, samples.counts(rows), strict=True)),
-        }
-        for name, rows in (("train", data.split.train), ("validation", data.split.validation))
+        name: {"clips": clips, "people": people, "classes": dict(zip(samples.class_names, counts, strict=True))}
+        for name, (clips, people, counts) in (
+            ("train", train),
+            ("validation", (len(rows), samples.people_of(rows), samples.counts(rows))),
+        )
     }
-    return {"features": keys, **parts, "offset": offset, "scale": scale}
+    made = {} if data.made is None else {"made": data.made.digest}
+    return {"features": keys, **parts, **made, "offset": offset, "scale": scale}
 
 
-def _training_data(samples: Samples, split: Split, note: str) -> str:
-    text = f"{len(split.train)} clips of {len(samples.people_of(split.train))} people from: {samples.sources}"
+def _training_data(data: TrainingSet, history: list[EpochResult], note: str) -> str:
+    samples, split, people = data.samples, data.split, len(_training_people(data))
+    if data.made is None:
+        text = f"{len(split.train)} clips of {people} people from: {samples.sources}"
+    else:
+        drawn, epochs = data.made.drawings, len(history)
+        text = f"{drawn * epochs} clips rendered anew, of {people} people, {drawn} in each of {epochs} epochs"
+        if drawn < len(data.made):
+            text += f", which shows {len(data.made)}"
     if len(split.validation):
-        text += f"; best epoch chosen on {len(split.validation)} clips of {len(samples.people_of(split.validation))} other people"
+        others = len(samples.people_of(split.validation))
+        text += f"; best epoch chosen on {len(split.validation)} clips of {others} other people"
     return f"{text}. {note}" if note else text
 
 
-def _opening(contract: ClipContract, samples: Samples, split: Split, run: RunDir, resumes: bool) -> str:
+def _opening(contract: ClipContract, data: TrainingSet, run: RunDir, resumes: bool) -> str:
+    samples, held_rows = data.samples, data.split.validation
     shape = "×".join(map(str, contract.input_shape))
-    people = len(samples.people_of(split.validation))
-    held = f"validated on {len(split.validation)} clips of {people} more" if people else "nobody held out"
+    people = len(samples.people_of(held_rows))
+    held = f"validated on {len(held_rows)} clips of {people} more" if people else "nobody held out"
+    clips = f"{len(data.training_rows)} clips{' made anew in every epoch' if data.made else ''}"
     return (
         f"{'resuming' if resumes else 'training'} {run.path}: {contract.input.kind} {shape}, "
-        f"{len(split.train)} clips of {len(samples.people_of(split.train))} people, {held}; classes {', '.join(samples.class_names)}"
+        f"{clips} of {len(_training_people(data))} people, {held}; classes {', '.join(samples.class_names)}"
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from model.config import NetworkConfig
 from model.losses import WeightedCategoricalCrossentropy
 from model.network import build_network
 from model.quiet import native_stderr_silenced
@@ -25,7 +26,7 @@ from train.metrics import confusion_matrix, scores
 class Trainer:
     """One run's network and loop. `train()` goes on where the keeper left off, and returns all epochs' results.
 
-    `start`, where given, is to put weights into the network before its first step.
+    `start`, where given, is to put weights into the network before its first step. `build` makes the network.
     """
 
     def __init__(
@@ -34,12 +35,13 @@ class Trainer:
         data: TrainingSet,
         keeper: Keeper,
         start: Callable[[keras.Model], None] | None = None,
+        build: Callable[[NetworkConfig], keras.Model] = build_network,
     ) -> None:
-        self._config, self._data, self._keeper, self._start = config, data, keeper, start
-        names, train = data.samples.class_names, data.split.train
+        self._config, self._data, self._keeper, self._start, self._build = config, data, keeper, start, build
+        names = data.samples.class_names
         self._architecture = config.network_config(data.features.shape[1], len(names), data.scaling)
-        self._steps = steps_per_epoch(train, config.batch)
-        weights = config.loss_weights(names, data.samples.counts(train))
+        self._steps = steps_per_epoch(data.training_rows, config.batch)
+        weights = config.loss_weights(names, data.training_counts)
         self._loss = WeightedCategoricalCrossentropy(weights, config.label_smoothing)
 
     def train(self, listener: Listener) -> list[EpochResult]:
@@ -57,13 +59,13 @@ class Trainer:
 
     def fresh_network(self) -> keras.Model:
         """The network before training, all float32, not compiled."""
-        return build_network(self._architecture)
+        return self._build(self._architecture)
 
     def compiled(self) -> keras.Model:
         """The network ready to train, its weights drawn by the config's seed."""
         keras.utils.set_random_seed(self._config.seed)
         with _precision(self._config):
-            network = build_network(self._architecture)
+            network = self._build(self._architecture)
         # With XLA, an epoch's last, smaller batch would have the whole network compiled a second time.
         settings: dict[str, Any] = {
             "optimizer": keras.optimizers.Adam(self._config.learning_rate),

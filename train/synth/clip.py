@@ -1,23 +1,32 @@
 """One synthetic clip: what happens in it (drawn from a seed), and the aligned crops that the live program would see of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import Colour, CropGeometry
+from model.contract import CropGeometry
 from model.preprocess import crop_face, eye_transform
 from stream.align import MotionAligner
 from stream.landmarks import eye_centres
 from train.synth.action_units import unit_label
-from train.synth.confounders import Confounders, SensorModel, draw_camera, draw_confounders, draw_texture
+from train.synth.clip_settings import ClipSettings
+from train.synth.confounders import (
+    Confounders,
+    Spared,
+    draw_camera,
+    draw_confounders,
+    draw_repeats,
+    draw_texture,
+)
 from train.synth.fields import FaceFields, channel
 from train.synth.motion import Motion, expression_pulses, pose_at
 from train.synth.recipes import RECIPES, UnitShare, draw_expression
 from train.synth.render import Camera, FaceModel, FaceRenderer
-from train.synth.timeline import Envelope, macro_envelope, micro_envelope
+from train.synth.sensor import SensorModel
+from train.synth.timeline import Envelope, drift_envelope, macro_envelope, micro_envelope
 
 NEUTRAL = "neutral"
 MAX_INTENSITY = 0.7
@@ -26,44 +35,9 @@ _MAX_LOST_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class ClipSettings:
-    """What every clip of a dataset shares.
-
-    A clip is `lead_frames`, in which a causal neutral reference settles, and the window of `window_frames` that a
-    network sees. The apex of an event lies `apex_from` frames or more into the window. Peaks are pixels of the crop.
-    """
-
-    geometry: CropGeometry = field(default_factory=CropGeometry)
-    colour: Colour = "grey"
-    fps: float = 30.0
-    window_frames: int = 30
-    lead_frames: int = 20
-    apex_from: int = 3
-    peak_min_px: float = 0.6
-    peak_max_px: float = 3.0
-    landmark_jitter_px: float = 0.4
-    macro_share: float = 0.12
-    past_share: float = 0.12
-
-    def __post_init__(self) -> None:
-        if not 0 < self.peak_min_px <= self.peak_max_px:
-            raise ValueError(
-                f"peak: expected 0 < smallest <= largest, found {self.peak_min_px} to {self.peak_max_px} px"
-            )
-        if not (self.lead_frames >= 15 and self.window_frames >= 9 and 0 <= self.apex_from < self.window_frames - 1):
-            raise ValueError(
-                "frames: expected a lead of 15 or more, a window of 9 or more and an apex inside it, "
-                f"found {self.lead_frames}, {self.window_frames} and {self.apex_from}"
-            )
-
-    @property
-    def frames(self) -> int:
-        return self.lead_frames + self.window_frames
-
-
-@dataclass(frozen=True)
 class Expression:
-    """`kind`: `micro` (the event of its clip), `macro` (long and large) or `past` (a micro-expression over before the window).
+    """`kind`: `micro` (the event of its clip), `macro` (long and large), `past` (a micro-expression over before the window)
+    or `drift` (one that comes over seconds and stays).
 
     `units` say what moves, `peak_px` how far at the most (crop pixels, kept under `max_intensity` of the full units).
     """
@@ -97,7 +71,11 @@ class Expression:
 
 @dataclass(frozen=True, eq=False)
 class ClipSpec:
-    """Everything that happens in a clip. The same spec and face give the same frames, bit for bit."""
+    """Everything that happens in a clip. The same spec and face give the same frames, bit for bit.
+
+    Frames come `fps` a second; those numbered in `repeats` show once more what the one before them showed, as webcams
+    do that cannot keep up.
+    """
 
     label: str
     expression: Expression | None
@@ -107,6 +85,14 @@ class ClipSpec:
     shading: float
     noise_seed: int
     eye_jitter_px: tuple[tuple[float, float], tuple[float, float]]
+    fps: float = 30.0
+    repeats: tuple[int, ...] = ()
+
+    def time_s(self, index: int) -> float:
+        """When what frame `index` shows took place."""
+        while index in self.repeats:
+            index -= 1
+        return index / self.fps
 
 
 @dataclass(frozen=True)
@@ -127,44 +113,74 @@ class ClipTruth:
 
 
 def draw_clip(rng: np.random.Generator, label: str, settings: ClipSettings) -> ClipSpec:
-    """Draws a clip of a class."""
-    expression = _draw_neutral(rng, settings) if label == NEUTRAL else _draw_event(rng, label, settings)
-    jitter = rng.normal(0, settings.landmark_jitter_px, (2, 2))
+    """Draws a clip of a class.
+
+    What is not its expression comes from a generator of its own: with the same seed every class has the same camera,
+    texture and sensor, and the same confounders, but for those that would hide the expression.
+    """
+    expressions, rest = rng.spawn(2)
+    fps = float(rest.choice(settings.frame_rates or (settings.fps,)))
+    draw = _draw_neutral if label == NEUTRAL else _draw_event
+    expression = draw(expressions, label, settings, fps)
+    jitter = rest.normal(0, settings.landmark_jitter_px, (2, 2))
     return ClipSpec(
         label=label,
         expression=expression,
-        confounders=draw_confounders(rng, settings.frames / settings.fps),
-        camera=draw_camera(rng),
-        texture=draw_texture(rng),
-        shading=float(rng.uniform(0, 0.25)),
-        noise_seed=int(rng.integers(2**63)),
+        camera=draw_camera(rest),
+        texture=draw_texture(rest, min(1.0, 3.0 / expression.peak_px) if expression else 1.0),
+        shading=float(rest.uniform(0, 0.12)),
+        noise_seed=int(rest.integers(2**63)),
         eye_jitter_px=((float(jitter[0, 0]), float(jitter[0, 1])), (float(jitter[1, 0]), float(jitter[1, 1]))),
+        fps=fps,
+        repeats=draw_repeats(rest, settings.frames),
+        confounders=draw_confounders(
+            rest, settings.frames, fps, _spared(expression), hard=bool(rest.random() < settings.hard_share)
+        ),
     )
 
 
-def _draw_event(rng: np.random.Generator, label: str, settings: ClipSettings) -> Expression:
+def _draw_event(rng: np.random.Generator, label: str, settings: ClipSettings, fps: float) -> Expression:
     apex_frame = settings.lead_frames + int(rng.integers(settings.apex_from, settings.window_frames - 1))
-    apex_s = (apex_frame + rng.uniform(-0.5, 0.5)) / settings.fps
-    return Expression(
-        "micro", label, draw_expression(rng, label), micro_envelope(rng, apex_s), _draw_peak(rng, settings)
-    )
+    envelope = micro_envelope(rng, (apex_frame + rng.uniform(-0.5, 0.5)) / fps)
+    envelope = _after_first_frame(envelope, fps)
+    return Expression("micro", label, draw_expression(rng, label), envelope, _draw_peak(rng, settings))
 
 
-def _draw_neutral(rng: np.random.Generator, settings: ClipSettings) -> Expression | None:
+def _draw_neutral(rng: np.random.Generator, label: str, settings: ClipSettings, fps: float) -> Expression | None:
     kind = rng.random()
     class_name = str(rng.choice(list(RECIPES)))
     units = draw_expression(rng, class_name)
     if kind < settings.macro_share:
-        apex_s = rng.uniform(settings.lead_frames, settings.frames + 10) / settings.fps
-        peak_px = float(rng.uniform(2.0, 6.0))
-        return Expression("macro", class_name, units, macro_envelope(rng, apex_s), peak_px, max_intensity=1.0)
-    if kind < settings.macro_share + settings.past_share:
+        apex_s = rng.uniform(settings.lead_frames, settings.frames + 10) / fps
+        peak_px = float(np.exp(rng.uniform(np.log(1.0), np.log(6.0))))
+        envelope = _after_first_frame(macro_envelope(rng, apex_s), fps)
+        return Expression("macro", class_name, units, envelope, peak_px, max_intensity=1.0)
+    kind -= settings.macro_share
+    if kind < settings.past_share:
         envelope = micro_envelope(rng, 0.0)
         # The clip's first frame is at rest, and the event is over one frame before the window at the latest.
-        latest_s = (settings.lead_frames - 1) / settings.fps - envelope.offset_s
-        envelope = envelope.shifted(rng.uniform(min(-envelope.onset_s, latest_s), latest_s))
+        room_s = (settings.lead_frames - 1) / fps
+        envelope = envelope.scaled(min(1.0, room_s / envelope.duration_s))
+        envelope = envelope.shifted(rng.uniform(-envelope.onset_s, room_s - envelope.offset_s))
         return Expression("past", class_name, units, envelope, _draw_peak(rng, settings))
+    kind -= settings.past_share
+    if kind < settings.drift_share:
+        envelope = drift_envelope(rng, settings.frames / fps)
+        return Expression("drift", class_name, units, envelope, _draw_peak(rng, settings))
     return None
+
+
+def _after_first_frame(envelope: Envelope, fps: float) -> Envelope:
+    """The first frame is at rest, even if the lead is short at a high rate."""
+    return envelope.shifted(max(0.0, 1 / fps - envelope.onset_s))
+
+
+def _spared(expression: Expression | None) -> Spared | None:
+    """When and where no confounder may move with a micro-expression; None if there is none in the window."""
+    if expression is None or expression.kind != "micro":
+        return None
+    envelope = expression.envelope
+    return Spared(frozenset(unit.number for unit in expression.units), envelope.onset_s - 0.1, envelope.offset_s + 0.1)
 
 
 def _draw_peak(rng: np.random.Generator, settings: ClipSettings) -> float:
@@ -172,17 +188,18 @@ def _draw_peak(rng: np.random.Generator, settings: ClipSettings) -> float:
 
 
 def camera_frames(
-    model: FaceModel, spec: ClipSpec, count: int, fps: float, iod_px: float, grey: bool = False
+    model: FaceModel, spec: ClipSpec, count: int, iod_px: float, grey: bool = False
 ) -> Iterator[NDArray[np.uint8]]:
     """Camera frames of a clip, BGR (side, side, 3) or grey (side, side). `iod_px`: of the crop in which peaks are counted."""
     renderer = FaceRenderer(model, spec.camera, spec.texture, spec.shading, grey)
     side = spec.camera.side_px
-    sensor = SensorModel(spec.confounders.sensor, (side, side) if grey else (side, side, 3), spec.noise_seed)
+    shape = (side, side) if grey else (side, side, 3)
+    sensor = SensorModel(spec.confounders.sensor, shape, spec.noise_seed, spec.camera.iod_px)
     motions: tuple[Motion, ...] = spec.confounders.motions
     if spec.expression:
         motions += expression_pulses(spec.expression.gains(model.fields, iod_px), spec.expression.envelope)
     for index in range(count):
-        yield sensor.photograph(renderer.render(pose_at(motions, index / fps)), index)
+        yield sensor.photograph(renderer.render(pose_at(motions, spec.time_s(index))), index)
 
 
 def make_clip(model: FaceModel, spec: ClipSpec, settings: ClipSettings) -> tuple[NDArray[np.uint8], ClipTruth]:
@@ -193,7 +210,7 @@ def make_clip(model: FaceModel, spec: ClipSpec, settings: ClipSettings) -> tuple
     crops = np.empty(shape, np.uint8)
     aligner = MotionAligner(geometry)
     transform, lost = np.eye(2, 3), 0
-    for index, frame in enumerate(camera_frames(model, spec, settings.frames, settings.fps, geometry.iod_px, grey)):
+    for index, frame in enumerate(camera_frames(model, spec, settings.frames, geometry.iod_px, grey)):
         view = frame if grey else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
         if index == 0:
             landmarks, transform = _first_alignment(model, spec, geometry)
@@ -233,6 +250,7 @@ def _truth(model: FaceModel, spec: ClipSpec, settings: ClipSettings, lost: int) 
     notes: dict[str, object] = {
         "confounders": list(spec.confounders.notes),
         "camera_iod_px": round(spec.camera.iod_px, 1),
+        "fps": spec.fps,
     }
     nothing = ClipTruth(spec.label, (), None, None, None, 0.0, lost, notes)
     expression = spec.expression
@@ -245,7 +263,7 @@ def _truth(model: FaceModel, spec: ClipSpec, settings: ClipSettings, lost: int) 
         said = {"class": expression.class_name, "action_units": list(labels), "peak_px": round(peak_px, 2)}
         return replace(nothing, notes=notes | {expression.kind: said})
     envelope = expression.envelope
-    onset, apex, offset = (round(s * settings.fps) for s in (envelope.onset_s, envelope.apex_s, envelope.offset_s))
+    onset, apex, offset = (round(s * spec.fps) for s in (envelope.onset_s, envelope.apex_s, envelope.offset_s))
     return ClipTruth(
         label=spec.label,
         action_units=labels,

@@ -100,6 +100,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="N",
         help="frames before the window (default %(default)s)",
     )
+    add(
+        "--hard",
+        type=float,
+        default=defaults.hard_share,
+        metavar="SHARE",
+        help="share of clips in which people talk, turn and move more and the camera is worse (default %(default)s)",
+    )
     add("--overwrite", action="store_true", help="replace the store if it is there")
     add("--preview", action="store_true", help="also write preview.png and preview_<class>.gif")
     parser.set_defaults(run=run)
@@ -122,7 +129,11 @@ def parse(args: argparse.Namespace) -> SynthConfig:
     smallest_px, largest_px = args.peak
     try:
         settings = ClipSettings(
-            colour=args.colour, lead_frames=args.lead_frames, peak_min_px=smallest_px, peak_max_px=largest_px
+            colour=args.colour,
+            lead_frames=args.lead_frames,
+            peak_min_px=smallest_px,
+            peak_max_px=largest_px,
+            hard_share=args.hard,
         )
         plan = Plan(args.classes, args.clips, args.seed, settings)
     except ValueError as error:

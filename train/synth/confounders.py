@@ -1,38 +1,38 @@
-"""What moves or changes in a picture without being an expression; drawn alike for every class, so that none gives a class away.
-
-Blinks, gaze, lids, speech, head motion, light, sensor noise and compression.
-"""
+"""What moves or changes in a picture without being an expression; drawn alike for every class, so that none gives a class away."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.types import Image
-from train.synth.fields import GAZE_X, GAZE_Y, NODES, PITCH, YAW, channel
-from train.synth.motion import (
-    BLINK_LEFT,
-    BLINK_RIGHT,
-    HEAD_GROWTH,
-    HEAD_ROLL,
-    HEAD_X,
-    HEAD_Y,
-    LIGHT,
-    LIGHT_SLOPE,
-    Motion,
-)
+from train.synth.face_acts import blink, gaze_shift, lid_motion, mouth_act, speaking_brows, speech
+from train.synth.fields import NODES, channel
+from train.synth.head_motion import jolt, quick_move, smears, sway, turn
+from train.synth.motion import LIGHT, LIGHT_SLOPE, Motion
 from train.synth.render import Camera
+from train.synth.sensor import FocusHunt, Sensor, Tone
 from train.synth.timeline import Envelope, Oscillation, Pulse
+
+BROW_UNITS = frozenset({1, 2, 4})
+MOUTH_UNITS = frozenset({10, 12, 14, 15, 17, 20, 24, 25, 26})
 
 
 @dataclass(frozen=True)
-class Sensor:
-    """`noise` is σ in grey levels, `jpeg_quality` 1..100 or None for no compression."""
+class Spared:
+    """A time in which no confounder moves brows or mouth, if `units` (of the expression then) do: nobody could tell them apart."""
 
-    noise: float
-    jpeg_quality: int | None
+    units: frozenset[int]
+    start_s: float
+    end_s: float
+
+    def covers(self, pulse: Pulse) -> bool:
+        if pulse.envelope.offset_s < self.start_s or pulse.envelope.onset_s > self.end_s:
+            return False
+        regions = (region for region in (BROW_UNITS, MOUTH_UNITS) if self.units & region)
+        return any(pulse.channel in (channel(n, "L"), channel(n, "R")) for region in regions for n in region)
 
 
 @dataclass(frozen=True)
@@ -56,124 +56,125 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def draw_texture(rng: np.random.Generator) -> NDArray[np.float32]:
-    """A matrix per field node (NODES, NODES, 2, 2) near the identity: real skin does not move as smoothly as a Gaussian."""
-    texture = np.zeros((2, 2, NODES, NODES), np.float32)
-    for nodes_apart, strength in ((4, 0.16), (9, 0.14)):
-        coarse = rng.standard_normal((2, 2, NODES // nodes_apart + 2, NODES // nodes_apart + 2), dtype=np.float32)
-        for row in range(2):
-            for column in range(2):
-                texture[row, column] += strength * cv2.resize(
-                    coarse[row, column], (NODES, NODES), interpolation=cv2.INTER_CUBIC
-                )
-    return np.ascontiguousarray(
-        (texture + np.eye(2, dtype=np.float32)[..., np.newaxis, np.newaxis]).transpose(2, 3, 0, 1)
-    )
+# Nodes between independent values, and how strong they are.
+_TEXTURE = ((3, 0.18), (5, 0.24), (9, 0.22), (18, 0.14))
 
 
-def draw_confounders(rng: np.random.Generator, duration_s: float) -> Confounders:
-    """A clip's confounders."""
+def draw_texture(rng: np.random.Generator, strength: float = 0.6) -> NDArray[np.float32]:
+    """A matrix per field node (NODES, NODES, 2, 2) near the identity: real skin does not move as smoothly as a Gaussian.
+
+    `strength` 1 is as rough as the motion of real micro-expressions is; motion above 3 px of the crop wants less, lest
+    it tears.
+    """
+    texture = np.zeros((NODES, NODES, 4), np.float32)
+    for nodes_apart, share in _TEXTURE:
+        coarse = rng.standard_normal((NODES // nodes_apart + 2, NODES // nodes_apart + 2, 4), dtype=np.float32)
+        texture += share * cv2.resize(coarse, (NODES, NODES), interpolation=cv2.INTER_CUBIC)
+    return np.float32(strength) * texture.reshape(NODES, NODES, 2, 2) + np.eye(2, dtype=np.float32)
+
+
+# In clips that are not hard, all but the most common confounders are this much rarer.
+_CALM = 0.25
+
+
+def draw_confounders(
+    rng: np.random.Generator, frames: int, fps: float, spared: Spared | None = None, hard: bool = True
+) -> Confounders:
+    """The confounders of a clip of so many frames. What falls into the `spared` time is left out after it was drawn, so
+    that the same generator gives the same confounders to every class. Blinks, looks, lids, sway, light and noise are as
+    frequent in every clip; the rest (talking, quick and large head motion, bad focus, strong compression) is four times
+    as frequent in a `hard` one."""
+    duration_s = frames / fps
     pulses: list[Pulse] = []
-    oscillations: list[Oscillation] = list(_head_motion(rng, slow=False))
-    notes: list[str] = []
+    notes: list[str] = ["hard"] if hard else []
+    often = 1.0 if hard else _CALM
 
-    def perhaps(name: str, probability: float, drawn: list[Pulse]) -> None:
+    def perhaps(name: str, probability: float, drawn: Sequence[Pulse]) -> None:
         # Drawn before it is decided, so that every clip takes as many numbers from the generator's start.
-        if rng.random() < probability:
-            pulses.extend(drawn)
+        kept = [pulse for pulse in drawn if spared is None or not spared.covers(pulse)]
+        if rng.random() < probability and kept:
+            pulses.extend(kept)
             notes.append(name)
 
-    perhaps("blink", 0.3, blink(rng, rng.uniform(0.1, duration_s)))
-    perhaps("gaze", 0.3, gaze_shift(rng, rng.uniform(0.1, duration_s)))
-    perhaps("lids", 0.3, lid_motion(rng, rng.uniform(0.1, duration_s)))
-    perhaps("speech", 0.15, speech(rng, rng.uniform(0.0, 0.6 * duration_s), rng.uniform(0.4, 1.2)))
-    perhaps("exposure_step", 0.12, [_exposure_step(rng, rng.uniform(0.1, duration_s), duration_s)])
-    if rng.random() < 0.4:
-        oscillations += _head_motion(rng, slow=True)
-        notes.append("slow_head")
-    if rng.random() < 0.35:
-        oscillations += _head_turn(rng)
-        notes.append("head_turn")
-    oscillations += _light_drift(rng)
+    def anywhen() -> float:
+        return rng.uniform(0.1, duration_s)
+
+    perhaps("blink", 0.3, blink(rng, anywhen()))
+    perhaps("gaze", 0.35, gaze_shift(rng, anywhen()))
+    perhaps("gaze", 0.2 * often, gaze_shift(rng, anywhen()))
+    perhaps("lids", 0.3, lid_motion(rng, anywhen()))
+    perhaps("lids", 0.15 * often, lid_motion(rng, anywhen()))
+    starts_s, length_s = rng.uniform(-0.3, 0.7) * duration_s, rng.uniform(0.4, 2.0)
+    talk = speech(rng, max(starts_s, 0.02), length_s)
+    perhaps("speech", 0.3 * often, talk)
+    perhaps("brows", 0.35 if "speech" in notes else 0.04 * often, speaking_brows(rng, anywhen()))
+    perhaps("mouth", 0.12 * often, mouth_act(rng, anywhen()))
+    perhaps("exposure_step", 0.15 * often, [_exposure_step(rng, anywhen(), duration_s)])
+    perhaps("shadow", 0.06 * often, [_shadow(rng, anywhen())])
+    quick = [quick_move(rng, anywhen(), duration_s), jolt(rng, anywhen(), duration_s, fps)]
+    perhaps("quick_head", 0.25 * often, quick[0])
+    perhaps("jolt", 0.05 * often, quick[1])
+    swings: list[Oscillation] = sway(rng, slow=False)
+    for name, probability, drawn in (
+        ("slow_head", 0.4, sway(rng, slow=True)),
+        ("head_turn", 0.4, turn(rng, large=0.3 * often)),
+        ("flicker", 0.08 * often, [_flicker(rng)]),
+    ):  # fmt: skip
+        if rng.random() < probability:
+            swings += drawn
+            notes.append(name)
+    swings += _light_drift(rng)
+    moves = [pulse for name, move in zip(("quick_head", "jolt"), quick, strict=True) if name in notes for pulse in move]
+    sensor, more = draw_sensor(rng, moves, frames, fps, often)
+    return Confounders((*pulses, *swings), sensor, (*dict.fromkeys(notes), *more))
+
+
+def draw_sensor(
+    rng: np.random.Generator, moves: Sequence[Pulse], frames: int, fps: float, often: float = 1.0
+) -> tuple[Sensor, tuple[str, ...]]:
+    """The sensor of a clip whose head makes these quick moves, and what is notable about it. `often` is the frequency of
+    faults, as a share of that in hard clips."""
+    notes: list[str] = []
+
+    def happens(name: str, probability: float) -> bool:
+        if rng.random() >= probability:
+            return False
+        notes.append(name)
+        return True
+
     noise = float(np.exp(rng.uniform(math.log(0.5), math.log(4.0))))
-    quality = int(rng.integers(60, 96)) if rng.random() < 0.8 else None
-    return Confounders((*pulses, *oscillations), Sensor(noise, quality), tuple(notes))
+    quality = int(rng.integers(30, 60) if rng.random() < 0.25 * often else rng.integers(60, 96))
+    video = happens("video", 0.25 * often)
+    compressed = rng.random() < 0.85
+    shutter_s = rng.uniform(0.005, 0.03)
+    tones = [Tone(-1, 1, _white_balance(rng, 0.1, rng.uniform(0.6, 1.12)), float(np.exp(rng.normal(0, 0.2))))]
+    tones = tones if happens("tone", 0.4 * often) else []
+    if happens("white_balance_step", 0.12 * often):
+        start, ramp = int(rng.integers(1, frames)), int(rng.integers(1, 16))
+        tones.append(Tone(start, ramp, _white_balance(rng, 0.06, 1.0), float(np.exp(rng.normal(0, 0.05)))))
+    hunt = FocusHunt(int(rng.integers(0, frames)), int(rng.integers(6, 30)), float(rng.uniform(0.5, 1.8)))
+    return Sensor(
+        noise=noise,
+        jpeg_quality=quality if compressed or video else None,
+        grain_px=float(rng.uniform(0.3, 0.8)) if rng.random() < 0.4 else 0.0,
+        keyframe_every=int(rng.integers(8, 61)) if video else 1,
+        keyframe_phase=int(rng.integers(0, 60)),
+        defocus_px=float(rng.uniform(0.3, 1.1)) if happens("defocus", 0.25 * often) else 0.0,
+        focus_hunt=hunt if happens("focus_hunt", 0.06 * often) else None,
+        smears=smears(moves, min(shutter_s, 0.9 / fps), frames, fps) if moves else (),
+        tones=tuple(tones),
+    ), tuple(notes)
 
 
-def blink(rng: np.random.Generator, start_s: float) -> list[Pulse]:
-    """Both eyes shut in about 80 ms and open in about 150 ms; some blinks stay half."""
-    closing, held, opening = rng.uniform(0.06, 0.11), rng.uniform(0.0, 0.05), rng.uniform(0.11, 0.2)
-    envelope = Envelope(start_s, start_s + closing, start_s + closing + held, start_s + closing + held + opening)
-    depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.35, 0.9)
-    return [Pulse(BLINK_LEFT, depth, envelope), Pulse(BLINK_RIGHT, depth * rng.uniform(0.94, 1.0), envelope)]
+def draw_repeats(rng: np.random.Generator, frames: int) -> tuple[int, ...]:
+    """Frames that a webcam which cannot keep up shows twice: a few, in one clip of twelve."""
+    chosen = tuple(int(i) for i in np.flatnonzero(rng.random(frames) < rng.uniform(0.02, 0.2)) if i > 0)
+    return chosen if rng.random() < 1 / 12 else ()
 
 
-def gaze_shift(rng: np.random.Generator, start_s: float) -> list[Pulse]:
-    """A saccade, a fixation and the way back; the upper lid follows the eye up or down."""
-    across, down = rng.normal(0, 0.35), rng.normal(0, 0.2)
-    away_s = rng.uniform(0.2, 1.5)
-    envelope = Envelope(start_s, start_s + 0.045, start_s + 0.045 + away_s, start_s + 0.09 + away_s)
-    lid = float(np.clip(-1.2 * down, -0.4, 0.4))
-    return [
-        Pulse(GAZE_X, float(np.clip(across, -0.8, 0.8)), envelope),
-        Pulse(GAZE_Y, float(np.clip(down, -0.4, 0.4)), envelope),
-        *(Pulse(channel(5, side), lid, envelope) for side in "LR"),
-    ]
-
-
-def lid_motion(rng: np.random.Generator, start_s: float) -> list[Pulse]:
-    """Lids that narrow or widen a little, for as long as a micro-expression or longer."""
-    rise, hold, fall = rng.uniform(0.07, 0.4), rng.uniform(0, 0.6), rng.uniform(0.07, 0.5)
-    envelope = Envelope(start_s, start_s + rise, start_s + rise + hold, start_s + rise + hold + fall)
-    unit = 5 if rng.random() < 0.5 else 7
-    gain = rng.uniform(0.08, 0.3) * (1 if rng.random() < 0.7 else -1)
-    return [Pulse(channel(unit, side), float(gain * rng.uniform(0.8, 1.2)), envelope) for side in "LR"]
-
-
-def speech(rng: np.random.Generator, start_s: float, length_s: float) -> list[Pulse]:
-    """A few syllables: jaw and lips, 100 to 250 ms each, mostly symmetrical."""
-    pulses: list[Pulse] = []
-    end_s = start_s + length_s
-    while start_s < end_s:
-        rise, fall = rng.uniform(0.05, 0.12), rng.uniform(0.05, 0.13)
-        envelope = Envelope(start_s, start_s + rise, start_s + rise, start_s + rise + fall)
-        jaw = rng.uniform(0.02, 0.12)
-        gains = [(26, jaw), (25, 2 * jaw)]
-        if rng.random() < 0.5:
-            gains.append((int(rng.choice([17, 20, 24])), rng.uniform(0.05, 0.25)))
-        pulses += [Pulse(channel(number, side), float(gain), envelope) for number, gain in gains for side in "LR"]
-        start_s += (rise + fall) * rng.uniform(0.7, 1.2)
-    return pulses
-
-
-def _head_motion(rng: np.random.Generator, slow: bool) -> list[Oscillation]:
-    """Sway that everybody has, or the larger and slower motion of somebody who changes posture."""
-    low_hz, high_hz = (0.08, 0.35) if slow else (0.3, 1.6)
-    size = rng.uniform(0.3, 1.0)
-    spread = {HEAD_X: 0.12, HEAD_Y: 0.08, HEAD_ROLL: 3.0, HEAD_GROWTH: 0.035} if slow else {
-        HEAD_X: 0.012, HEAD_Y: 0.012, HEAD_ROLL: 0.4, HEAD_GROWTH: 0.004}  # fmt: skip
-    return [
-        Oscillation(
-            name,
-            float(size * rng.normal(0, amplitude)),
-            float(rng.uniform(low_hz, high_hz)),
-            float(rng.uniform(0, 2 * math.pi)),
-        )
-        for name, amplitude in spread.items()
-    ]
-
-
-def _head_turn(rng: np.random.Generator) -> list[Oscillation]:
-    """Small turns out of the picture plane, degrees: a similarity cannot take their parallax out."""
-    return [
-        Oscillation(
-            name,
-            float(np.clip(rng.normal(0, 0.7), -1.5, 1.5)),
-            float(rng.uniform(0.1, 0.8)),
-            float(rng.uniform(0, 2 * math.pi)),
-        )
-        for name in (YAW, PITCH)
-    ]
+def _white_balance(rng: np.random.Generator, spread: float, gain: float) -> tuple[float, float, float]:
+    blue, red = np.exp(rng.normal(0, spread, 2))
+    return float(gain * blue), float(gain), float(gain * red)
 
 
 def _light_drift(rng: np.random.Generator) -> list[Oscillation]:
@@ -187,32 +188,23 @@ def _light_drift(rng: np.random.Generator) -> list[Oscillation]:
     ]
 
 
+def _flicker(rng: np.random.Generator) -> Oscillation:
+    """Mains light against the frame rate."""
+    return Oscillation(
+        LIGHT, float(rng.uniform(0.004, 0.02)), float(rng.uniform(3.0, 12.0)), float(rng.uniform(0, 2 * math.pi))
+    )
+
+
 def _exposure_step(rng: np.random.Generator, start_s: float, duration_s: float) -> Pulse:
-    gain = rng.uniform(0.02, 0.08) * (1 if rng.random() < 0.5 else -1)
-    ramp_s = rng.uniform(0.02, 0.12)
+    gain = rng.uniform(0.02, 0.12) * (1 if rng.random() < 0.5 else -1)
+    ramp_s = rng.uniform(0.02, 0.25)
     return Pulse(
         LIGHT, float(gain), Envelope(start_s, start_s + ramp_s, start_s + duration_s + 1, start_s + duration_s + 2)
     )
 
 
-class SensorModel:
-    """What a sensor and its compression make of the pictures of one clip, all of one shape; `seed` gives the noise."""
-
-    def __init__(self, sensor: Sensor, shape: tuple[int, ...], seed: int) -> None:
-        self._sensor, self._shape, self._seed = sensor, shape, seed
-        # A sheet four times as large as a frame, read at another place each time: no two frames get the same noise,
-        # at a tenth of the cost of drawing it anew.
-        sheet = np.random.default_rng(seed).standard_normal((2 * shape[0], 2 * shape[1], *shape[2:]), dtype=np.float32)
-        self._sheet = sheet * np.float32(sensor.noise)
-
-    def photograph(self, image: Image, index: int) -> Image:
-        """Picture `index` of the clip as it arrives, same shape."""
-        if self._sensor.noise > 0:
-            height, width = self._shape[:2]
-            top, left = np.random.default_rng((self._seed, index)).integers(0, (height, width))
-            noise = self._sheet[top : top + height, left : left + width]
-            image = cv2.add(image, noise, dtype=cv2.CV_8U)
-        if self._sensor.jpeg_quality is None:
-            return image
-        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._sensor.jpeg_quality])
-        return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if image.ndim == 2 else cv2.IMREAD_COLOR)
+def _shadow(rng: np.random.Generator, start_s: float) -> Pulse:
+    """Somebody passes a lamp: one side of the face gets darker and light again."""
+    rise_s, hold_s, fall_s = rng.uniform(0.1, 0.5), rng.uniform(0, 0.5), rng.uniform(0.1, 0.5)
+    envelope = Envelope(start_s, start_s + rise_s, start_s + rise_s + hold_s, start_s + rise_s + hold_s + fall_s)
+    return Pulse(LIGHT_SLOPE, float(rng.uniform(0.04, 0.15) * rng.choice([-1, 1])), envelope)

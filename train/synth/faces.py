@@ -107,6 +107,13 @@ def mean_shape() -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
+def mean_depth() -> NDArray[np.float64]:
+    """Depth (468,) of the mean face's landmarks towards the camera, IOD, 0 at the eyes: Face Mesh's, averaged likewise."""
+    with np.load(_LANDMARK_FILE) as stored:
+        return stored["depth"].astype(np.float64)
+
+
+@lru_cache(maxsize=1)
 def mirror_map() -> NDArray[np.intp]:
     """For each landmark (468,) its partner on the other half of the face: the nearest point of the reflected mean face."""
     shape = mean_shape()

@@ -25,6 +25,7 @@ from train.synth.action_units import (
     UPPER_LIP_EDGE,
     ActionUnit,
 )
+from train.synth.faces import mean_depth
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
@@ -128,7 +129,7 @@ def build_fields(landmarks: Points, mirror: NDArray[np.intp]) -> FaceFields:
             names.append(channel(unit.number, side))
             uppers.append((upper * skin * share[..., np.newaxis]).astype(np.float32))
             lowers.append((lower * skin * share[..., np.newaxis]).astype(np.float32))
-    for name, field in _eye_and_pose_fields(landmarks, mirror, eyes, mask, grid).items():
+    for name, field in _eye_and_pose_fields(landmarks, mirror, mean_depth(), eyes, mask, grid).items():
         names.append(name)
         uppers.append(field.astype(np.float32))
         lowers.append(field.astype(np.float32))
@@ -169,7 +170,7 @@ def _weighted(
 
 
 def _eye_and_pose_fields(
-    landmarks: Points, mirror: NDArray[np.intp], eyes: Points, mask: Points, grid: Points
+    landmarks: Points, mirror: NDArray[np.intp], depths: Points, eyes: Points, mask: Points, grid: Points
 ) -> dict[str, NDArray[np.floating]]:
     """Turns of the eyeballs (1 = a tenth of the IOD) and small turns of the head (1 = one degree)."""
     gaze = np.zeros(grid.shape[:2])
@@ -177,11 +178,9 @@ def _eye_and_pose_fields(
         centre = landmarks[ring].mean(axis=0)
         gaze += np.exp(-((grid - centre) ** 2).sum(axis=-1) / (2 * 0.13**2))
     gaze = 0.1 * gaze * eyes
-    x, y = grid[..., 0], grid[..., 1]
-    # A head about 0.9 IOD deep with a nose on it; a turn by an angle moves a point by its depth times the angle.
-    depth = 0.9 * np.sqrt(np.clip(1 - (x / 1.25) ** 2 - ((y - 0.5) / 1.7) ** 2, 0, None))
-    depth += 0.35 * np.exp(-((x - landmarks[4, 0]) ** 2) / (2 * 0.12**2) - (y - landmarks[4, 1]) ** 2 / (2 * 0.22**2))
-    turn = np.radians(1.0) * (depth - 0.6) * mask
+    # A turn by an angle moves a point by its depth times the angle. What all of the face moves alike is head motion.
+    depth = _depth(landmarks, depths, grid)
+    turn = np.radians(1.0) * (depth - np.average(depth, weights=mask)) * mask
     zero = np.zeros_like(turn)
     return {
         GAZE_X: np.stack([gaze, zero], -1),
@@ -189,6 +188,17 @@ def _eye_and_pose_fields(
         YAW: np.stack([turn, zero], -1),
         PITCH: np.stack([zero, turn], -1),
     }
+
+
+def _depth(landmarks: Points, depths: Points, grid: Points) -> Points:
+    """Depth (NODES, NODES) of a face towards the camera, IOD: between landmarks a Gaussian-weighted average of theirs."""
+    sigma_iod = 0.07
+    across = np.exp(-((grid[0, :, :1] - landmarks[:, 0]) ** 2) / (2 * sigma_iod**2))
+    down = np.exp(-((grid[:, 0, 1:] - landmarks[:, 1]) ** 2) / (2 * sigma_iod**2))
+    # Far from every landmark it is the depth of the head's outline.
+    far = 1e-4
+    outline = depths[list(FACE_OVAL)].mean()
+    return ((down * depths) @ across.T + far * outline) / (down @ across.T + far)
 
 
 def _ring(mirror: NDArray[np.intp] | None) -> list[int]:

@@ -36,6 +36,8 @@ class Plan:
             raise ValueError(f"clips: expected 1 or more, found {self.clips}")
         if self.seed < 0:
             raise ValueError(f"seed: expected 0 or more, found {self.seed}")
+        if self.settings.frame_rates:
+            raise ValueError(f"frame rates: expected none, a store has one; found {self.settings.frame_rates}")
 
 
 Made = tuple[ClipRecord, NDArray[np.uint8]]

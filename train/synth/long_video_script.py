@@ -13,7 +13,7 @@ import numpy as np
 
 from train.spotting import TruthEvent
 from train.synth.clip import MAX_INTENSITY, Expression
-from train.synth.confounders import blink, gaze_shift
+from train.synth.face_acts import blink, gaze_shift
 from train.synth.fields import PITCH, YAW, FaceFields
 from train.synth.long_video_acts import light_step, nod, posture, talk
 from train.synth.motion import (

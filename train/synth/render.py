@@ -1,7 +1,6 @@
 """Draws one face in motion: weights of its fields, head motion, lids and light → a camera frame.
 
-The source picture is kept at 2.2 times the output's resolution: bilinear sampling at 1 would change the sharpness by
-15 % with the sub-pixel phase, and sharpness would tell motion.
+The source picture is kept at `OVERSAMPLING` times the output's resolution.
 """
 
 from collections.abc import Mapping
@@ -27,11 +26,11 @@ from train.synth.fields import (
     build_fields,
     weighted_sum,
 )
+from train.synth.layers import OVERSAMPLING, close_lid, part_lips, sampled
 
 Matrix = NDArray[Any]
 
-_OVERSAMPLING = 2.2
-_FRAME_SIDE_IOD = (NODES - 1) * STEP_IOD
+FRAME_SIDE_IOD = (NODES - 1) * STEP_IOD
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,13 @@ class Camera:
     mirrored: bool = False
 
     def __post_init__(self) -> None:
-        if not 20 <= self.iod_px <= PICTURE_IOD_PX / _OVERSAMPLING:
-            raise ValueError(f"camera iod_px: expected 20 to {PICTURE_IOD_PX / _OVERSAMPLING:.0f}, found {self.iod_px}")
+        if not 20 <= self.iod_px <= PICTURE_IOD_PX / OVERSAMPLING:
+            raise ValueError(f"camera iod_px: expected 20 to {PICTURE_IOD_PX / OVERSAMPLING:.0f}, found {self.iod_px}")
 
     @property
     def side_px(self) -> int:
         """The square frame's side."""
-        return round(_FRAME_SIDE_IOD * self.iod_px)
+        return round(FRAME_SIDE_IOD * self.iod_px)
 
     def from_canonical(self) -> NDArray[np.float64]:
         """The similarity (2, 3) from the canonical frame to camera pixels; with a reflection when mirrored."""
@@ -65,7 +64,7 @@ class Camera:
         linear = self.iod_px * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         if self.mirrored:
             linear = linear @ np.diag([-1.0, 1.0])
-        middle = np.array([0.0, ORIGIN_IOD[1] + _FRAME_SIDE_IOD / 2]) - self.shift_iod
+        middle = np.array([0.0, ORIGIN_IOD[1] + FRAME_SIDE_IOD / 2]) - self.shift_iod
         return np.column_stack([linear, self.side_px / 2 - linear @ middle])
 
 
@@ -132,38 +131,43 @@ class FaceRenderer:
         grey: bool = False,
     ) -> None:
         self._fields, self._camera, self._texture, self._shading = model.fields, camera, texture, shading
-        self._scale = camera.iod_px * _OVERSAMPLING
+        self._scale = camera.iod_px * OVERSAMPLING
         picture = cv2.cvtColor(model.picture, cv2.COLOR_BGR2GRAY) if grey else model.picture
         side = round(picture.shape[0] * self._scale / PICTURE_IOD_PX)
         self._scale = PICTURE_IOD_PX * side / picture.shape[0]
         self._source = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
         if camera.blur_px > 0:
-            self._source = cv2.GaussianBlur(self._source, (0, 0), camera.blur_px * _OVERSAMPLING)
+            self._source = cv2.GaussianBlur(self._source, (0, 0), camera.blur_px * OVERSAMPLING)
         to_canonical = cv2.invertAffineTransform(camera.from_canonical())
-        self._nodes = _apply(to_canonical, _pixel_grid(NODES, camera.side_px))
-        stays = (1 - camera.body_follows) * (1 - _sample(model.fields.head, _grid_position(self._nodes)))
+        self._nodes = moved_by(to_canonical, pixel_grid(NODES, camera.side_px))
+        stays = (1 - camera.body_follows) * (1 - sample(model.fields.head, grid_position(self._nodes)))
         self._follows = (1 - stays)[..., np.newaxis].astype(np.float32)
-        self._static_map = self._to_source(_apply(to_canonical, _pixel_grid(camera.side_px, camera.side_px)))
+        self._static_map = self._to_source(moved_by(to_canonical, pixel_grid(camera.side_px, camera.side_px)))
         self._is_skin = np.array([name not in (GAZE_X, GAZE_Y, YAW, PITCH) for name in model.fields.channels])
         self._lip_layers = np.flatnonzero(np.abs(model.fields.upper - model.fields.lower).max(axis=(1, 2, 3)) > 0)
         self._mouth = self._region(model.fields.seam, 0.25, 0.45)
+        self._seam = self._to_source(model.fields.seam)
+        self._lids = tuple((self._to_source(upper), self._to_source(lower)) for upper, lower in model.fields.lids)
         self._eyes = tuple(self._region(np.vstack(lids), 0.15, 0.4) for lids in model.fields.lids)
 
     def render(self, pose: Pose) -> Image:
         """The camera frame, uint8 (side, side) or (side, side, 3)."""
         weights = self._fields.weights(pose.gains)
-        follow = self._follows * (_apply(pose.head.inverse(), self._nodes) - self._nodes)
+        follow = self._follows * (moved_by(pose.head.inverse(), self._nodes) - self._nodes)
         rest = self._nodes + follow
         moved = self._displacement(weights, self._fields.upper)
         back = follow - self._inverse(moved, rest)
         source_map = self._map(back)
-        frame = cv2.remap(self._source, source_map, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
+        frame = sampled(self._source, source_map)
         if np.any(weights[self._lip_layers]):
             lower = follow - self._inverse(self._displacement(weights, self._fields.lower), rest)
-            self._part_lips(frame, source_map, self._map(lower))
-        for (rows, columns), lids, closed in zip(self._eyes, self._fields.lids, pose.blink, strict=True):
+            at = self._mouth
+            part_lips(
+                frame[at], self._source, source_map[at], self._map(lower)[at], self._seam, self._fields.mouth_closed
+            )
+        for at, lids, closed in zip(self._eyes, self._lids, pose.blink, strict=True):
             if closed > 0:
-                self._close_lid(frame[rows, columns], source_map[rows, columns], lids, closed)
+                close_lid(frame[at], self._source, source_map[at], lids, closed, self._scale)
         return self._lit(frame, moved, pose)
 
     def _displacement(self, weights: NDArray[np.float32], layers: Field) -> Field:
@@ -176,8 +180,8 @@ class FaceRenderer:
         """How far what shows at canonical points `at` has come: one fixed-point step of d = D(at − d)."""
         if not displacement.any():
             return np.zeros_like(at)
-        first = _sample(displacement, _grid_position(at))
-        return _sample(displacement, _grid_position(at - first))
+        first = sample(displacement, grid_position(at))
+        return sample(displacement, grid_position(at - first))
 
     def _map(self, back: Field) -> NDArray[np.float32]:
         side = self._camera.side_px
@@ -195,60 +199,18 @@ class FaceRenderer:
         room = np.array([across, along])
         low, high = points.min(axis=0) - room, points.max(axis=0) + room
         corners = np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
-        pixels = _apply(self._camera.from_canonical(), corners)
+        pixels = moved_by(self._camera.from_canonical(), corners)
         side = self._camera.side_px
         left, top = np.clip(np.floor(pixels.min(axis=0)), 0, side - 1).astype(int)
         right, bottom = np.clip(np.ceil(pixels.max(axis=0)), 1, side).astype(int)
         return slice(top, bottom), slice(left, right)
-
-    def _part_lips(self, frame: Image, upper_map: NDArray[np.float32], lower_map: NDArray[np.float32]) -> None:
-        """Puts the lower lip's layer below the line where the lips meet; where neither lip reaches, it is dark."""
-        rows, columns = self._mouth
-        upper, lower = upper_map[rows, columns].copy(), lower_map[rows, columns].copy()
-        seam = self._to_source(self._fields.seam)
-        line_upper = np.interp(upper[..., 0], seam[:, 0], seam[:, 1]).astype(np.float32)
-        line_lower = np.interp(lower[..., 0], seam[:, 0], seam[:, 1]).astype(np.float32)
-        past_upper, past_lower = upper[..., 1] - line_upper, line_lower - lower[..., 1]
-        use_lower = past_lower < past_upper
-        gap = np.minimum(past_upper, past_lower)
-        # What lies past the lip's edge is the gap: the edge itself goes on there, darker.
-        upper[..., 1] = np.minimum(upper[..., 1], line_upper)
-        lower[..., 1] = np.maximum(lower[..., 1], line_lower)
-        chosen = np.where(use_lower[..., np.newaxis], lower, upper)
-        between = (upper_map[rows, columns, 0] > seam[0, 0]) & (upper_map[rows, columns, 0] < seam[-1, 0])
-        dark = self._fields.mouth_closed * 0.65 * np.clip(gap / (1.2 * _OVERSAMPLING), 0, 1) * between
-        drawn = cv2.remap(self._source, chosen, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
-        share = (1 - dark).astype(np.float32)
-        frame[rows, columns] = np.rint(drawn * (share if frame.ndim == 2 else share[..., np.newaxis]))
-
-    def _close_lid(
-        self, view: Image, source_map: NDArray[np.float32], lids: tuple[NDArray, NDArray], closed: float
-    ) -> None:
-        """Draws the upper lid down over the eyeball: the skin under the brow stretches to follow its edge."""
-        upper, lower = (self._to_source(edge) for edge in lids)
-        x, y = source_map[..., 0], source_map[..., 1]
-        top = np.interp(x, upper[:, 0], upper[:, 1])
-        bottom = np.interp(x, lower[:, 0], lower[:, 1])
-        outside = np.maximum(upper[0, 0] - x, x - upper[-1, 0]) / (0.04 * self._scale)
-        travel = closed * np.maximum(bottom - top, 0) * np.clip(1 - outside, 0, 1)
-        # The edge with its lashes moves as it is; the skin above it, up to `room` over the open edge, is stretched.
-        lash, room = 0.03 * self._scale, 0.18 * self._scale
-        height, fixed = y - (top - room), room - lash
-        from_y = np.where(height < fixed + travel, top - room + height * fixed / (fixed + travel), y - travel)
-        below_edge = y - (top + travel + lash / 2)
-        covered = (height > 0) & (below_edge < _OVERSAMPLING) & (travel > 0)
-        lid_map = np.dstack([x, np.where(covered, from_y, y)]).astype(np.float32)
-        drawn = cv2.remap(self._source, lid_map, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
-        share = np.where(covered, np.clip(0.5 - below_edge / _OVERSAMPLING, 0, 1), 0)
-        share = share if view.ndim == 2 else share[..., np.newaxis]
-        view[:] = np.rint(view * (1 - share) + drawn * share)
 
     def _lit(self, frame: Image, displacement: Field, pose: Pose) -> Image:
         light = np.full((NODES, NODES), pose.light, np.float32)
         if self._shading and displacement.any():
             # On the field's own grid and not where the head is now: the two differ by a node at most.
             across, along = (np.gradient(displacement[..., axis], STEP_IOD, axis=1 - axis) for axis in (0, 1))
-            light += self._shading * _sample((across + along).astype(np.float32), _grid_position(self._nodes))
+            light += self._shading * sample((across + along).astype(np.float32), grid_position(self._nodes))
         if pose.light_slope:
             light += np.linspace(-pose.light_slope / 2, pose.light_slope / 2, NODES, dtype=np.float32)
         elif not self._shading and pose.light == 1.0:
@@ -259,22 +221,23 @@ class FaceRenderer:
         return cv2.multiply(frame, gain, dtype=cv2.CV_8U)
 
 
-def _pixel_grid(count: int, side_px: int) -> NDArray[np.float64]:
+def pixel_grid(count: int, side_px: int) -> NDArray[np.float64]:
     """Centres (count, count, 2) of count x count equal cells that tile a frame, in its pixels, as `cv2.resize` has them."""
     steps = (np.arange(count) + 0.5) * side_px / count - 0.5
     return np.stack(np.meshgrid(steps, steps), axis=-1)
 
 
-def _apply(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float32]:
+def moved_by(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Points (..., 2) by an affine map (2, 3)."""
     flat = np.ascontiguousarray(points, np.float64).reshape(-1, 1, 2)
     return cv2.transform(flat, matrix).reshape(points.shape).astype(np.float32)
 
 
-def _grid_position(canonical: NDArray[np.floating]) -> NDArray[np.float32]:
+def grid_position(canonical: NDArray[np.floating]) -> NDArray[np.float32]:
     """Canonical points in units of the fields' grid."""
     return ((canonical - np.array(ORIGIN_IOD, np.float32)) / np.float32(STEP_IOD)).astype(np.float32)
 
 
-def _sample(values: NDArray[np.float32], position: NDArray[np.float32]) -> NDArray[np.float32]:
+def sample(values: NDArray[np.float32], position: NDArray[np.float32]) -> NDArray[np.float32]:
     """Values on the fields' grid at grid positions, 0 outside."""
     return cv2.remap(values, position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)  # type: ignore[call-overload]

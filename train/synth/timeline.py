@@ -41,6 +41,10 @@ class Envelope:
         fallen = _ease((time_s - self.release_s) / (self.offset_s - self.release_s))
         return 1.0 - (1.0 - self.residual) * fallen
 
+    def scaled(self, by: float) -> "Envelope":
+        """All times multiplied."""
+        return Envelope(by * self.onset_s, by * self.apex_s, by * self.release_s, by * self.offset_s, self.residual)
+
     def shifted(self, by_s: float) -> "Envelope":
         return Envelope(
             self.onset_s + by_s, self.apex_s + by_s, self.release_s + by_s, self.offset_s + by_s, self.residual
@@ -74,13 +78,18 @@ class Oscillation:
 
 
 def micro_envelope(rng: np.random.Generator, apex_s: float) -> Envelope:
-    """A micro-expression's timing around its apex: 120 to 500 ms in all, 40 % leave a residual of up to .25."""
+    """A micro-expression's timing around its apex: 120 to 500 ms in all, 40 % leave a residual of up to .25.
+
+    In 40 % the face stays at the apex for up to two fifths of the way to the offset.
+    """
     rise_s = _RISE_MEDIAN_S * math.exp(rng.normal(0, _RISE_SIGMA))
     fall_s = _FALL_MEDIAN_S * math.exp(rng.normal(0, _FALL_SIGMA))
     total_s = rise_s + fall_s
     stretch = min(max(total_s, MICRO_MIN_S), MICRO_MAX_S) / total_s
     residual = rng.uniform(0, 0.25) if rng.random() < 0.4 else 0.0
-    return Envelope(apex_s - rise_s * stretch, apex_s, apex_s, apex_s + fall_s * stretch, residual)
+    held = rng.uniform(0, 0.4) if rng.random() < 0.4 else 0.0
+    fall_s *= stretch
+    return Envelope(apex_s - rise_s * stretch, apex_s, apex_s + held * fall_s, apex_s + fall_s, residual)
 
 
 def macro_envelope(rng: np.random.Generator, apex_s: float) -> Envelope:
@@ -88,6 +97,13 @@ def macro_envelope(rng: np.random.Generator, apex_s: float) -> Envelope:
     total_s = rng.uniform(0.8, 3.0)
     rise, hold, fall = rng.dirichlet((6, 3, 6)) * total_s
     return Envelope(apex_s - rise, apex_s, apex_s + hold, apex_s + hold + fall)
+
+
+def drift_envelope(rng: np.random.Generator, duration_s: float) -> Envelope:
+    """What comes within 1.2 to 4 s from the first half of a clip on, and stays beyond its end."""
+    onset_s, rise_s = rng.uniform(0, 0.5 * duration_s), rng.uniform(1.2, 4.0)
+    release_s = max(onset_s + rise_s, duration_s) + 1.0
+    return Envelope(onset_s, onset_s + rise_s, release_s, release_s + 1.0)
 
 
 def _ease(share: float) -> float:

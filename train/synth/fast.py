@@ -1,0 +1,216 @@
+"""Aligned crops of a synthetic clip drawn directly, many times as fast as a camera's frames that are then aligned.
+
+The camera has the crop's own geometry. What the alignment takes out (the head's motion in the picture plane) is not drawn,
+what it follows and what it leaves is computed from the motion of the corners it would track, and everything that is
+linear in the channels' gains is done for all frames of a clip at once. Yaw, pitch, expression, lids, gaze, light, shading,
+skin texture and the background that a moving head uncovers are those of the exact path (`train.synth.clip.make_clip`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.preprocess import Matrix, eye_transform
+from model.types import Image
+from stream.landmarks import eye_centres
+from train.synth.clip import ClipSpec
+from train.synth.fast_face import FastFace
+from train.synth.fast_motion import followed, residual, similarity_basis
+from train.synth.fields import GAZE_X, GAZE_Y, NODES, PITCH, STEP_IOD, YAW, Field
+from train.synth.layers import OVERSAMPLING, close_lid, part_lips, sampled
+from train.synth.motion import Motion, expression_pulses, pose_at
+from train.synth.render import FRAME_SIDE_IOD, Pose, grid_position, moved_by, pixel_grid, sample
+from train.synth.sensor import SensorModel
+
+_NO_SKIN = (GAZE_X, GAZE_Y, YAW, PITCH)
+# Variance of bilinear sampling's kernel, in squared camera pixels.
+_BILINEAR_VARIANCE = 1 / 6
+
+
+def fast_crops(face: FastFace, spec: ClipSpec, frames: Sequence[int]) -> NDArray[np.uint8]:
+    """Crops uint8 (n, size, size) grey or (n, size, size, 3) RGB of these frames of a clip, whose numbers grow.
+
+    The same face, spec and frames give the same crops, bit for bit.
+    """
+    return _FastClip(face, spec).crops(frames)
+
+
+class _FastClip:
+    """One clip's motion on a lattice about two crop pixels apart, in crop pixels, and its picture with the camera's blur."""
+
+    def __init__(self, face: FastFace, spec: ClipSpec) -> None:
+        self._face, self._spec, self._fields = face, spec, face.model.fields
+        self._size = face.geometry.size_px
+        self._to_crop = _canonical_to_crop(face, spec)
+        self._linear = np.ascontiguousarray(self._to_crop[:, :2])
+        to_canonical = cv2.invertAffineTransform(self._to_crop)
+        self._to_source = np.ascontiguousarray(face.scale * to_canonical[:, :2])
+        count = round(self._size / (STEP_IOD * face.geometry.iod_px))
+        self._cell_px = self._size / count
+        self._points = pixel_grid(count, self._size)
+        self._canonical = moved_by(to_canonical, self._points)
+        self._position = grid_position(self._canonical)
+        self._static = face.to_picture(moved_by(to_canonical, pixel_grid(self._size, self._size)))
+        self._picture = self._blurred()
+        self._motions: tuple[Motion, ...] = spec.confounders.motions
+        if spec.expression:
+            gains = spec.expression.gains(self._fields, face.geometry.iod_px)
+            self._motions += expression_pulses(gains, spec.expression.envelope)
+
+    def crops(self, frames: Sequence[int]) -> NDArray[np.uint8]:
+        poses = [pose_at(self._motions, self._spec.time_s(frame)) for frame in frames]
+        # Frame 0, drawn or not, is the one that the alignment ties the others to.
+        key = pose_at(self._motions, 0.0)
+        names = sorted({name for pose in (key, *poses) for name in pose.gains})
+        weights = np.array([[pose.gains.get(name, 0.0) for name in names] for pose in poses], np.float32)
+        upper = self._on_lattice(names, self._fields.upper)
+        times_s = [self._spec.time_s(frame) for frame in frames]
+        change = weights - np.array([key.gains.get(name, 0.0) for name in names], np.float32)
+        carried = self._carried(poses, times_s, names, change)
+        back = self._back(weights, upper, carried)
+        lower, parted = None, np.zeros(len(poses), bool)
+        lips = [column for column, name in enumerate(names) if name in self._face.lip_channels]
+        if lips:
+            parted = weights[:, lips].any(axis=1)
+            lower = self._back(weights[parted], self._on_lattice(names, self._fields.lower), carried[parted])
+        light = self._light(poses, weights, upper)
+        photograph = self._sensor().photograph
+        grey = self._face.colour == "grey"
+        out = np.empty((len(poses), self._size, self._size, *(() if grey else (3,))), np.uint8)
+        lower_rows = np.cumsum(parted) - 1
+        for index, pose in enumerate(poses):
+            lower_back = lower[lower_rows[index]] if lower is not None and parted[index] else None
+            frame = self._drawn(back[index], lower_back, pose)
+            gain = cv2.resize(light[index], (self._size, self._size), interpolation=cv2.INTER_LINEAR)
+            frame = cv2.multiply(frame, gain if grey else cv2.merge([gain, gain, gain]), dtype=cv2.CV_8U)
+            frame = photograph(frame, frames[index])
+            out[index] = frame if grey else cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        return out
+
+    def _drawn(self, back: Field, lower_back: Field | None, pose: Pose) -> Image:
+        source_map = self._map(back)
+        frame = sampled(self._picture, source_map)
+        if lower_back is not None:
+            at = self._region(self._fields.seam, 0.15, 0.4)
+            seam = self._face.to_picture(self._fields.seam)
+            lower_map = self._map(lower_back)[at]
+            part_lips(frame[at], self._picture, source_map[at], lower_map, seam, self._fields.mouth_closed)
+        for edges, closed in zip(self._fields.lids, pose.blink, strict=True):
+            if closed > 0:
+                at = self._region(np.vstack(edges), 0.1, 0.3)
+                lids = (self._face.to_picture(edges[0]), self._face.to_picture(edges[1]))
+                close_lid(frame[at], self._picture, source_map[at], lids, closed, self._face.scale)
+        return frame
+
+    def _map(self, back: Field) -> NDArray[np.float32]:
+        return self._static + cv2.resize(back, (self._size, self._size), interpolation=cv2.INTER_LINEAR)
+
+    def _blurred(self) -> Image:
+        """The picture as sharp as a crop from this camera: its lens, and its pixels on the way to the crop."""
+        camera, iod_px = self._spec.camera, self._face.geometry.iod_px
+        sigma = np.sqrt(camera.blur_px**2 + _BILINEAR_VARIANCE) * iod_px / camera.iod_px * OVERSAMPLING
+        return cv2.GaussianBlur(self._face.picture, (0, 0), float(sigma))
+
+    def _sensor(self) -> SensorModel:
+        """The camera's sensor as it shows in the crop, which is sampled between the camera's pixels."""
+        sensor, camera_px = self._spec.confounders.sensor, self._spec.camera.iod_px / self._face.geometry.iod_px
+        alike = np.exp(-1 / (4 * sensor.grain_px**2)) if sensor.grain_px else 0.0
+        # Bilinear sampling leaves, on average over where between four pixels it falls, this share of their noise.
+        left = 1 - (1 - float(alike)) / 3
+        shape = (self._size, self._size) if self._face.colour == "grey" else (self._size, self._size, 3)
+        seen = replace(sensor, noise=left * sensor.noise, grain_px=sensor.grain_px / camera_px)
+        return SensorModel(seen, shape, self._spec.noise_seed, self._face.geometry.iod_px)
+
+    def _on_lattice(self, names: Sequence[str], layers: Field) -> NDArray[np.float32]:
+        """Fields (channels, count, count, 2) in crop pixels, with the skin's texture."""
+        texture = sample(self._spec.texture.reshape(NODES, NODES, 4), self._position)
+        out = np.empty((len(names), *self._position.shape), np.float32)
+        for row, name in enumerate(names):
+            field = sample(layers[self._fields.index[name]], self._position)
+            if name not in _NO_SKIN:
+                field = texture[..., ::2] * field[..., :1] + texture[..., 1::2] * field[..., 1:]
+            cv2.transform(field, self._linear, dst=out[row])
+        return out
+
+    def _carried(
+        self, poses: Sequence[Pose], times_s: Sequence[float], names: Sequence[str], change: NDArray[np.float32]
+    ) -> Field:
+        """Where each frame's lattice lies on the still face (frames, count, count, 2), crop px off the lattice's points:
+        what the alignment follows of the gains' `change` since the key frame, and the background that a moving head
+        leaves behind."""
+        corners = moved_by(self._to_crop, self._face.corners)
+        at = grid_position(self._face.corners)[:, np.newaxis]
+        fields = [cv2.transform(sample(self._fields.upper[self._fields.index[n]], at), self._linear) for n in names]
+        moved = _summed(change, np.array(fields, np.float32).reshape(len(names), len(corners), 2))
+        middle = np.full(2, self._size / 2)
+        gains = followed(moved, corners, middle)
+        gains += residual(np.random.default_rng([self._spec.noise_seed, 1]), times_s)
+        carried = _summed(gains.astype(np.float32), similarity_basis(self._points, middle))
+        stays = (1 - self._spec.camera.body_follows) * (1 - sample(self._fields.head, self._position))
+        if not stays.any():
+            return carried
+        # The head's affine motion, 6 numbers, times what of the background does not go with it.
+        x, y, nothing = self._canonical[..., 0] * stays, self._canonical[..., 1] * stays, np.zeros_like(stays)
+        across = [cv2.transform(np.dstack([part, nothing]), self._linear) for part in (x, y, stays)]
+        down = [cv2.transform(np.dstack([nothing, part]), self._linear) for part in (x, y, stays)]
+        heads = [cv2.invertAffineTransform(pose.head.inverse()) - np.eye(2, 3) for pose in poses]
+        return carried + _summed(np.array(heads, np.float32).reshape(-1, 6), np.array([*across, *down], np.float32))
+
+    def _back(self, weights: NDArray[np.float32], fields: Field, carried: Field) -> Field:
+        """From the lattice's points to the source picture (frames, count, count, 2), source px off the static map.
+
+        One fixed-point step of d = D(at − d), as in the exact path.
+        """
+        moved = _summed(weights, fields)
+        frames, count = moved.shape[:2]
+        if len(fields):
+            cells = np.stack(np.meshgrid(np.arange(count), np.arange(count)), axis=-1).astype(np.float32)
+            at = (carried - moved) / np.float32(self._cell_px) + cells
+            for index in range(frames):
+                moved[index] = sampled(moved[index], at[index], cv2.BORDER_REPLICATE)
+        off = carried - moved
+        in_source: Field = np.empty((frames * count, count, 2), np.float32)
+        cv2.transform(off.reshape(in_source.shape), self._to_source, dst=in_source)
+        return in_source.reshape(off.shape)
+
+    def _light(self, poses: Sequence[Pose], weights: NDArray[np.float32], fields: Field) -> NDArray[np.float32]:
+        """Gain of the light on the lattice (frames, count, count): shading, drift and slope."""
+        light = np.array([pose.light for pose in poses], np.float32)[:, np.newaxis, np.newaxis]
+        slopes = np.array([pose.light_slope for pose in poses], np.float32)[:, np.newaxis, np.newaxis]
+        # The slope spans the camera's frame, which shows more than the crop.
+        across = (self._points[..., 0] - self._size / 2) / (FRAME_SIDE_IOD * self._face.geometry.iod_px)
+        gain = light + slopes * across.astype(np.float32)
+        if self._spec.shading and len(fields):
+            widened = np.zeros(fields.shape[:3], np.float32)
+            widened[:, :, 1:-1] = fields[:, :, 2:, 0] - fields[:, :, :-2, 0]
+            widened[:, 1:-1] += fields[:, 2:, :, 1] - fields[:, :-2, :, 1]
+            gain += _summed(weights, widened * np.float32(self._spec.shading / (2 * self._cell_px)))
+        return gain
+
+    def _region(self, points: NDArray[np.float64], across: float, along: float) -> tuple[slice, slice]:
+        """Rows and columns of the crop around canonical points, with room (IOD) for the face to move."""
+        room = np.array([across, along]) * self._face.geometry.iod_px
+        pixels = moved_by(self._to_crop, points)
+        left, top = np.clip(np.floor(pixels.min(axis=0) - room), 0, self._size - 1).astype(int)
+        right, bottom = np.clip(np.ceil(pixels.max(axis=0) + room), 1, self._size).astype(int)
+        return slice(top, bottom), slice(left, right)
+
+
+def _canonical_to_crop(face: FastFace, spec: ClipSpec) -> Matrix:
+    """The similarity (2, 3) from the canonical frame to the crop, from eyes that were found a little off."""
+    camera_px = spec.camera.iod_px / face.geometry.iod_px
+    left, right = (
+        eye + np.array(off) * camera_px
+        for eye, off in zip(eye_centres(face.model.camera_landmarks(spec.camera)), spec.eye_jitter_px, strict=True)
+    )
+    aligned = eye_transform(left, right, face.geometry)
+    return aligned @ np.vstack([spec.camera.from_canonical(), [0.0, 0.0, 1.0]])
+
+
+def _summed(gains: NDArray[np.float32], fields: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums (frames, ...) of fields (channels, ...) by gains (frames, channels)."""
+    # Not by BLAS, which would round differently from one number of threads to another.
+    return np.einsum("fk,k...->f...", gains, fields)
