@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = "microlive.contract"
 NEUTRAL = "neutral"
 
-InputKind = Literal["pixels", "difference", "flow"]
+InputKind = Literal["pixels", "difference", "flow", "both"]
 ReferenceKind = Literal["none", "ema", "lag"]
 Colour = Literal["grey", "rgb"]
 
@@ -99,7 +99,8 @@ class NetworkInput:
     """What one frame of the network's input is.
 
     `size_px` is the side of the square frame; crops are brought to it by area averaging.
-    Channels: `pixels` and `difference` 1 (grey) or 3 (rgb), `flow` 3 (u, v in crop pixels, strain times `strain_gain`).
+    Channels: `pixels` and `difference` 1 (grey) or 3 (rgb), `flow` 3 (u, v in crop pixels, strain times `strain_gain`),
+    `both` 3 (u, v, and the difference in grey times a gain of the preprocessing's).
     Values are uint8 for `pixels` and float32 else; the graph itself applies (x - offset) / scale.
     Flow is DIS, fast preset, down to 1/2^`flow_finest_scale` of the crop's resolution, with `flow_smoothness` as the
     weight of its smoothness term, then smoothed (Gaussian sigma).
@@ -138,11 +139,45 @@ class NetworkInput:
 
     @property
     def channels(self) -> int:
-        return 3 if self.kind == "flow" or self.colour == "rgb" else 1
+        return 3 if self.has_flow or self.colour == "rgb" else 1
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether the first two channels are optical flow, in crop pixels."""
+        return self.kind in ("flow", "both")
 
     @property
     def dtype(self) -> str:
         return "uint8" if self.kind == "pixels" else "float32"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a model's confidences were fitted: its logits are divided by `temperature`, in the model itself.
+
+    Expected calibration errors (Guo et al. 2017, 15 bins; 0..1) before and after on `n` clips of `people`, the
+    same that the temperature was fitted on. Nothing is left to be applied by whoever runs the model.
+    """
+
+    temperature: float
+    ece_before: float
+    ece_after: float
+    n: int
+    people: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _positive("calibration.temperature", self.temperature)
+        for name in ("ece_before", "ece_after"):
+            value = getattr(self, name)
+            _require(_is_number(value) and 0 <= value <= 1, f"calibration.{name}", "a number from 0 to 1", value)
+        _require(isinstance(self.n, int) and self.n >= 1, "calibration.n", "an integer of 1 or more", self.n)
+        names = self.people
+        _require(
+            isinstance(names, tuple) and len(names) >= 1 and all(isinstance(name, str) for name in names),
+            "calibration.people",
+            "one or more names",
+            names,
+        )
 
 
 @dataclass(frozen=True)
@@ -151,7 +186,8 @@ class ClipContract:
 
     The network takes (batch, frames, size, size, channels) and gives probabilities (batch, classes).
     `scores` holds measured numbers (validation UF1, n, chance, the command), `training_data` says in words
-    what the model was trained on, `max_gap_s` is the longest gap in time a window may contain.
+    what the model was trained on, `max_gap_s` is the longest gap in time a window may contain. `calibration` is None
+    where nobody fitted the confidences.
     """
 
     class_names: tuple[str, ...]
@@ -164,6 +200,7 @@ class ClipContract:
     training_data: str = "unknown"
     scores: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
     disclaimer: str = NOT_A_LIE_DETECTOR
+    calibration: Calibration | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -230,6 +267,8 @@ class ClipContract:
         raw["class_names"] = tuple(map(str, raw["class_names"]))
         for key, part in (("crop", CropGeometry), ("input", NetworkInput), ("reference", Reference)):
             raw[key] = _build(part, raw.get(key), key)
+        if raw.get("calibration") is not None:
+            raw["calibration"] = _calibration(raw["calibration"])
         return _build(cls, raw, "contract")
 
     def to_metadata(self) -> dict[str, str]:
@@ -245,6 +284,12 @@ class ClipContract:
                 "model metadata", f"the key {METADATA_KEY} (export the model with `python -m export`)", found
             )
         return cls.from_json(metadata[METADATA_KEY])
+
+
+def _calibration(raw: object) -> Calibration:
+    if isinstance(raw, dict) and isinstance(raw.get("people"), list):  # pyright: ignore[reportUnknownMemberType]
+        raw = {**raw, "people": tuple(raw["people"])}
+    return _build(Calibration, raw, "calibration")
 
 
 def _build(part: type, raw: object, what: str) -> Any:

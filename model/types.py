@@ -32,7 +32,8 @@ class Frame:
     """One picture of a source: `image` is BGR uint8 (height, width, 3), `time_s` the source's own timestamp.
 
     `captured_s` is the monotonic clock at the moment the frame was in hand; latency is counted from it. `decode_ms` is
-    what reading it from a file took (0 for live sources, where reading is mostly waiting).
+    what reading it from a file took (0 for live sources, where reading is mostly waiting). `restart`: with this frame
+    the faces are forgotten, because somebody asked for it.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Frame:
     image: Image
     captured_s: float
     decode_ms: float = 0.0
+    restart: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,8 @@ Rejection = Literal[
     "overlap",
     "no_expression",
 ]
-"""Why a movement is no event. `overlap`: a clearer one at the same time. `no_expression`: the model says neutral."""
+"""Why a movement is no event. `overlap`: a clearer one at the same time. `no_expression`: the model says neutral,
+or is not sure enough of any class."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def settled(**changes: object) -> TrainConfig:
 
 
 def random_clip(kind: InputKind, frames: int = 5, size: int = 16, seed: int = 0) -> NDArray:
-    rng, channels = np.random.default_rng(seed), 3 if kind == "flow" else 1
+    rng, channels = np.random.default_rng(seed), 3 if kind in ("flow", "both") else 1
     if kind == "pixels":
         return rng.integers(0, 256, (frames, size, size, channels)).astype(np.uint8)
     return rng.normal(size=(frames, size, size, channels)).astype(np.float16)
@@ -104,7 +104,12 @@ def test_augmented_features_are_those_of_augmented_crops(transform):
     """Within what the flow itself varies by when its picture is turned or enlarged, which is a tenth."""
     crops = moving_crops(seed=0)
     seen = transform.apply(crops, "pixels")
-    for kind, channels, most in (("flow", slice(0, 2), 0.16), ("difference", slice(None), 0.18)):
+    kinds: tuple[tuple[InputKind, slice, float], ...] = (
+        ("flow", slice(0, 2), 0.16),
+        ("difference", slice(None), 0.18),
+        ("both", slice(0, 3), 0.18),
+    )
+    for kind, channels, most in kinds:
         plain = features_of(crops, kind)
         expected, found = features_of(seen, kind), transform.apply(plain, kind)
         distance = apart(expected[..., channels], found[..., channels])

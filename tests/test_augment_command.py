@@ -35,7 +35,7 @@ def command(*argv: str) -> int:
     return args.run(args)
 
 
-@pytest.mark.parametrize(("kind", "tiles"), [("flow", 4), ("difference", 4), ("pixels", 3)])
+@pytest.mark.parametrize(("kind", "tiles"), [("flow", 4), ("both", 4), ("difference", 4), ("pixels", 3)])
 def test_the_picture_has_a_row_for_every_draw(store, tmp_path, capsys, kind, tiles):
     out = tmp_path / "augmented.png"
     assert command("augment", "--data", str(store.path), "--out", str(out), "--clips", "3", "--input", kind, *SIZE) == 0

@@ -2,12 +2,22 @@
 
 import dataclasses
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.contract import METADATA_KEY, ClipContract, ContractError, CropGeometry, NetworkInput, Reference
+from model.contract import (
+    METADATA_KEY,
+    ClipContract,
+    Colour,
+    ContractError,
+    CropGeometry,
+    InputKind,
+    NetworkInput,
+    Reference,
+)
 
 FLOW = NetworkInput("flow", 64, scale=0.7)
 EMA = Reference("ema", time_constant_s=2.0)
@@ -22,7 +32,7 @@ def contract(**changes: object) -> ClipContract:
     frames=st.integers(9, 60),
     fps=st.floats(1, 240),
     size_px=st.integers(32, 128),
-    kind=st.sampled_from(["pixels", "difference", "flow"]),
+    kind=st.sampled_from(get_args(InputKind)),
     colour=st.sampled_from(["grey", "rgb"]),
     words=st.text(max_size=50),
 )
@@ -42,6 +52,9 @@ def test_channels_follow_from_the_input() -> None:
     assert contract().input_shape == (30, 64, 64, 3)
     assert contract(input=NetworkInput("difference", 64)).input_shape == (30, 64, 64, 1)
     assert contract(input=NetworkInput("difference", 64, "rgb")).input_shape == (30, 64, 64, 3)
+    assert {contract(input=NetworkInput("both", 64, colour)).input_shape for colour in get_args(Colour)} == {
+        (30, 64, 64, 3)
+    }
     assert contract(input=NetworkInput(), reference=Reference()).input.dtype == "uint8"
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from model.network import load_network, network_config
 from model.preprocess import preprocess_clip
-from tests.stores import CLASSES, FRAMES, LEAD_FRAMES, write_store
+from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
 from train.batches import epoch_order, training_batches
 from train.config import PAPER_WEIGHTS, TrainConfig, config_from, read_config_file
 from train.data import (
@@ -37,7 +37,7 @@ from train.fit import fit
 from train.history import EpochResult, best_epoch, read_history
 from train.metrics import scores
 from train.progress import TrainingProgress
-from train.store import ClipStore
+from train.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"variant": "plain", "input": "difference", "size_px": 32, "epochs": 2, "workers": 1, "batch": 4}
@@ -103,6 +103,7 @@ def test_class_weights():
         ({"input": "pixels", "reference": "ema"}, "reference with input pixels: expected none"),
         ({"input": "flow", "reference": "none"}, "reference with input flow: expected ema or lag"),
         ({"size_px": 16}, "size_px"),
+        ({"fps": 0}, "fps: expected a number above 0, found 0"),
         ({"dropout": 1.0}, "dropout"),
         ({"class_weights": "papr"}, "class_weights: expected auto"),
         ({"validation_share": 1.0}, "validation_share"),
@@ -195,12 +196,12 @@ def test_stores_must_fit_together_and_ids_stay_unique(store, tmp_path):
 # Features
 
 
-@pytest.mark.parametrize("kind", ["pixels", "difference", "flow"])
+@pytest.mark.parametrize("kind", ["pixels", "difference", "flow", "both"])
 def test_cached_features_are_those_of_the_live_preprocessing(store, tmp_path, kind):
     contract = run_contract(settings(store, tmp_path, input=kind), (store,))
     cached = cached_features(store, contract, (tmp_path,), workers=1)
     assert cached.dtype == (np.uint8 if kind == "pixels" else np.float16)
-    assert cached.shape == (24, FRAMES - LEAD_FRAMES, 32, 32, 3 if kind == "flow" else 1)
+    assert cached.shape == (24, FRAMES - LEAD_FRAMES, 32, 32, 3 if kind in ("flow", "both") else 1)
     for row in (0, 13, 23):
         plain = preprocess_clip(np.array(store.clips[row, ..., 0]), contract, 30.0)
         np.testing.assert_array_equal(cached[row], plain.astype(cached.dtype))
@@ -215,6 +216,29 @@ def test_rgb_clips_read_as_grey(tmp_path):
         rgb, run_contract(settings(rgb, tmp_path, colour="rgb"), (rgb,)), (tmp_path,), workers=1
     )
     np.testing.assert_array_equal(in_colour[..., 1:2], both[0])
+
+
+def test_frames_are_put_on_the_grid_that_is_asked_for(store, tmp_path):
+    """As many as lie within the window of nine frames at 30 fps."""
+    contract = run_contract(settings(store, tmp_path, input="flow", fps=36), (store,))
+    assert (contract.frames, contract.fps) == (10, 36.0)
+    found = cached_features(store, contract, (tmp_path,), workers=1)
+    plain = preprocess_clip(np.array(store.clips[3, ..., 0]), contract, 30.0)
+    np.testing.assert_array_equal(found[3], plain.astype(np.float16))
+    with pytest.raises(UsageError, match="frames: expected an integer of 9 or more, found 5"):
+        run_contract(settings(store, tmp_path, fps=15), (store,))
+
+
+def test_half_the_frames_of_a_longer_window_are_every_second_one(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 255, (20, 32, 32)).astype(np.uint8)
+    manifest = StoreManifest(CLASSES, 30.0, GEOMETRY, "grey", 20, 2)
+    with ClipStoreWriter(tmp_path / "long", manifest) as writer:
+        writer.add(ClipRecord("one", "ann", "positive", "fake", window_start=2), grey[..., np.newaxis])
+    long = ClipStore.open(tmp_path / "long")
+    whole, half = (run_contract(settings(long, tmp_path, fps=fps), (long,)) for fps in (None, 15))
+    assert (whole.frames, half.frames, half.fps) == (18, 9, 15.0)
+    pair = [cached_features(long, contract, (tmp_path,), workers=1)[0] for contract in (whole, half)]
+    np.testing.assert_array_equal(pair[0][::2], pair[1])
 
 
 def test_several_processes_give_the_same_and_the_cache_is_used_until_something_changes(store, tmp_path):

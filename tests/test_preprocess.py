@@ -1,5 +1,7 @@
 """The one preprocessing: crops, the causal reference, the three inputs, the time grid."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
-from model.preprocess import Preprocessor, TimeResampler, crop_face, eye_transform, interpolate_clip, preprocess_clip
+from model.preprocess import (
+    DIFFERENCE_GAIN,
+    Preprocessor,
+    TimeResampler,
+    crop_face,
+    eye_transform,
+    interpolate_clip,
+    preprocess_clip,
+)
 from stream.buffer import ClipBuffer
 from tests.faces import portrait
 
@@ -123,6 +133,41 @@ def test_lag_takes_the_frame_of_then() -> None:
     frames = [np.full((128, 128), 10 * i, np.uint8) for i in range(12)]
     out = [preprocessor.step(frame, i / 30)[0, 0, 0] for i, frame in enumerate(frames)]
     assert out[3:] == [30.0] * 9
+
+
+@pytest.mark.parametrize("reference", [Reference("ema", time_constant_s=1.0), Reference("lag", lag_s=1 / 30)])
+def test_both_are_the_flow_and_the_difference_to_the_same_reference(reference: Reference) -> None:
+    kinds = {kind: Preprocessor(contract(kind, 64, reference)) for kind in ("both", "flow", "difference")}
+    for i in range(4):
+        crop = np.roll(texture(i // 2), i, axis=1)
+        both, flow, difference = (preprocessor.step(crop, i / 30) for preprocessor in kinds.values())
+        np.testing.assert_array_equal(both[..., :2], flow[..., :2])
+        np.testing.assert_allclose(both[..., 2], DIFFERENCE_GAIN * difference[..., 0], rtol=1e-6)
+    assert both.dtype == np.float32 and np.abs(both).max() > 0.1
+
+
+def test_both_of_a_colour_crop_is_that_of_its_grey_one() -> None:
+    grey = contract("both", 64, Reference("lag", lag_s=1 / 30))  # of a mean, halves are rounded either way
+    coloured = replace(grey, input=replace(grey.input, colour="rgb"))
+    pair = Preprocessor(grey), Preprocessor(coloured)
+    for i in range(3):
+        crop = texture(i)
+        one, other = pair[0].step(crop, i / 30), pair[1].step(np.dstack([crop] * 3), i / 30)
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["difference", "flow", "both"])
+def test_a_lag_of_one_frame_is_to_the_frame_before(kind: str) -> None:
+    """As timestamps of a real 30 fps file come, a little early or late."""
+    preprocessor = Preprocessor(contract(kind, 64, Reference("lag", lag_s=1 / 30)))
+    jitter_s = np.random.default_rng(0).uniform(-0.0009, 0.0009, 8)
+    crops = [texture(i) for i in range(8)]
+    for i, crop in enumerate(crops):
+        found = preprocessor.step(crop, i / 30 + jitter_s[i])
+        fresh = Preprocessor(contract(kind, 64, Reference("lag", lag_s=1 / 30)))
+        if i:
+            fresh.step(crops[i - 1], 0.0)
+        np.testing.assert_array_equal(found, fresh.step(crop, 1 / 30))
 
 
 @pytest.mark.parametrize("size_px", [128, 64])

@@ -17,6 +17,7 @@ _EPILOG = """the usual way:
   python -m train synth --help    make clips from face photos
   python -m train fit --help      train a network on them
   python -m train eval --help     measure a model on clips
+  python -m train assess --help   measure models on made clips of unseen people, under many conditions
   python -m export --help         turn a run into an ONNX model for the live program
 with real datasets:
   python -m train list --help     what is on your disk, compared with the published lists
@@ -57,9 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     # Here, not above: loading them takes most of a second, in which Ctrl-C must not end in a traceback.
     from train import (
         command_ablate,
+        command_assess,
         command_augment,
         command_bench,
         command_eval,
+        command_experiments,
         command_fit,
         command_list,
         command_loso,
@@ -84,8 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         command_fit,
         command_loso,
         command_ablate,
+        command_experiments,
         command_report,
         command_eval,
+        command_assess,
         command_augment,
         command_bench,
         command_spot_eval,

@@ -10,7 +10,7 @@ from model.complexity import count_parameters
 from model.config import NetworkConfig
 from model.variants import VARIANTS, Variant
 from train.config import TrainConfig, config_from
-from train.data import open_stores, window_frames
+from train.data import open_stores, time_grid
 from train.errors import UsageError
 from train.loso_scores import LosoRun, loso_scores, read_run
 
@@ -87,7 +87,7 @@ def _row(path: Path, name: str) -> AblationRow:
     config = config_from(run.config)
     if config.variant != name:
         raise UsageError(f"{path}: expected a run of variant {name!r}, found {config.variant!r}")
-    frames = window_frames(open_stores(run.stores)[0])
+    frames, _ = time_grid(config, open_stores(run.stores)[0])
     network = config.network_config(frames, len(run.class_names), (0.0, 1.0))
     return AblationRow(VARIANTS[name], config, network, run, loso_scores(run))
 

@@ -68,7 +68,7 @@ class Transform:
         if kind == "pixels":
             return self._applied_to_pixels(values, mean_level)
         values = self._moved(self._retimed(values))
-        if kind == "flow":
+        if kind in ("flow", "both"):
             return _mixed(values, self._flow_matrix())
         return values if self.magnification == 1 else values * np.float32(self.magnification)
 
@@ -124,7 +124,8 @@ class Transform:
         return self.zoom * np.array([[cos * across, sin], [-sin * across, cos]])
 
     def _flow_matrix(self) -> NDArray[np.float32]:
-        """What happens to (u, v, strain). Strain is a motion's change per pixel: zoom enlarges both alike."""
+        """What happens to (u, v) and strain or difference. Zoom enlarges a motion and the pixels that strain is counted in
+        alike, and leaves grey levels as they are."""
         matrix = np.eye(3, dtype=np.float32)
         matrix[:2, :2] = self._linear()
         return np.float32(self.magnification) * matrix

@@ -89,7 +89,7 @@ def _tiles(crops: Image, features: NDArray, apex: int, kind: InputKind) -> Seque
     tiles = [_tile(crops[index]) for index in (0, apex, len(crops) - 1)]
     if kind == "difference":
         tiles.append(_tile(np.clip(128 + _DIFFERENCE_GAIN * features[apex], 0, 255).astype(np.uint8)))
-    elif kind == "flow":
+    elif kind in ("flow", "both"):
         tiles.append(_with_arrows(tiles[1], features[apex]))
     return tiles
 

@@ -2,12 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from model.contract import InputKind
 from train.augment_flags import add_augmentation_flags
 from train.augment_sheet import Example, choose_clips, example
 from train.config import TrainConfig, config_from, read_config_file
@@ -47,7 +48,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--clips", type=int, default=4, metavar="N", help="how many clips, of all classes in turn (4)")
     parser.add_argument("--draws", type=int, default=2, metavar="N", help="how many epochs' draws of each clip (2)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings of a run; flags override them")
-    parser.add_argument("--input", choices=("pixels", "difference", "flow"), help="what the network sees (flow)")
+    parser.add_argument("--input", choices=get_args(InputKind), help="what the network sees (flow)")
     parser.add_argument("--size-px", type=int, metavar="PX", help="side of the network's frames (64)")
     parser.add_argument("--seed", type=int, help="of the draws (0)")
     add_augmentation_flags(parser.add_argument_group("augmentation"))

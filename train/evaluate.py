@@ -95,11 +95,12 @@ class Evaluation:
 
 
 def open_model(path: Path) -> Predictor:
-    """The model at `path`: an `.onnx` or `.keras` file, or a run's folder. Raises UsageError."""
+    """The model at `path`: an `.onnx` or `.keras` file, a run's folder or an exported one. Raises UsageError."""
     if path.is_dir():
-        if not (path / "model.keras").is_file():
-            raise UsageError(f"{path}: expected a finished run with model.keras, found none")
-        return KerasPredictor(path / "model.keras")
+        for name in ("model.keras", "model.onnx"):
+            if (path / name).is_file():
+                return open_model(path / name)
+        raise UsageError(f"{path}: expected a finished run with model.keras or an exported model.onnx, found neither")
     if not path.is_file():
         raise UsageError(f"{path}: expected a model (.onnx, .keras or a run's folder), found nothing")
     return KerasPredictor(path) if path.suffix == ".keras" else OnnxPredictor(path)

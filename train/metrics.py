@@ -99,7 +99,7 @@ def scores(confusion: ArrayLike, class_names: Sequence[str]) -> Scores:
         raise ValueError(f"confusion matrix: expected {classes}x{classes} counts, found {counts.tolist()}")
     support, hits = counts.sum(axis=1), counts.diagonal()
     precision, recall, f1 = ratio(hits, counts.sum(axis=0)), ratio(hits, support), _f1(counts)
-    uf1, uar, accuracy = _pooled(counts)
+    uf1, uar, accuracy = pooled(counts)
     return Scores(
         n=int(counts.sum()),
         uf1=float(uf1),
@@ -130,7 +130,7 @@ def chance(support: ArrayLike, draws: int = CHANCE_DRAWS, seed: int = 0) -> Chan
     rng = np.random.default_rng(seed)
     prior = counts / counts.sum()
     guesses = np.stack([rng.multinomial(n, prior, size=draws) for n in counts], axis=1)
-    uf1, uar, accuracy = (float(value.mean()) for value in _pooled(guesses))
+    uf1, uar, accuracy = (float(value.mean()) for value in pooled(guesses))
     return Chance(uf1=uf1, uar=uar, accuracy=accuracy)
 
 
@@ -200,8 +200,8 @@ def _f1(counts: NDArray) -> NDArray[np.float64]:
     return ratio(2 * hits, counts.sum(axis=-1) + counts.sum(axis=-2))
 
 
-def _pooled(counts: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """UF1, UAR and accuracy of confusion matrices (..., classes, classes)."""
+def pooled(counts: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """UF1, UAR and accuracy of confusion matrices (..., classes, classes), of counts or of clips with weights."""
     support = counts.sum(axis=-1)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     present = (support > 0).sum(axis=-1)

@@ -1,6 +1,6 @@
 """Pictures of a run: curves over the epochs and the confusion matrix. Drawn without a display."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from train.calibration import ReliabilityBin, error_of
 from train.history import EpochResult
 from train.rundir import write_with
 
@@ -56,6 +57,25 @@ def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str,
         ink = "white" if shares[row, column] > 0.5 else "black"
         ax.text(column, row, str(count), ha="center", va="center", color=ink)
     figure.colorbar(image, ax=ax, label="share of the class", shrink=0.8)
+    _save(figure, path)
+
+
+def draw_reliability(series: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> None:
+    """Share of right answers by confidence, a line for each of `series`, and how many answers below, as PNG."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    for number, (name, bins) in enumerate(series.items()):
+        label = f"{name}: calibration error {error_of(bins):.3f}"
+        (line,) = top.plot([b.confidence for b in bins], [b.accuracy for b in bins], marker="o", label=label)
+        width = bins[0].high - bins[0].low
+        left, n = [b.low + width * number / len(series) for b in bins], sum(b.n for b in bins)
+        below.bar(left, [b.n / n for b in bins], width / len(series), align="edge", color=line.get_color())
+    top.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    below.set(xlabel="confidence", ylabel="share of clips")
+    for ax in (top, below):
+        ax.grid(alpha=0.3)
+    top.legend(loc="upper left")
     _save(figure, path)
 
 

@@ -123,6 +123,6 @@ def _require_architecture(run: RunDir, config: TrainConfig) -> None:
 def _other_differences(before: ClipContract, contract: ClipContract) -> list[str]:
     flow = ("flow_finest_scale", "flow_smoothness", "flow_smoothing_px", "strain_gain")
     pairs = [(name, getattr(before, name), getattr(contract, name)) for name in ("fps", "crop", "reference")]
-    if contract.input.kind == "flow":
+    if contract.input.has_flow:
         pairs += [(name, getattr(before.input, name), getattr(contract.input, name)) for name in flow]
     return [f"{name} was {old}, is {new}" for name, old, new in pairs if old != new]

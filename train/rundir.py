@@ -30,6 +30,7 @@ class RunDir:
         self.predictions = self.path / "predictions.jsonl"
         self.curves = self.path / "curves.png"
         self.confusion = self.path / "confusion.png"
+        self.reliability = self.path / "reliability.png"
         self.metrics = self.path / "metrics.json"
 
     @property

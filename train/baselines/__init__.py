@@ -1,0 +1,1 @@
+"""Small baselines that the network is compared with."""
