@@ -18,7 +18,7 @@ _POSITIVE = (
     "quiet_lag_s",
 )
 _NOT_NEGATIVE = ("min_s", "refractory_s", "min_contrast", "calibration_s")
-_SHARES = ("edge_share", "step_share", "min_expression", "min_sharpness_share")
+_SHARES = ("edge_share", "step_share", "min_expression", "min_confidence", "min_sharpness_share")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class EventSettings:
         refractory_s: least time between the offset of an event and the onset of the next.
         decide_s: how long after the apex an event is decided.
         answer_s: the model's answers from so long to so long after the apex are averaged.
-        min_expression: least probability that it is not neutral, for models with a neutral class.
+        min_expression: least probability that it is not neutral, for models with a neutral class. min_confidence: least
+            confidence of a micro-expression (its class's probability times how clearly it stands out).
         blink_ratio: lids that move so much more than the skin are a blink.
         max_head_px_s, max_exposure, min_sharpness_share: more head motion, more change of mean grey level within
             `quiet_lag_s`, or less sharpness (against the person's own) is no basis for an event.
@@ -62,6 +63,7 @@ class EventSettings:
     decide_s: float = 1.0
     answer_s: tuple[float, float] = (0.1, 0.5)
     min_expression: float = 0.5
+    min_confidence: float = 0.6
     blink_ratio: float = 1.2
     max_head_px_s: float = 30.0
     max_exposure: float = 6.0

@@ -214,6 +214,9 @@ class EventDetector:
         ):
             rejected = "overlap"
         label, probability = label_of(candidate, self._names)
+        confidence = probability * candidate.clarity
+        if rejected is None and kind == "micro" and confidence < settings.min_confidence:
+            rejected = "no_expression"
         event = Event(
             track=self._track,
             kind=kind,
@@ -221,7 +224,7 @@ class EventDetector:
             onset_s=candidate.onset_s,
             apex_s=candidate.apex_s,
             offset_s=candidate.offset_s,
-            confidence=probability * candidate.clarity,
+            confidence=confidence,
             peak_px=max(candidate.skin_px, candidate.eyes_px),
             rejected=rejected,
         )

@@ -8,10 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from model.types import Event, Rejection
+from stream.event_settings import EventSettings
 from stream.events import EventDetector
 from stream.regions import REGIONS
 
 CLASSES = ("negative", "neutral", "positive", "surprise")
+UNSURE = EventSettings(min_confidence=0.0)
+"""Takes events of which the model, or what goes on around them, leaves some doubt."""
 SURPRISED = (0.1, 0.1, 0.1, 0.7)
 BROWS = ("left inner brow", "right inner brow")
 LIDS = ("left eye", "right eye")
@@ -88,7 +91,7 @@ def events_of(
     detector: EventDetector | None = None,
 ) -> list[Event]:
     """All events of a face, those that are decided at its end too."""
-    detector = detector or EventDetector(CLASSES, 30.0)
+    detector = detector or EventDetector(CLASSES, 30.0, settings=UNSURE)
     return step_all(detector, times_s, rows, answer) + list(detector.finish(reason))
 
 

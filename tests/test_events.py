@@ -19,6 +19,7 @@ from tests.movements import (
     SHARPNESS,
     SURPRISED,
     TIMES_S,
+    UNSURE,
     Movement,
     accepted,
     assert_timed,
@@ -67,7 +68,7 @@ def test_what_stays_moved_does_not_blur_the_times():
     """A new pose of the mouth at the same time, and lids that take longer."""
     pose = Movement(5.2, 5.4, 9.0, 2.0, MOUTH, back=False)
     lids = Movement(4.8, 5.15, 5.6, 1.5, LIDS)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
     events = events_of(TIMES_S, face_rows(TIMES_S, [MICRO, pose, lids]), detector=detector)
     assert_timed(only(accepted(events)), MICRO)
 
@@ -79,7 +80,7 @@ def test_it_has_to_be_long_enough(size_px, found):
 
 
 def test_the_label_is_the_likeliest_class_after_the_apex():
-    detector, found = EventDetector(CLASSES, 30.0, track=7), []
+    detector, found = EventDetector(CLASSES, 30.0, track=7, settings=UNSURE), []
     for time_s, row in zip(TIMES_S, face_rows(TIMES_S, [MICRO]), strict=True):
         after = MICRO.apex_s + 0.1 < time_s < MICRO.apex_s + 0.5
         answer = (0.1, 0.2, 0.6, 0.1) if after else (0.9, 0.02, 0.05, 0.03)
@@ -90,7 +91,7 @@ def test_the_label_is_the_likeliest_class_after_the_apex():
 
 
 def test_a_second_later_it_is_decided():
-    detector, rows = EventDetector(CLASSES, 30.0), face_rows(TIMES_S, [MICRO])
+    detector, rows = EventDetector(CLASSES, 30.0, settings=UNSURE), face_rows(TIMES_S, [MICRO])
     decided_s = [
         float(time_s)
         for time_s, row in zip(TIMES_S, rows, strict=True)
@@ -138,7 +139,9 @@ def test_whatever_its_length_it_is_one_or_the_other(duration_s):
 def test_grids_of_other_rates(fps):
     times_s = grid(16.0, fps)
     movements = [MICRO, LONG.later(5.0)]
-    micro, macro = events_of(times_s, face_rows(times_s, movements), detector=EventDetector(CLASSES, fps))
+    micro, macro = events_of(
+        times_s, face_rows(times_s, movements), detector=EventDetector(CLASSES, fps, settings=UNSURE)
+    )
     assert (micro.kind, micro.rejected, macro.kind, macro.rejected) == ("micro", None, "macro", None)
     assert_timed(micro, movements[0])
     assert_timed(macro, movements[1], 0.12)
@@ -217,7 +220,13 @@ def test_the_first_and_last_words_are_speech_too():
 def test_a_neutral_answer_is_no_expression():
     rows = face_rows(TIMES_S, [MICRO])
     assert only(events_of(TIMES_S, rows, (0.2, 0.55, 0.2, 0.05))).rejected == "no_expression"
-    assert only(events_of(TIMES_S, rows, (0.3, 0.45, 0.2, 0.05))).rejected is None
+    assert only(events_of(TIMES_S, rows, (0.8, 0.1, 0.05, 0.05))).rejected is None
+
+
+def test_an_answer_that_is_not_sure_is_no_expression():
+    rows = face_rows(TIMES_S, [MICRO])
+    unsure = only(events_of(TIMES_S, rows, (0.5, 0.3, 0.1, 0.1), detector=EventDetector(CLASSES, 30.0)))
+    assert unsure.rejected == "no_expression" and 0.3 < unsure.confidence < 0.6
 
 
 def test_without_an_answer_it_is_no_expression():
@@ -236,7 +245,7 @@ def test_a_model_without_a_neutral_class_needs_motion():
 def test_two_events_are_apart(gap_s, reasons):
     first = Movement(5.0, 5.08, 5.16)
     second = first.later(0.16 + gap_s)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
     events = events_of(TIMES_S, face_rows(TIMES_S, [first, second]), detector=detector)
     near = [min(events, key=lambda e: abs(e.apex_s - movement.apex_s)) for movement in (first, second)]
     assert [event.rejected for event in near] == reasons
@@ -257,7 +266,7 @@ def test_the_side_of_something_larger_does_not_count():
 def test_a_long_movement_waits_for_no_short_one_that_came_after_it():
     """The short one is decided first, though it came later: both count."""
     long, short = Movement(5.0, 5.5, 5.8), Movement(6.1, 6.18, 6.28, regions=("chin",))
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
     events = accepted(events_of(TIMES_S, face_rows(TIMES_S, [long, short]), detector=detector))
     assert [event.kind for event in events] == ["micro", "macro"]
 
@@ -271,7 +280,7 @@ def test_a_twitch_on_a_smile_is_one_event():
 def test_a_twitch_after_the_smile_was_decided_is_no_second_event():
     """It is known later than the long movement, and lies in it."""
     smile, twitch = Movement(5.0, 5.6, 7.2, 4.0, MOUTH), Movement(6.75, 6.85, 6.95, 3.0, BROWS)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
     events = events_of(grid(12.0), face_rows(grid(12.0), [smile, twitch]), detector=detector)
     assert only(accepted(events)).kind == "macro"
     assert ("micro", "overlap") in {(e.kind, e.rejected) for e in events}

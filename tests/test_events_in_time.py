@@ -22,6 +22,7 @@ from tests.movements import (
     MICRO,
     MOUTH,
     TIMES_S,
+    UNSURE,
     Movement,
     about,
     accepted,
@@ -45,7 +46,7 @@ def test_nothing_counts_in_the_first_three_seconds():
 
 
 def test_it_says_when_it_is_calibrated():
-    detector = EventDetector(CLASSES, 30.0)
+    detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
     assert not detector.calibrated
     known = []
     for time_s, row in zip(TIMES_S + 50, face_rows(TIMES_S), strict=True):
@@ -75,7 +76,7 @@ def test_a_face_that_gets_noisier_is_learned_anew(level, after_s):
     rows = face_rows(times_s, noise_px=0.02)
     rows[600:] = face_rows(times_s, noise_px=0.5, seed=1)[600:]
     rows[600:, LIGHT] -= level
-    detector = EventDetector(CLASSES, 30.0)
+    detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
     settling = step_all(detector, times_s[:known], rows[:known])
     assert accepted(settling) == []
     assert [e for e in step_all(detector, times_s[known:], rows[known:]) if e.onset_s > 20 + after_s] == []
@@ -132,13 +133,13 @@ def test_what_is_not_known_is_not_taken_for_quiet():
 def test_what_was_decided_is_not_decided_again_at_the_end():
     rows = face_rows(TIMES_S, [MICRO])
     for count in range(183, 200, 2):
-        detector = EventDetector(CLASSES, 30.0)
+        detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
         before = step_all(detector, TIMES_S[:count], rows[:count])
         assert len(before) + len(detector.finish("tracking_lost")) == 1
 
 
 def test_an_end_without_a_beginning_is_nothing():
-    detector = EventDetector(CLASSES, 30.0)
+    detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
     assert detector.finish() == detector.finish("face_turned") == ()
     detector.step(0.0, face_rows(grid(1 / 30))[0], None)
     assert detector.finish("tracking_lost") == ()
@@ -156,7 +157,7 @@ def test_after_an_end_it_is_as_new(ended):
         MICRO.later(15.0, regions=LIDS),
     ]
     rows = face_rows(times_s, [*movements, MICRO.later(17.2)], seed=4)
-    thresholds = EventSettings(calibration_s=0.0)
+    thresholds = EventSettings(calibration_s=0.0, min_confidence=0.0)
     fresh = events_of(times_s, rows, detector=EventDetector(CLASSES, 30.0, settings=thresholds))
     assert {event.rejected for event in fresh} >= {None, "blink", "speech"}
     assert fresh[0].onset_s < 2
@@ -170,7 +171,7 @@ def test_after_an_end_it_is_as_new(ended):
 
 def test_the_next_face_may_move_at_once():
     rows = face_rows(TIMES_S, [Movement(0.6, 0.75, 0.95)])
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(noise_factor=0.5))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(noise_factor=0.5, min_confidence=0.0))
     first = events_of(TIMES_S, rows, detector=detector)
     assert first[0].onset_s < 1
     assert events_of(TIMES_S, rows, detector=detector) == first
@@ -239,7 +240,9 @@ def faces(draw: st.DrawFn) -> tuple[float, np.ndarray, np.ndarray, list[np.ndarr
     return fps, times_s, rows, answers
 
 
-EAGER = EventSettings(min_contrast=0.0, min_expression=0.0, calibration_s=0.5, refractory_s=0.0, blink_ratio=3.0)
+EAGER = EventSettings(
+    min_contrast=0.0, min_expression=0.0, min_confidence=0.0, calibration_s=0.5, refractory_s=0.0, blink_ratio=3.0
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -268,7 +271,7 @@ def test_whatever_comes_events_make_sense(face, thresholds, reason):
 
 
 def test_refuses_what_is_no_motion():
-    detector, row = EventDetector(CLASSES, 30.0), face_rows(grid(1 / 30))[0]
+    detector, row = EventDetector(CLASSES, 30.0, settings=UNSURE), face_rows(grid(1 / 30))[0]
     detector.step(1.0, row, None)
     for time_s in (1.0, 0.5, math.nan):
         with pytest.raises(ValueError, match=r"timestamps: expected more than 1\.0000 s, found"):
@@ -306,6 +309,8 @@ def test_settings_that_cannot_be(change, message):
 
 
 def test_settings_at_their_limits():
-    thresholds = EventSettings(min_s=0.0, calibration_s=0.0, refractory_s=0.0, step_share=0.0, edge_share=1.0)
+    thresholds = EventSettings(
+        min_confidence=0.0, min_s=0.0, calibration_s=0.0, refractory_s=0.0, step_share=0.0, edge_share=1.0
+    )
     events = events_of(TIMES_S, face_rows(TIMES_S, [MICRO]), detector=EventDetector(CLASSES, 30.0, settings=thresholds))
     assert len(about(events, MICRO)) >= 1
