@@ -28,11 +28,15 @@ def _run(options: LiveOptions) -> int:
         from stream.benchmark.command import run_benchmark
 
         return run_benchmark(options)
-    from rich.console import Console
+    from stream.screen import Screen
 
+    if options.session.report is not None:
+        from stream.session.command import make_report
+
+        return make_report(options.session.report, Screen())
     from stream.app import run
 
-    return run(options, Console())
+    return run(options, Screen())
 
 
 def _one_line(error: Exception) -> str:

@@ -33,6 +33,24 @@ def overlay() -> None:
     cv2.imwrite(str(DOCS / "overlay.png"), picture)
 
 
+def session() -> None:
+    """The demo's first event, and the top of its session's report as Chromium shows it (left as it is without one)."""
+    folder = ROOT / "runs" / "pictures" / "session"
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "run_live.py", "--source", "demo", "--headless", "--pace", "realtime"]
+    subprocess.run(
+        [*command, "--session", str(folder), "--consent", "a made clip of a free portrait"], cwd=ROOT, check=True
+    )
+    shutil.copy(folder / "events" / "0001.png", DOCS / "event.png")
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        print("Chromium is not installed: docs/report.png is left as it is")
+        return
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,1500"]
+    flags += [f"--user-data-dir={folder.parent / 'chromium'}", f"--screenshot={DOCS / 'report.png'}"]
+    subprocess.run([browser, *flags, (folder / "report.html").as_uri()], check=True, stderr=subprocess.DEVNULL)
+
+
 def synthetic() -> None:
     """The generator's own contact sheet, of faces that come with the project."""
     store = ROOT / "runs" / "pictures" / "synth"
@@ -43,4 +61,5 @@ def synthetic() -> None:
 
 if __name__ == "__main__":
     overlay()
+    session()
     synthetic()

@@ -1,22 +1,22 @@
 """The live program: opens what the options ask for, shows the run, says how it ended."""
 
-from contextlib import ExitStack
-
 import cv2
 from rich.console import Console
 from rich.table import Table
 
 from model.contract import ClipContract
-from model.types import FrameResult
-from stream.history import LiveHistory
+from model.types import FrameResult, Pace
+from stream.model_words import model_words
 from stream.options import LiveOptions
-from stream.output_file import check_target, write_json
-from stream.overlay import Overlay
+from stream.outputs import Outputs, new_overlay
 from stream.pipeline import LivePipeline
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
-from stream.sinks import CsvSink, EventsSink, Panel, RecordSink, Window, display_available, save_snapshot
-from stream.sources import FrameSource, LiveSource, list_cameras, open_source
+from stream.screen import ConnectionTeller
+from stream.session.folder import SessionFolder
+from stream.session.replay import ReplaySource, model_difference, recorded_options
+from stream.sinks import Panel, Window, display_available, save_snapshot
+from stream.sources import FrameSource, LiveSource, list_cameras, open_source, without_credentials
 
 _SCREEN_WAIT_S = 0.1
 
@@ -27,6 +27,8 @@ def run(options: LiveOptions, console: Console) -> int:
     cv2.setNumThreads(1)
     if options.list_cameras:
         return _show_cameras(console)
+    if options.session.replay is not None:
+        options = recorded_options(options, SessionFolder(options.session.replay).read_facts())
     recognizer = Recognizer(
         options.model, options.provider, options.threads, options.engine, options.max_faces, options.detect_events
     )
@@ -34,48 +36,51 @@ def run(options: LiveOptions, console: Console) -> int:
     windowed = not options.headless and display_available()
     if not windowed and not options.headless:
         console.print("No display: going on without a window.")
-    pace = options.pace or ("realtime" if windowed else "fast")
-    source = LiveSource(options.source) if isinstance(options.source, int) else open_source(options.source, pace)
-    with ExitStack() as stack:
-        # Outputs come first: one that cannot be written must not cost a run.
-        csv = stack.enter_context(CsvSink(options.csv, recognizer.contract.class_names)) if options.csv else None
-        events = stack.enter_context(EventsSink(options.events)) if options.events else None
-        if options.json is not None:
-            check_target(options.json, "JSON file")
-        stack.enter_context(source)
+    accompanied = windowed or options.serve is not None or options.experiment.needs_pace
+    pace: Pace = options.pace or ("realtime" if accompanied else "fast")
+    source = _source(options, pace, recognizer, console)
+    with Outputs(options, recognizer) as outputs, source:
         pipeline = recognizer.pipeline(source, max_frames=options.max_frames)
         live_run = _new_run(recognizer, pipeline, source)
-        for sink in (csv, events):
-            if sink is not None:
-                live_run.add_sink(sink)
-        if options.record:
-            live_run.add_sink(stack.enter_context(_recorder(options, recognizer.contract, source, live_run)))
+        outputs.attach(live_run, source)
+        if isinstance(source, LiveSource) and source.notice is not None:
+            console.print(source.notice, style="yellow", markup=False, highlight=False)
+        for line in outputs.greeting():
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
         try:
             with live_run:
                 if windowed:
-                    _show_window(live_run, pipeline, recognizer.contract, options, console)
+                    _show_window(live_run, pipeline, recognizer.contract, options, outputs, console)
                 else:
                     _show_panel(live_run, recognizer.contract, options, console)
         except KeyboardInterrupt:
             console.print("Stopped.")
     console.print(live_run.summary.table())
-    if options.json is not None:
-        write_json(options.json, live_run.report())
-    for path in (options.csv, options.events, options.record, options.json):
-        if path is not None:
-            console.print(f"Written: {path}", soft_wrap=True, markup=False)
-    if live_run.error is not None:
-        raise live_run.error
+    try:
+        outputs.finish(live_run, console)
+    finally:
+        if live_run.error is not None:
+            raise live_run.error
     return 0
+
+
+def _source(options: LiveOptions, pace: Pace, recognizer: Recognizer, console: Console) -> FrameSource:
+    """Not open yet."""
+    if options.session.replay is not None:
+        replay = ReplaySource(SessionFolder(options.session.replay), pace)
+        difference = model_difference(replay.facts, recognizer.contract, recognizer.model_path)
+        if difference is not None:
+            console.print(difference, style="yellow")
+        return replay
+    name = f"camera {options.source}"
+    if isinstance(options.source, str):
+        name = without_credentials(options.source) if "://" in options.source else options.source
+    return open_source(options.source, pace, options.live, ConnectionTeller(console, name))
 
 
 def _introduce(contract: ClipContract, console: Console) -> None:
     """What the model is and is not, before anything is shown."""
-    numbers = [contract.scores.get(name) for name in ("uf1", "chance_uf1", "n")]
-    measured = "not scored"
-    if all(isinstance(number, int | float) for number in numbers):
-        measured = "UF1 {:.3f} (chance {:.3f}, n {:d})".format(*numbers)
-    words = f"Model trained on {contract.training_data}; {measured}. {contract.disclaimer}"
+    words = f"{model_words(contract)} {contract.disclaimer}"
     # The words are the model's own: brackets in them are no markup.
     console.print(words, style="dim", markup=False, highlight=False)
 
@@ -86,36 +91,35 @@ def _new_run(recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource
     return LiveRun(pipeline, source, recognizer.contract.class_names, labels)
 
 
-def _recorder(options: LiveOptions, contract: ClipContract, source: FrameSource, live_run: LiveRun) -> RecordSink:
-    assert options.record is not None
-    overlay, history = _overlay(contract, options), LiveHistory(contract.class_names)
-    fps = source.info.fps or None
-    return RecordSink(options.record, overlay, history, live_run.health, fps, block=not source.info.live)
-
-
-def _overlay(contract: ClipContract, options: LiveOptions) -> Overlay:
-    return Overlay(contract.class_names, contract.disclaimer, contract.frames, options.detect_events)
-
-
 def _show_panel(live_run: LiveRun, contract: ClipContract, options: LiveOptions, console: Console) -> None:
     with Panel(console, contract.class_names, contract.frames, options.detect_events) as panel:
+        last: FrameResult | None = None
         while not live_run.ended:
-            result = live_run.take(_SCREEN_WAIT_S)
-            if result is not None:
-                panel.update(result, live_run.history, live_run.health())
+            # Without a new frame too: the state of the connection and the rates change.
+            last = live_run.take(_SCREEN_WAIT_S) or last
+            if last is not None and panel.update(last, live_run.history, live_run.health()):
+                live_run.note_shown()
 
 
 def _show_window(
-    live_run: LiveRun, pipeline: LivePipeline, contract: ClipContract, options: LiveOptions, console: Console
+    live_run: LiveRun,
+    pipeline: LivePipeline,
+    contract: ClipContract,
+    options: LiveOptions,
+    outputs: Outputs,
+    console: Console,
 ) -> None:
-    overlay = _overlay(contract, options)
+    overlay = new_overlay(contract, options)
     last: FrameResult | None = None
     helping = False
     with Window("Microlive") as window:
         while not live_run.ended:
-            last = live_run.take(_SCREEN_WAIT_S) or last
+            newest = live_run.take(_SCREEN_WAIT_S)
+            last = newest or last
             if last is None:
                 continue
+            if newest is not None:
+                live_run.note_shown()
             picture = overlay.draw(last, live_run.history, live_run.health())
             picture = overlay.draw_paused(picture) if pipeline.paused else picture
             command = window.show(overlay.draw_help(picture) if helping else picture)
@@ -127,6 +131,8 @@ def _show_window(
                 pipeline.request_reset()
                 live_run.history.reset()
             elif command == "snapshot":
+                if options.session.anonymise:
+                    picture = outputs.snapshot_overlay().draw(last, live_run.history, live_run.health())
                 console.print(f"Snapshot: {save_snapshot(picture, options.snapshots)}", soft_wrap=True, markup=False)
             elif command == "help":
                 helping = not helping

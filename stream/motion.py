@@ -45,7 +45,7 @@ class MotionMeter:
     def __init__(self, contract: ClipContract) -> None:
         self._flow: Preprocessor | None = None
         size_px = contract.input.size_px
-        if contract.input.kind != "flow" or contract.reference.kind != "ema":
+        if not contract.input.has_flow or contract.reference.kind != "ema":
             size_px = min(_FLOW_SIZE_PX, contract.crop.size_px)
             recipe = NetworkInput("flow", size_px, contract.input.colour)
             reference = Reference("ema", time_constant_s=_FLOW_TIME_CONSTANT_S)

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from model.types import Pace
+from stream import options_benchmark, options_markers, options_outputs, options_serve, options_session, options_sources
+from stream.live_settings import LiveSettings
 from stream.model_file import BUNDLED_MODEL, EngineChoice, Provider
+from stream.option_types import not_negative, positive
+from stream.options_markers import ExperimentOptions
+from stream.options_serve import ServeOptions
+from stream.options_session import SessionOptions
 
 _EXAMPLES = """\
 examples:
@@ -18,6 +24,11 @@ examples:
   python run_live.py --source talk.mp4 --max-faces 2 --events events.jsonl
                                                      micro-expressions of two people as JSON lines: onset, apex, offset
   python run_live.py --source rtsp://host/stream --record out.mp4
+  python run_live.py --camera 1 --size 1280x720 --fps 30 --wait
+  python run_live.py --camera 0 --session runs/anna-1 --consent "signed form 12"
+                                                     everything of one run in a folder, with report.html
+  python run_live.py --camera 0 --session runs/anna-2 --record-source
+  python run_live.py --replay runs/anna-2 --check    the same rows again from the pictures that were kept
   python run_live.py --benchmark --json bench.json   how fast it is on this machine
 
 keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
@@ -31,7 +42,10 @@ _MAX_FACES = 16
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What a live run is to do. `source` is a camera's index, a path, a URL or "demo"; `pace` None: by the display."""
+    """What a live run is to do. `source` is a camera's index, a path, a URL or "demo"; `pace` None: by the display.
+
+    `chosen`: which of model, engine and max_faces the command line names; a replay takes the others from its session.
+    """
 
     source: int | str
     model: Path
@@ -56,6 +70,13 @@ class LiveOptions:
     steps: int
     chart: Path | None
     soak: int | None
+    soak_faults: float | None
+    latency: float | None
+    session: SessionOptions
+    serve: ServeOptions | None
+    live: LiveSettings
+    experiment: ExperimentOptions
+    chosen: frozenset[str]
     debug: bool
 
 
@@ -72,10 +93,10 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     origin.add_argument("--source", metavar="FILE|URL|demo", help="video file, network stream, or the built-in demo")
     parser.add_argument("--benchmark", action="store_true", help="measure engines and the whole program; see below")
     origin.add_argument("--list-cameras", action="store_true", help="show the cameras that can be opened, then end")
+    options_session.add_sources(origin)
     parser.add_argument(
         "--model",
         type=Path,
-        default=BUNDLED_MODEL,
         metavar="PATH",
         help="exported .onnx model (default: the bundled one)",
     )
@@ -88,12 +109,11 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     parser.add_argument(
         "--engine",
         choices=("auto", "streaming", "window"),
-        default="auto",
         help="a frame at a time, or the whole window at every frame; the answers are the same (default: auto, streaming)",
     )
     parser.add_argument(
         "--threads",
-        type=_not_negative,
+        type=not_negative,
         default=0,
         metavar="N",
         help="threads of the model (default: 0, half the cores for streaming, all for window)",
@@ -101,28 +121,8 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     parser.add_argument(
         "--max-faces",
         type=_faces,
-        default=1,
         metavar="N",
         help="follow up to N faces, each with its own window and events (default: 1, the largest)",
-    )
-    parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="write one row for every frame and face")
-    parser.add_argument(
-        "--events",
-        type=Path,
-        metavar="OUT.jsonl",
-        help="write micro-expression events as they are decided, one JSON object a line; rejected ones with the reason",
-    )
-    parser.add_argument("--no-events", action="store_true", help="labels only: look for no events")
-    parser.add_argument(
-        "--json", type=Path, metavar="OUT.json", help="write counts, times and memory of the run at its end"
-    )
-    parser.add_argument("--record", type=Path, metavar="OUT.mp4", help="record the overlay at the source's true speed")
-    parser.add_argument(
-        "--snapshots",
-        type=Path,
-        default=Path("runs/snapshots"),
-        metavar="DIR",
-        help="folder for key s (default: runs/snapshots)",
     )
     parser.add_argument(
         "--headless", action="store_true", help="no window, a panel in the terminal (automatic without a display)"
@@ -130,44 +130,29 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     parser.add_argument(
         "--pace",
         choices=("realtime", "fast"),
-        help="speed of files: their own, or as fast as it goes (default: realtime in a window, fast without)",
+        help="speed of files: their own, or as fast as it goes (default: realtime in a window, a web view or an "
+        "experiment, else fast)",
     )
-    parser.add_argument("--max-frames", type=_positive, metavar="N", help="end after N frames")
-    bench = parser.add_argument_group("benchmark (with --benchmark; --source, --json, --threads and --provider apply)")
-    bench.add_argument(
-        "--stages",
-        choices=("all", "engine"),
-        default="all",
-        help="engine: the engines alone, which needs neither MediaPipe nor TensorFlow nor a display (default: all)",
-    )
-    bench.add_argument(
-        "--batch", type=_batches, default=(), metavar="N,N,…", help="also step so many independent streams together"
-    )
-    bench.add_argument("--steps", type=_positive, default=120, metavar="N", help="windows to measure (default: 120)")
-    bench.add_argument(
-        "--soak",
-        type=_positive,
-        metavar="N",
-        help="instead: N frames of a looped clip; does memory grow, do answers drift",
-    )
-    bench.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")
+    parser.add_argument("--max-frames", type=positive, metavar="N", help="end after N frames")
+    options_sources.add_group(parser)
+    options_outputs.add_group(parser)
+    options_session.add_group(parser)
+    options_serve.add_group(parser)
+    options_markers.add_group(parser)
+    options_benchmark.add_group(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     given = parser.parse_args(argv)
     source = given.source if given.source is not None else (given.camera or 0)
     if given.source == "":
         parser.error("--source is empty: give a file, a URL, or demo")
-    if given.no_events and given.events is not None:
-        parser.error("--no-events leaves nothing to write to --events")
-    outputs = [path.resolve() for path in (given.csv, given.events, given.record, given.json) if path is not None]
-    if len(set(outputs)) < len(outputs):
-        parser.error("--csv, --events, --record and --json name the same file twice")
+    options_outputs.check(given, parser)
     return LiveOptions(
         source=source,
-        model=given.model,
+        model=given.model or BUNDLED_MODEL,
         provider=given.provider,
-        engine=given.engine,
+        engine=given.engine or "auto",
         threads=given.threads,
-        max_faces=given.max_faces,
+        max_faces=given.max_faces or 1,
         detect_events=not given.no_events,
         csv=given.csv,
         events=given.events,
@@ -185,44 +170,26 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         steps=given.steps,
         chart=given.chart,
         soak=given.soak,
+        soak_faults=given.soak_faults,
+        latency=given.latency,
+        session=options_session.read(given, parser),
+        serve=options_serve.read(given, parser),
+        live=options_sources.read(given, parser, source),
+        experiment=options_markers.read(given, parser),
+        chosen=frozenset(name for name in ("model", "engine", "max_faces") if getattr(given, name) is not None),
         debug=given.debug,
     )
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r}") from None
-
-
-def _batches(text: str) -> tuple[int, ...]:
-    return tuple(_positive(part) for part in text.split(","))
-
-
-def _not_negative(text: str) -> int:
-    value = _whole(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected 0 or more, found {value}")
-    return value
-
-
 def _camera(text: str) -> int:
-    value = _not_negative(text)
+    value = not_negative(text)
     if value > 999:
         raise argparse.ArgumentTypeError(f"expected a camera's number, see --list-cameras, found {value}")
     return value
 
 
 def _faces(text: str) -> int:
-    value = _positive(text)
+    value = positive(text)
     if value > _MAX_FACES:
         raise argparse.ArgumentTypeError(f"expected up to {_MAX_FACES} faces, found {value}")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = _whole(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {value}")
     return value

@@ -1,10 +1,12 @@
 """Drawing only: what a frame's result and the last seconds say, drawn over a copy of the frame."""
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from model.types import FrameResult
+from stream.connection import Connection
 from stream.event_settings import EventSettings
 from stream.history import LiveHistory, Recent
 from stream.overlay_chart import draw_chart, draw_strip
@@ -14,7 +16,7 @@ from stream.overlay_layout import Layout, Rect, arrange, small_font
 from stream.overlay_parts import Image, TextPainter, baseline, darken, fill
 from stream.overlay_readout import draw_bars, draw_statement
 from stream.palette import DIM, TEXT, WARNING, Colour, class_colours
-from stream.statement import Waits, statement
+from stream.statement import Waits, disconnected, statement
 from stream.timing import Health
 from stream.words import face_words
 
@@ -59,7 +61,7 @@ class Overlay:
         if layout.footer is not None:
             self._footer(image, layout.footer, layout.footer_lines, small_font(layout.font_px))
         if layout.panel is not None:
-            self._panel(image, layout, layout.panel, result, recent)
+            self._panel(image, layout, layout.panel, result, recent, health.disconnected)
         return image
 
     def draw_help(self, image: Image) -> Image:
@@ -87,15 +89,24 @@ class Overlay:
                 self._place, self._moved_s = best, now_s
         return self._layouts[self._place]
 
-    def _panel(self, image: Image, layout: Layout, panel: Rect, result: FrameResult, recent: Recent) -> None:
+    def _panel(
+        self,
+        image: Image,
+        layout: Layout,
+        panel: Rect,
+        result: FrameResult,
+        recent: Recent,
+        lost: Connection | None,
+    ) -> None:
         font = layout.font_px
         docked = panel.width == image.shape[1]
         darken(image, panel, _PANEL_OPACITY, 0 if docked else round(0.6 * font))
         if layout.label is not None:
-            said = statement(result, recent, self._waits)
+            said = disconnected(lost, time.monotonic()) if lost else statement(result, recent, self._waits)
             draw_statement(image, layout.label, said, self._colours, self._text, font)
         if layout.bars is not None:
-            draw_bars(image, layout.bars, layout.rows, result.prediction, self._colours, self._text, font)
+            answer = None if lost else result.prediction
+            draw_bars(image, layout.bars, layout.rows, answer, self._colours, self._text, font)
         events = recent.marks if self._waits.calibration_s is not None else None
         if layout.chart is not None:
             # Whose chart it is, where that could be another's.
@@ -147,6 +158,8 @@ def _facts(health: Health) -> list[tuple[str, Colour]]:
     even = abs(health.fps_read - health.fps_classified) <= 0.05 * health.fps_read
     rate = f"{health.fps_classified:.1f} fps" if even else f"{health.fps_classified:.1f} of {health.fps_read:.1f} fps"
     facts = [(rate, TEXT)]
+    if health.disconnected is not None:
+        facts = [(health.disconnected.state, WARNING)]
     if health.latency_ms is not None:
         facts.append((f"{health.latency_ms:.0f} ms", TEXT))
     if health.dropped_total:

@@ -13,6 +13,7 @@ from stream.rate import SourceClock
 from stream.run_ahead import RunAhead
 from stream.sources import FrameSource
 from stream.stages import ClassifyStage, FaceStage, FrameFeatures
+from stream.timing import RateMeter
 
 _FRAMES_AHEAD = 4
 
@@ -35,7 +36,7 @@ class LivePipeline:
     Decoding and face alignment run in threads of their own, a few frames ahead; classification runs in the reader's.
     Of a live source, which keeps its newest frame itself, nothing is read ahead: that would only make answers late.
     `new_engine` gives an engine with an empty window; every face needs its own. `clock` counts what is wrong with the
-    source's timestamps.
+    source's timestamps, `aligned` tells how many frames a second have had their faces placed.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class LivePipeline:
         self._new_engine = new_engine
         self._settings = settings or PipelineSettings()
         self.clock = SourceClock(contract.max_gap_s, contract.window_s)
+        self.aligned = RateMeter()
         self._reset_wanted = threading.Event()
         self._going = threading.Event()
         self._going.set()
@@ -137,5 +139,9 @@ class LivePipeline:
         for frame in frames:
             if self._reset_wanted.is_set():
                 self._reset_wanted.clear()
+                frame = replace(frame, restart=True)
+            if frame.restart:
                 stage.reset()
-            yield stage.step(frame)
+            features = stage.step(frame)
+            self.aligned.tick()
+            yield features

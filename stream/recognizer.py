@@ -58,6 +58,11 @@ class Recognizer:
         return self._model.contract
 
     @property
+    def model_path(self) -> Path:
+        """The file that was loaded: of two that lie side by side, the one for the engine."""
+        return self._model.path
+
+    @property
     def provider(self) -> str:
         """What the model really runs on, e.g. CPU or CUDA."""
         return self._model.provider

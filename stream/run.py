@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.types import FrameResult
+from stream.connection import WatchedSource
+from stream.crop_jitter import CropJitter
 from stream.history import LiveHistory
 from stream.pipeline import LivePipeline
 from stream.process import peak_memory_mb, seconds_since_start
@@ -52,7 +54,8 @@ class LiveRun:
         self.first_label_s: float | None = None
         self._span_s = (0.0, 0.0)
         self._processor_s = (0.0, 0.0)
-        self._read_rate, self._answer_rate = RateMeter(), RateMeter()
+        self._read_rate, self._answer_rate, self._shown_rate = RateMeter(), RateMeter(), RateMeter()
+        self._jitter = CropJitter()
         self._changed = threading.Condition()
         self._newest: FrameResult | None = None
         self._latency_ms: float | None = None
@@ -86,9 +89,16 @@ class LiveRun:
         with self._changed:
             return self._ended and self._newest is None
 
+    def note_shown(self) -> None:
+        """A picture of the run was drawn on the screen."""
+        self._shown_rate.tick()
+
     def health(self) -> Health:
-        dropped = {"source": self._source.dropped}
+        """From any thread."""
+        watched = self._source.status() if isinstance(self._source, WatchedSource) else None
+        dropped = {"source": self._source.dropped} | dict(watched.dropped if watched else {})
         dropped["recorder"] = sum(sink.dropped for sink in self._sinks if isinstance(sink, RecordSink))
+        age_s = watched.newest_age_s if watched else None
         return Health(
             source=self._source.info.name,
             provider=self._labels.provider,
@@ -100,18 +110,34 @@ class LiveRun:
             frames=self.summary.frames,
             frames_total=self._source.info.frames,
             threads=self._labels.threads,
+            fps_captured=watched.fps_captured if watched else None,
+            fps_aligned=self._pipeline.aligned.rate_hz(),
+            fps_shown=self._shown_rate.rate_hz(),
+            rate_hz=self._pipeline.clock.rate_hz,
+            newest_age_ms=None if age_s is None else 1000 * age_s,
+            crop_jitter_px=self._jitter.px,
+            connection=watched.connection if watched else None,
+            reconnects=watched.reconnects if watched else 0,
         )
 
     def report(self) -> dict[str, Any]:
         """The run in numbers, for scripts."""
         startup = {"first_frame_s": self.first_frame_s, "first_label_s": self.first_label_s}
-        run = {"source": self._source.info.name, **asdict(self._labels), "dropped": dict(self.health().dropped)}
+        health = self.health()
+        run = {"source": self._source.info.name, **asdict(self._labels), "dropped": dict(health.dropped)}
         run["fps"] = self._mean_fps()
         run["processor_ms"] = self._mean_processor_ms()
         clock = self._pipeline.clock
         timestamps = {"gaps": clock.gaps, "repeated_or_backward": clock.repeated, "rate_hz": clock.rate_hz}
         run["timestamps"] = timestamps
+        run["health"] = health.as_dict() | {"outages": self._outages()}
         return run | self.summary.as_dict() | {"startup": startup, "memory": {"peak_mb": peak_memory_mb()}}
+
+    def _outages(self) -> list[dict[str, Any]]:
+        """The last ones, in seconds of the source's clock."""
+        if not isinstance(self._source, WatchedSource):
+            return []
+        return [asdict(outage) for outage in self._source.status().outages]
 
     def _mean_fps(self) -> float:
         """From the first result to the last, without start-up."""
@@ -145,6 +171,7 @@ class LiveRun:
         if result.closing:
             return
         self._read_rate.tick()
+        self._jitter.step(result.faces[0] if result.faces else None)
         now_s = time.monotonic()
         if self.first_frame_s is None:
             self.first_frame_s = seconds_since_start()

@@ -109,6 +109,7 @@ class FaceStage:
         self._with_motion = with_motion
         self._validity = validity or ValiditySettings()
         self._readers: dict[int, FaceReader] = {}
+        self._shape: tuple[int, ...] | None = None
 
     def reset(self) -> None:
         """Forgets the faces."""
@@ -120,7 +121,10 @@ class FaceStage:
         rate_hz = self._clock.rate_hz
         if tick == "repeated":
             return FrameFeatures(frame, (), "no_face", rate_hz, True, {"decode": frame.decode_ms})
-        if tick == "gap":
+        # In a picture of another size nothing is where it was.
+        resized = self._shape is not None and frame.image.shape != self._shape
+        self._shape = frame.image.shape
+        if tick == "gap" or resized:
             self.reset()
         started_s = time.perf_counter()
         seen = self._tracker.step(frame)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model.types import Event, FaceResult, FrameResult
+from stream.connection import Connection
 from stream.event_history import EventWindow
 from stream.history import Recent
 from stream.words import STATUS_WORDS, event_details, event_name, face_words, percent, rejection_words
@@ -61,6 +62,13 @@ class Waits:
         """Of the longer one of both, 0 to 1; None where a face waits for nothing."""
         calibrating = self.calibrating(face, recent)
         return self.filling(face) if calibrating is None else calibrating
+
+
+def disconnected(connection: Connection, now_s: float) -> Statement:
+    """In place of `statement` while nothing arrives: what was last seen is not what is. `now_s`: monotonic clock."""
+    headline, *tries, since = connection.words(now_s).partition(": ")[0].split(", ")
+    reason = connection.reason or "no answer yet"
+    return Statement(headline, since, "warning", None, None, _lines(_plain(", ".join(tries)), _plain(reason)))
 
 
 def statement(result: FrameResult, recent: Recent, waits: Waits) -> Statement:

@@ -5,9 +5,12 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stream.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,12 @@ class Health:
 
     `latency_ms` is None before the first answer; `dropped` counts frames by the cause of their loss;
     `frames` counts the frames read so far, `frames_total` those of a file (None where nobody knows).
+
+    Frames a second: `fps_captured` arrived (None for files, which are read as they are wanted), `fps_read` came out of
+    the live loop, `fps_aligned` had their faces placed, `fps_classified` have an answer, `fps_shown` were drawn on the
+    screen. `rate_hz` is the source's effective rate by its timestamps, 0 while it is not known. `newest_age_ms`: since
+    the newest frame of a live source arrived. `crop_jitter_px`: see `CropJitter`. `connection` is None for sources that
+    have none; `reconnects` counts how often it came back.
     """
 
     source: str
@@ -131,18 +140,41 @@ class Health:
     frames: int = 0
     frames_total: int | None = None
     threads: str = ""
+    fps_captured: float | None = None
+    fps_aligned: float = 0.0
+    fps_shown: float = 0.0
+    rate_hz: float = 0.0
+    newest_age_ms: float | None = None
+    crop_jitter_px: float | None = None
+    connection: Connection | None = None
+    reconnects: int = 0
 
     def __post_init__(self) -> None:
-        numbers = {"fps_read": self.fps_read, "fps_classified": self.fps_classified, "frames": self.frames}
-        numbers |= {f"dropped[{cause}]": count for cause, count in self.dropped.items()}
-        if self.latency_ms is not None:
-            numbers["latency_ms"] = self.latency_ms
-        if self.frames_total is not None:
-            numbers["frames_total"] = self.frames_total
+        numbers: dict[str, float | None] = {f"dropped[{cause}]": count for cause, count in self.dropped.items()}
+        for name in (*_HEALTH_NUMBERS, "frames", "frames_total", "reconnects"):
+            numbers[name] = getattr(self, name)
         for name, value in numbers.items():
-            if not (math.isfinite(value) and value >= 0):
+            if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name}: expected 0 or more, found {value}")
 
     @property
     def dropped_total(self) -> int:
         return sum(self.dropped.values())
+
+    @property
+    def disconnected(self) -> Connection | None:
+        """The connection while there is none."""
+        lost = self.connection is not None and self.connection.state in ("opening", "reconnecting")
+        return self.connection if lost else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers, for scripts and reports."""
+        numbers: dict[str, Any] = {name: getattr(self, name) for name in _HEALTH_NUMBERS}
+        connection = None if self.connection is None else self.connection.state
+        return numbers | {"dropped": dict(self.dropped), "connection": connection, "reconnects": self.reconnects}
+
+
+_HEALTH_NUMBERS = (
+    "fps_captured", "fps_read", "fps_aligned", "fps_classified", "fps_shown", "rate_hz", "latency_ms", "newest_age_ms",
+    "crop_jitter_px",
+)  # fmt: skip

@@ -1,6 +1,7 @@
 """What moves in an aligned face: regions, the meter, the trace of the last seconds, the noise at rest."""
 
 from collections import deque
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -112,10 +113,12 @@ def test_the_same_face_moves_alike_in_a_crop_of_another_size(geometry):
 # Meter
 
 
-def test_the_flow_of_a_flow_model_is_used_as_it_is(still):
+@pytest.mark.parametrize("kind", ["flow", "both"])
+def test_the_flow_of_a_flow_model_is_used_as_it_is(kind, still):
     grey = cv2.cvtColor(still, cv2.COLOR_RGB2GRAY)
     features = flow_with("left cheek", (0.5, 1.0), GEOMETRY, 64)
-    motion = MotionMeter(FLOW).step(face(grey), features, 0.0)
+    contract = replace(FLOW, input=replace(FLOW.input, kind=kind))
+    motion = MotionMeter(contract).step(face(grey), features, 0.0)
     assert np.array_equal(motion.regions_px, RegionMeter(GEOMETRY, 64).motion_px(features))
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -55,19 +57,21 @@ def numbered(index: int, time_s: float, size: tuple[int, int] = (64, 48)) -> Fra
     return result(index, time_s, image=np.broadcast_to(stripes[None, :, None], (size[1], size[0], 3)).astype(np.uint8))
 
 
-def read_video(path: Path) -> tuple[list[int], float]:
-    """The numbers of the frames and the frame rate."""
+def read_video(path: Path, fps: float = 30.0) -> list[int]:
+    """The number of the picture that is shown at every frame of the rate."""
     video = cv2.VideoCapture(str(path))
     numbers: list[int] = []
     while True:
         got, image = video.read()
         if not got:
             break
+        begin = video.get(cv2.CAP_PROP_POS_MSEC) / 1000 * fps
+        assert begin == pytest.approx(round(begin), abs=0.05) and (numbers or begin == 0)
+        numbers += numbers[-1:] * (round(begin) - len(numbers))
         bits = image.mean((0, 2)).reshape(8, -1)[:, 2:-2].mean(axis=1) > 125
         numbers.append(int(np.packbits(bits)[0]))
-    fps = video.get(cv2.CAP_PROP_FPS)
     video.release()
-    return numbers, fps
+    return numbers
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -81,9 +85,9 @@ def test_a_video_plays_at_the_true_speed_of_an_uneven_source(steps_s, fps, start
     with new_video(tmp_path / "video.mp4", fps, overlay=PlainOverlay()) as sink:
         for index, time_s in enumerate(times_s):
             sink.write(numbered(index, float(time_s)))
-    numbers, found_fps = read_video(sink.path)
-    assert found_fps == pytest.approx(fps or 30.0, abs=0.002)
-    assert sink.frames_written == len(numbers)
+    found_fps = fps or 30.0
+    numbers = read_video(sink.path, found_fps)
+    assert sink.frames_written == len(set(numbers))
     # The last frame lasts one frame.
     assert len(numbers) / found_fps == pytest.approx(times_s[-1] - times_s[0] + 1 / found_fps, abs=0.55 / found_fps)
     # At every moment the video shows the frame that was there, to within half a frame.
@@ -101,7 +105,8 @@ def test_a_source_of_the_same_rate_loses_and_repeats_nothing(tmp_path):
     with new_video(tmp_path / "video.mp4", 25.0, overlay=overlay) as sink:
         for index in range(40):
             sink.write(numbered(index, 3.0 + index / 25))
-    assert read_video(sink.path)[0] == list(range(40))
+    assert read_video(sink.path, 25.0) == list(range(40))
+    assert cv2.VideoCapture(str(sink.path)).get(cv2.CAP_PROP_FPS) == pytest.approx(25.0)
     # Every picture is drawn with the history up to itself, and no further.
     assert overlay.newest_s == [3.0 + index / 25 for index in range(40)]
 
@@ -112,7 +117,7 @@ def test_what_the_end_decides_is_in_the_last_picture_and_no_frame_more(tmp_path)
         for index in range(5):
             sink.write(numbered(index, index / 30))
         sink.write(dataclasses.replace(numbered(4, 4 / 30), events=(event(0.0, lasts_s=0.1),), closing=True))
-    assert read_video(sink.path)[0] == list(range(5))
+    assert read_video(sink.path) == list(range(5))
     assert overlay.events == [0, 0, 0, 0, 1]
 
 
@@ -130,9 +135,45 @@ def test_an_aborted_run_keeps_a_video_that_plays(tmp_path):
         for index in range(10):
             sink.write(numbered(index, index / 30))
         raise KeyboardInterrupt
-    assert read_video(sink.path)[0] == list(range(10))
+    assert read_video(sink.path) == list(range(10))
     assert list(tmp_path.iterdir()) == [sink.path]
     assert not [thread for thread in threading.enumerate() if thread.name == "recorder"]
+
+
+def test_what_was_recorded_can_be_played_at_any_moment(tmp_path):
+    """So also after a run that was killed: but for the queue, and what is being encoded."""
+    with new_video(tmp_path / "video.mp4", 20.0, overlay=PlainOverlay()) as sink:
+        for index in range(100):
+            sink.write(numbered(index, index / 20))
+        (tmp_path / "killed.mp4").write_bytes(sink.path.read_bytes())
+    numbers = read_video(tmp_path / "killed.mp4", 20.0)
+    assert numbers == list(range(len(numbers))) and len(numbers) >= 100 - 8 - 4
+    assert read_video(sink.path, 20.0) == list(range(100))
+
+
+def test_a_disk_that_is_full_in_the_middle_keeps_what_was_written(tmp_path):
+    """In a process of its own, which may write 30,000 bytes into a file."""
+    code = (
+        "import resource, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from stream.sinks import SinkError\n"
+        "from tests.test_record import PlainOverlay, new_video, result\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))\n"
+        "rng = np.random.default_rng(0)\n"
+        "try:\n"
+        "    with new_video(Path(sys.argv[1]), overlay=PlainOverlay()) as sink:\n"
+        "        for index in range(200):\n"
+        "            noise = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)\n"
+        "            sink.write(result(index, index / 30, image=noise))\n"
+        "except SinkError as error:\n"
+        "    print(error)\n"
+    )
+    path = tmp_path / "video.mp4"
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == f"cannot write the video {path}: File too large\n", done.stderr
+    assert path.stat().st_size <= 30000
+    assert cv2.VideoCapture(str(path)).read()[0]
 
 
 def test_a_live_recording_drops_and_counts_what_it_cannot_take(tmp_path):
@@ -146,7 +187,7 @@ def test_a_live_recording_drops_and_counts_what_it_cannot_take(tmp_path):
             sink.write(numbered(index, index / 30))
         assert sink.dropped == 18 - 8
         overlay.go.set()
-    numbers, _ = read_video(sink.path)
+    numbers = read_video(sink.path)
     assert numbers == list(range(10))
 
 
@@ -161,7 +202,7 @@ def test_an_error_in_the_thread_reaches_the_writer_and_does_not_hang_it(tmp_path
         with new_video(tmp_path / "video.mp4", overlay=PlainOverlay(fails_at=5)) as sink:
             for index in range(200):
                 sink.write(numbered(index, index / 30))
-    assert read_video(sink.path)[0] == list(range(5))
+    assert read_video(sink.path) == list(range(5))
     assert not [thread for thread in threading.enumerate() if thread.name == "recorder"]
 
 
@@ -182,7 +223,7 @@ def test_a_rate_that_no_camera_has_becomes_thirty(fps, tmp_path):
     with new_video(tmp_path / "video.mp4", fps, overlay=PlainOverlay()) as sink:
         for index in range(4):
             sink.write(numbered(index, index / 10))
-    assert read_video(sink.path) == ([0, 0, 0, 1, 1, 1, 2, 2, 2, 3], 30.0)
+    assert read_video(sink.path) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
 
 
 def test_a_closed_recorder_takes_no_more(tmp_path):
@@ -191,7 +232,7 @@ def test_a_closed_recorder_takes_no_more(tmp_path):
     with pytest.raises(ValueError, match="is closed"):
         sink.write(numbered(1, 0.1))
     sink.close()
-    assert read_video(sink.path)[0] == [0]
+    assert read_video(sink.path) == [0]
 
 
 def test_odd_sizes_and_sizes_that_change(tmp_path):

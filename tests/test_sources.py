@@ -3,11 +3,22 @@
 import itertools
 import socket
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from stream.sources import DemoSource, FileSource, LiveSource, SourceError, open_source, without_credentials
+from stream.sources import (
+    DemoSource,
+    FileSource,
+    LiveSettings,
+    LiveSource,
+    SourceError,
+    open_source,
+    without_credentials,
+)
 from tests.clips import write_video
 from tests.mjpeg_server import mjpeg_server
 
@@ -66,7 +77,8 @@ def test_a_truncated_file_is_refused_or_read_as_far_as_it_goes(tmp_path: Path) -
 
 
 def test_a_stream_over_http_gives_growing_times_and_counts_what_it_drops() -> None:
-    with mjpeg_server(numbered(50)) as url, LiveSource(url) as source:
+    once = LiveSettings(retry_for_s=0.0)
+    with mjpeg_server(numbered(50)) as url, LiveSource(url, once) as source:
         assert source.info.live and source.info.frames is None
         frames = list(source)
         dropped = source.dropped
@@ -74,6 +86,7 @@ def test_a_stream_over_http_gives_growing_times_and_counts_what_it_drops() -> No
     assert all(a.index < b.index for a, b in itertools.pairwise(frames))
     # The newest frame may still wait when the stream ends; everything else was given out or counted.
     assert frames[-1].index + 1 == len(frames) + dropped
+    assert dropped < 50
     assert frames[-1].image.mean() > frames[0].image.mean()
 
 
@@ -93,9 +106,34 @@ def test_a_camera_that_is_not_there() -> None:
         pass
 
 
-def test_credentials_are_never_shown() -> None:
-    assert without_credentials("rtsp://me:secret@host:554/live?x=1") == "rtsp://host:554/live?x=1"
-    assert LiveSource("rtsp://me:secret@host/live")._name == "rtsp://host/live"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://me:secret@host:554/live?x=1", "rtsp://host:554/live?x=1"),
+        ("http://me:se@cret@host/live#secret", "http://host/live"),
+        ("http://host/v.cgi?user=me&pwd=secret&res=2", "http://host/v.cgi?user=…&pwd=…&res=2"),
+        ("http://host/v?accessToken=secret;size=3", "http://host/v?accessToken=…;size=3"),
+        ("http://host/v?ApiKey=secret", "http://host/v?ApiKey=…"),
+    ],
+)
+def test_credentials_are_never_shown(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+    assert "secret" not in repr(vars(LiveSource(url)))
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@[bad/x", "rtsp://me:se/cret@host/x", "http://me:secret@ho\u2100st/"])
+def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
+    with pytest.raises(SourceError, match="not a valid URL") as caught:
+        LiveSource(url)
+    assert "cret" not in str(caught.value)
+
+
+@settings(deadline=None)
+@given(user=st.text(min_size=1, max_size=8), password=st.text(min_size=5, max_size=12), rest=st.text(max_size=12))
+def test_no_password_is_shown_whatever_it_is(user: str, password: str, rest: str) -> None:
+    url = f"rtsp://{quote(user, safe='')}:{quote(password, safe='')}@host/{quote(rest)}?t=1"
+    assert f":{quote(password, safe='')}@" not in without_credentials(url)
+    assert without_credentials(url).startswith("rtsp://host/")
 
 
 def test_the_demo_tells_its_truth() -> None:

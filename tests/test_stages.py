@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from model.contract import ClipContract, NetworkInput, Reference
+from model.contract import ClipContract, InputKind, NetworkInput, Reference
+from model.preprocess import Preprocessor
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Status
 from stream.faces import SeenFace, SeenFaces
 from stream.rate import SourceClock
@@ -68,6 +69,20 @@ def run(seen: Sequence[Sequence[SeenFace]], times_s: Iterable[float], events: bo
 
 def statuses(results: Iterable[FrameResult]) -> list[Status]:
     return [result.status for result in results]
+
+
+# --- network frames -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reference", [Reference("ema", time_constant_s=1.0), Reference("lag", lag_s=1 / 30)])
+@pytest.mark.parametrize("kind", ["difference", "flow", "both"])
+def test_network_frames_are_what_the_contract_says(kind: InputKind, reference: Reference) -> None:
+    contract = replace(CONTRACT, input=NetworkInput(kind, 48), reference=reference)
+    stage, plain = FaceStage(contract, Script(one_face(5))), Preprocessor(contract)  # type: ignore[arg-type]
+    for index in range(5):
+        (face,) = stage.step(Frame(index, index / 30, IMAGE, 0.0)).faces
+        assert face.features is not None
+        np.testing.assert_array_equal(face.features, plain.step(CROPS[index], index / 30))
 
 
 # --- gates ----------------------------------------------------------------------------------------------------------

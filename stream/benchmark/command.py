@@ -24,6 +24,14 @@ def run_benchmark(options: LiveOptions) -> int:
             check_target(path, what)
     if options.soak is not None:
         return _run_soak(options, options.soak)
+    if options.soak_faults is not None:
+        from stream.benchmark.command_streams import run_soak_faults
+
+        return run_soak_faults(options, options.soak_faults, _note)
+    if options.latency is not None:
+        from stream.benchmark.command_streams import run_latency
+
+        return run_latency(options, options.latency, _note)
     engines: list[EngineTimes] = []
     whole = options.stages == "all"
     for threads in _thread_counts(options):

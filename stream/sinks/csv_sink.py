@@ -1,7 +1,7 @@
 """One row for every frame and face, and one for every frame without faces, with the frame's own time."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,21 +25,16 @@ class CsvSink:
         self._class_names = tuple(class_names)
         self._lines = LineFile(self.path, "CSV file")
         self._writer = csv.writer(self._lines, lineterminator="\n")
-        probabilities = (f"p_{name}" for name in self._class_names)
-        header = ("frame", "time_s", "face", "status", "label", "confidence", *probabilities, "latency_ms")
         try:
-            self._writer.writerow(header)
+            self._writer.writerow(csv_header(self._class_names))
         except SinkError:
             self._lines.abandon()
             raise
 
     def write(self, result: FrameResult) -> None:
-        if result.closing:
-            return
-        for face in result.faces:
-            self._write_row(result, face.track, face.status, face.prediction)
-        if not result.faces:
-            self._write_row(result, 0, result.absence, None)
+        for row in frame_rows(result, self._class_names):
+            self._writer.writerow(row)
+            self.rows += 1
 
     def close(self) -> None:
         self._lines.close()
@@ -55,13 +50,29 @@ class CsvSink:
         else:
             self._lines.abandon()
 
-    def _write_row(self, result: FrameResult, track: int, status: Status, answer: Prediction | None) -> None:
-        if answer is None:
-            answer_cells = ("",) * (2 + len(self._class_names))
-        else:
-            probabilities = (f"{answer.probabilities[name]:.6f}" for name in self._class_names)
-            answer_cells = (answer.label, f"{answer.confidence:.6f}", *probabilities)
-        frame = result.frame
-        row = (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells, f"{result.latency_ms:.3f}")
-        self._writer.writerow(row)
-        self.rows += 1
+
+def csv_header(class_names: Sequence[str]) -> tuple[str, ...]:
+    probabilities = (f"p_{name}" for name in class_names)
+    return ("frame", "time_s", "face", "status", "label", "confidence", *probabilities, "latency_ms")
+
+
+def frame_rows(result: FrameResult, class_names: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    """The rows of one frame: largest face first, one row without a face, none of a closing result."""
+    if result.closing:
+        return
+    for face in result.faces:
+        yield _row(result, face.track, face.status, face.prediction, class_names)
+    if not result.faces:
+        yield _row(result, 0, result.absence, None, class_names)
+
+
+def _row(
+    result: FrameResult, track: int, status: Status, answer: Prediction | None, class_names: Sequence[str]
+) -> tuple[object, ...]:
+    if answer is None:
+        answer_cells = ("",) * (2 + len(class_names))
+    else:
+        probabilities = (f"{answer.probabilities[name]:.6f}" for name in class_names)
+        answer_cells = (answer.label, f"{answer.confidence:.6f}", *probabilities)
+    frame = result.frame
+    return (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells, f"{result.latency_ms:.3f}")

@@ -22,7 +22,7 @@ class EventsSink:
 
     def write(self, result: FrameResult) -> None:
         for event in result.events:
-            self._lines.write(json.dumps(event_fields(event)) + "\n")
+            self._lines.write(event_line(event))
             self.events += 1
 
     def close(self) -> None:
@@ -38,6 +38,11 @@ class EventsSink:
             self._lines.close()
         else:
             self._lines.abandon()
+
+
+def event_line(event: Event) -> str:
+    """With its end."""
+    return json.dumps(event_fields(event)) + "\n"
 
 
 def event_fields(event: Event) -> dict[str, Any]:

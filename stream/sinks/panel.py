@@ -13,12 +13,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from model.types import FrameResult
+from model.types import FrameResult, Prediction
 from stream.event_history import EventWindow
 from stream.event_settings import EventSettings
 from stream.history import LiveHistory, Recent
 from stream.palette import Colour, class_colours
-from stream.statement import Statement, Waits, statement
+from stream.statement import Statement, Waits, disconnected, statement
 from stream.timing import Health
 from stream.words import REJECTION_WORDS, event_details, event_name, percent
 
@@ -64,12 +64,14 @@ class Panel:
         if self._live is not None:
             self._live.stop()
 
-    def update(self, result: FrameResult, history: LiveHistory, health: Health) -> None:
-        """`history` has taken up every result until this one, also those that were not shown."""
+    def update(self, result: FrameResult, history: LiveHistory, health: Health) -> bool:
+        """Whether it was drawn. `history` has taken up every result until this one, also those that were not shown."""
         now_s = self._clock_s()
-        if self._live is not None and now_s - self._drawn_s >= REFRESH_S:
-            self._drawn_s = now_s
-            self._live.update(self.render(result, history.recent(), health), refresh=True)
+        if self._live is None or now_s - self._drawn_s < REFRESH_S:
+            return False
+        self._drawn_s = now_s
+        self._live.update(self.render(result, history.recent(), health), refresh=True)
+        return True
 
     def render(self, result: FrameResult, recent: Recent, health: Health) -> RenderableType:
         """The panel as it stands after `result`."""
@@ -80,9 +82,12 @@ class Panel:
                 ProgressBar(health.frames_total, health.frames, complete_style="default", style="bright_black")
             )
         rows.add_row("")
-        rows.add_row(self._said(statement(result, recent, self._waits)))
+        lost = health.disconnected
+        rows.add_row(
+            self._said(disconnected(lost, self._clock_s()) if lost else statement(result, recent, self._waits))
+        )
         rows.add_row("")
-        rows.add_row(self._bars(result))
+        rows.add_row(self._bars(None if lost else result.prediction))
         for line in self._earlier(recent.events):
             rows.add_row(line)
         return Box(rows, title=Text(health.source), title_align="left", width=_WIDTH, box=box.ROUNDED)
@@ -98,6 +103,9 @@ class Panel:
             f"frame {health.frames}{of_total}",
         ]
         lines = [Text(" · ".join(fact for fact in facts if fact), style="dim", overflow="ellipsis", no_wrap=True)]
+        flow = " · ".join(flow_words(health))
+        if flow:
+            lines.append(Text(flow, style="dim", overflow="ellipsis", no_wrap=True))
         if health.dropped_total:
             causes = ", ".join(f"{count} {cause}" for cause, count in health.dropped.items() if count)
             lines.append(Text(f"dropped: {causes}", style="yellow"))
@@ -119,13 +127,13 @@ class Panel:
             rows.add_row(row)
         return rows
 
-    def _bars(self, result: FrameResult) -> RenderableType:
+    def _bars(self, answer: Prediction | None) -> RenderableType:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(width=_BAR_WIDTH)
         table.add_column(justify="right", width=5)
         for name, style in self._styles.items():
-            probability = None if result.prediction is None else result.prediction.probabilities[name]
+            probability = None if answer is None else answer.probabilities[name]
             bar = ProgressBar(1.0, probability or 0.0, complete_style=style, finished_style=style, style="bright_black")
             share = "–" if probability is None else percent(probability)
             table.add_row(Text(name, style="dim" if probability is None else ""), bar, share)
@@ -142,6 +150,20 @@ class Panel:
             reasons = " · ".join(f"{count} {REJECTION_WORDS[reason]}" for reason, count in events.rejected.items())
             lines.append(Text(f"rejected  {reasons}", style="dim", overflow="ellipsis", no_wrap=True))
         return [Text(""), *lines] if lines else []
+
+
+def flow_words(health: Health) -> list[str]:
+    """How the frames of a live source come through, and how well the face is held."""
+    words: list[str] = []
+    if health.fps_captured is not None:
+        words.append(f"captured {health.fps_captured:.1f}, aligned {health.fps_aligned:.1f} fps")
+    if health.newest_age_ms is not None:
+        words.append(f"newest {health.newest_age_ms:.0f} ms old")
+    if health.reconnects:
+        words.append(f"{health.reconnects} reconnect{'s' if health.reconnects > 1 else ''}")
+    if health.crop_jitter_px is not None:
+        words.append(f"jitter {health.crop_jitter_px:.2f} px")
+    return words
 
 
 def _style(colour: Colour) -> str:

@@ -2,17 +2,21 @@
 
 import contextlib
 import math
-import os
 import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import av
 import cv2
 import numpy as np
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from model.types import FrameResult
@@ -27,19 +31,24 @@ MAX_FPS = 240.0
 MAX_HOLD_S = 60.0
 """A longer jump of the timestamps is taken for a clock that was set anew, not for time that passed."""
 MIN_FREE_BYTES = 16 * 1024 * 1024
-_CODEC = "mp4v"
+"""The recording leaves so much room to the rows, which matter more."""
+_CODEC = "libx264"
+_CODEC_OPTIONS: dict[str, object] = {"preset": "superfast", "tune": "zerolatency", "crf": "20"}
+_KEYFRAME_EVERY = 15
+_FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flush_packets": "1"}
 
 
 class RecordSink:
     """Draws and encodes in a thread of its own, behind a queue of `capacity` results.
 
-    The file has the constant frame rate `fps` (30 where that is None or no camera's rate). Frames are repeated or left out by their timestamps, so
-    that a source with an uneven rate plays at its true speed; the last frame lasts one frame.
+    Every picture has the time of its frame, to half a frame of the rate `fps` (30 where that is None or no camera's
+    rate), so that a source with an uneven rate plays at its true speed; of two for the same time the later one is kept,
+    the last frame lasts one frame.
     With `block` (files) `write` waits for the thread and nothing is lost; without it (live) a result that finds the
     queue full is counted in `dropped` and left out. `overlay` and `history` belong to this recorder alone.
 
-    Written to a temporary file beside `path`, which takes its name on closing, after an error too, so that what was
-    recorded until then can be played. Raises `SinkError` when the file cannot be made (at construction, from the
+    H.264 in fragments of one picture, handed to the system when the next one comes: what was recorded can be played
+    while it is written, and after a run that was killed. Raises `SinkError` when the file cannot be made (at construction, from the
     first `write` for the encoder) or cannot take more (from a later `write` or from `close`).
     """
 
@@ -55,12 +64,14 @@ class RecordSink:
     ) -> None:
         self.path = Path(path)
         self.fps = fps if fps is not None and 1 <= fps <= MAX_FPS else DEFAULT_FPS
+        self._place_s = 1 / Fraction(self.fps).limit_denominator(10000)
         self.dropped = 0
         self.frames_written = 0
         self._overlay, self._history, self._health = overlay, history, health
         self._block = block
         self._size_px: tuple[int, int] | None = None
-        self._writer: cv2.VideoWriter | None = None
+        self._file: OutputContainer | None = None
+        self._stream: VideoStream | None = None
         self._error: SinkError | None = None
         self._queue: queue.Queue[FrameResult | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
@@ -68,9 +79,9 @@ class RecordSink:
         if self.path.suffix.lower() != ".mp4":
             raise SinkError(f"cannot write the video {self.path}: the name must end in .mp4")
         check_target(self.path, "video")
-        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part.mp4")
+        self._existed = self.path.exists()
         try:
-            self._partial.touch()
+            self.path.open("ab").close()
         except OSError as error:
             raise SinkError(f"cannot write the video {self.path}: {reason(error)}") from error
 
@@ -79,7 +90,7 @@ class RecordSink:
             raise ValueError(f"the recorder of {self.path} is closed")
         if self._error is not None:
             raise self._error
-        if self._writer is None:
+        if self._file is None:
             self._open(result.frame.image)
         if self._block:
             self._queue.put(result)
@@ -90,20 +101,15 @@ class RecordSink:
             self.dropped += 1
 
     def close(self) -> None:
-        """Encodes what is queued, closes the file and gives it its name; a recording without a frame leaves no file."""
+        """Encodes what is queued and closes the file; a recording without a frame leaves none."""
         if self._closed:
             return
         self._closed = True
-        if self._writer is None:
-            self._partial.unlink(missing_ok=True)
-            return
-        self._queue.put(None)
-        self._thread.join()
-        self._writer.release()
-        if self.frames_written:
-            self._finish()
-        else:
-            self._partial.unlink(missing_ok=True)
+        if self._file is not None:
+            self._queue.put(None)
+            self._thread.join()
+        if not self.frames_written and not (self._existed and self._file is None):
+            self.path.unlink(missing_ok=True)
         if self._error is not None:
             raise self._error
 
@@ -124,10 +130,18 @@ class RecordSink:
         height, width = image.shape[:2]
         # The codec halves the chroma planes: it takes even sizes only.
         self._size_px = (max(2, width & ~1), max(2, height & ~1))
-        writer = cv2.VideoWriter(str(self._partial), cv2.VideoWriter.fourcc(*_CODEC), self.fps, self._size_px)
-        if not writer.isOpened():
-            raise SinkError(f"cannot write the video {self.path}: OpenCV has no {_CODEC} encoder for {width}x{height}")
-        self._writer = writer
+        try:
+            self._file = av.open(str(self.path), "w", format="mp4", options=_FRAGMENTED)
+            stream = self._file.add_stream(_CODEC, rate=1 / self._place_s)
+        except (OSError, FFmpegError, ValueError) as error:
+            raise SinkError(f"cannot write the video {self.path}: {_why(error)}") from error
+        stream.width, stream.height = self._size_px
+        stream.pix_fmt, stream.gop_size = "yuv420p", _KEYFRAME_EVERY
+        stream.time_base = stream.codec_context.time_base = self._place_s
+        stream.options = _CODEC_OPTIONS
+        # The stages of the run need the other cores.
+        stream.codec_context.thread_count = 1
+        self._stream = stream
         self._thread.start()
 
     def _work(self) -> None:
@@ -137,55 +151,63 @@ class RecordSink:
         except SinkError as error:
             self._error = error
         except Exception as error:  # whatever it is, it must reach the thread that writes, as an error of this sink
-            self._error = SinkError(f"cannot write the video {self.path}: {error}")
+            self._error = SinkError(f"cannot write the video {self.path}: {_why(error)}")
             self._error.__cause__ = error
         for _ in results:
             pass  # empties the queue until the end, so that nobody waits for a place in it
+        self._finish()
 
     def _record(self, results: Iterator[FrameResult]) -> None:
         timeline = Timeline(self.fps)
         pending: FrameResult | None = None
+        place = -1
         for result in results:
             if result.closing:
                 # The last picture once again, with the events that the end decided: no frame more.
                 self._history.record(result)
                 continue
-            # A picture stays until the next one begins: only then is it known how often it is repeated.
-            begin = timeline.place(result.frame.time_s)
-            if pending is not None:
-                self._emit(pending, begin)
+            # A picture is drawn when the next one comes: only then is it known that it is not the last.
+            next_place = timeline.place(result.frame.time_s)
+            if pending is not None and next_place > place:
+                self._emit(pending, place)
             self._history.record(result)
-            pending = result
+            pending, place = result, next_place
         if pending is not None:
-            self._emit(pending, self.frames_written + 1)
+            self._emit(pending, place)
 
-    def _emit(self, result: FrameResult, end: int) -> None:
-        """Fills the output up to, not including, frame `end` with one picture."""
-        assert self._writer is not None and self._size_px is not None
-        if end <= self.frames_written:
-            return
+    def _emit(self, result: FrameResult, place: int) -> None:
+        """The next picture, at `place` frames of the file's rate after the first."""
+        assert self._size_px is not None
         if shutil.disk_usage(self.path.parent).free < MIN_FREE_BYTES:
-            # The encoder itself says nothing when it cannot write.
             raise SinkError(f"cannot write the video {self.path}: the disk is full")
         picture = _fit(self._overlay.draw(result, self._history, self._health()), self._size_px)
-        while self.frames_written < end:
-            self._writer.write(picture)
-            self.frames_written += 1
+        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        frame.pts, frame.time_base = place, self._place_s
+        self._encode(frame)
+        self.frames_written += 1
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        """None: what the encoder still holds."""
+        assert self._file is not None and self._stream is not None
+        for packet in self._stream.encode(frame):
+            # Where the next picture is late, the file says so by that one's time.
+            packet.duration = 1
+            self._file.mux(packet)
 
     def _finish(self) -> None:
+        """What was recorded before an error is kept."""
+        assert self._file is not None
         try:
-            os.replace(self._partial, self.path)
-        except OSError as error:
-            raise SinkError(
-                f"cannot give the video its name {self.path}: {reason(error)}; it is in {self._partial}"
-            ) from error
-        video = cv2.VideoCapture(str(self.path))
-        found = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
-        video.release()
-        if found != self.frames_written and self._error is None:
-            self._error = SinkError(
-                f"the video {self.path} is damaged: {self.frames_written} frames written, {found} found; is the disk full?"
-            )
+            if self.frames_written:
+                self._encode(None)
+            self._file.close()
+        except (OSError, FFmpegError) as error:
+            if self._error is None:
+                self._error = SinkError(f"cannot finish the video {self.path}: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    return reason(error) if isinstance(error, OSError) else str(error)
 
 
 class Timeline:

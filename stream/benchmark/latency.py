@@ -1,0 +1,135 @@
+"""From the camera to the label: how late is an answer? Measured by numbers that the sender draws into the pictures."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.types import FrameResult
+from stream.benchmark.camera_pictures import SIZE_PX, read_number
+from stream.recognizer import Recognizer
+from stream.run import LiveRun, RunLabels
+from stream.sinks import CsvSink, EventsSink
+from stream.sources import LiveSource, SourceError
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_PICTURES = 600
+_SETTLED_S = 3.0
+"""The first pictures meet a program that still loads its face model."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of times in milliseconds."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Pictures of `width_px` x `height_px` with one face, JPEG over HTTP on the loopback at `rate_hz`, for `seconds`.
+
+    `sent_to_label`: from just before a picture is handed to the sender's socket until its row is written;
+    `sent_to_captured` is the part before it has arrived whole, `captured_to_label` the rest, decoding included. Of
+    `labels` frames with an answer; `dropped` were overtaken.
+    """
+
+    width_px: int
+    height_px: int
+    rate_hz: float
+    seconds: float
+    labels: int
+    dropped: dict[str, int]
+    sent_to_label: Spread
+    sent_to_captured: Spread
+    captured_to_label: Spread
+
+
+class _Stopwatch:
+    """A sink that notes when each labelled picture was done: number, captured, done."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, float, float]] = []
+
+    def write(self, result: FrameResult) -> None:
+        done_s = time.monotonic()
+        if result.prediction is not None and not result.closing:
+            self.rows.append((read_number(result.frame.image), result.frame.captured_s, done_s))
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.0) -> Latency:
+    """Raises SourceError when there was no answer to measure."""
+    command = [sys.executable, "-m", "stream.benchmark.camera_process", str(rate_hz), str(_PICTURES)]
+    stopwatch = _Stopwatch()
+    names = recognizer.contract.class_names
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as camera,
+    ):
+        assert camera.stdin is not None and camera.stdout is not None
+        url = camera.stdout.readline().strip()
+        with (
+            LiveSource(url) as source,
+            CsvSink(Path(folder) / "run.csv", names) as csv,
+            EventsSink(Path(folder) / "run.jsonl") as events,
+        ):
+            labels = RunLabels(recognizer.provider, recognizer.engine_kind, "", recognizer.threads)
+            live_run = LiveRun(recognizer.pipeline(source), source, names, labels)
+            for sink in (csv, events, stopwatch):
+                live_run.add_sink(sink)
+            with live_run:
+                time.sleep(_SETTLED_S + seconds)
+            health = live_run.health()
+            if live_run.error is not None:
+                raise live_run.error
+        sent_s = np.array(json.loads(camera.communicate()[0]))
+    first_s = stopwatch.rows[0][1] + _SETTLED_S if stopwatch.rows else 0.0
+    rows = np.array([row for row in stopwatch.rows if row[1] >= first_s])
+    if not len(rows):
+        raise SourceError("no frame had an answer: measure for longer, or on a machine that is less busy")
+    return _latency(rows, sent_s, rate_hz, dict(health.dropped))
+
+
+def _latency(rows: NDArray[Any], sent_s: NDArray[np.float64], rate_hz: float, dropped: dict[str, int]) -> Latency:
+    numbers, captured_s, done_s = rows.T
+    # Pictures come again after some seconds: the one meant was the last to be sent before it arrived.
+    newest = np.searchsorted(sent_s, captured_s) - 1
+    sent = newest - (newest - numbers.astype(int)) % _PICTURES
+    began_s = sent_s[sent]
+    return Latency(
+        *SIZE_PX,
+        rate_hz,
+        float(done_s[-1] - captured_s[0]),
+        len(rows),
+        dropped,
+        _spread(done_s - began_s),
+        _spread(captured_s - began_s),
+        _spread(done_s - captured_s),
+    )
+
+
+def _spread(times_s: NDArray[np.float64]) -> Spread:
+    p50, p95, p99, longest = 1000 * np.percentile(times_s, (50, 95, 99, 100))
+    return Spread(float(p50), float(p95), float(p99), float(longest))

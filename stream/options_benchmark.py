@@ -1,0 +1,43 @@
+"""The options of --benchmark."""
+
+import argparse
+from pathlib import Path
+
+from stream.option_types import not_negative_number, positive, several_positive
+
+
+def add_group(parser: argparse.ArgumentParser) -> None:
+    bench = parser.add_argument_group("benchmark (with --benchmark; --source, --json, --threads and --provider apply)")
+    bench.add_argument(
+        "--stages",
+        choices=("all", "engine"),
+        default="all",
+        help="engine: the engines alone, which needs neither MediaPipe nor TensorFlow nor a display (default: all)",
+    )
+    bench.add_argument(
+        "--batch",
+        type=several_positive,
+        default=(),
+        metavar="N,N,…",
+        help="also step so many independent streams together",
+    )
+    bench.add_argument("--steps", type=positive, default=120, metavar="N", help="windows to measure (default: 120)")
+    bench.add_argument(
+        "--soak",
+        type=positive,
+        metavar="N",
+        help="instead: N frames of a looped clip; does memory grow, do answers drift",
+    )
+    bench.add_argument(
+        "--soak-faults",
+        type=not_negative_number,
+        metavar="MINUTES",
+        help="instead: stream from a local camera that fails every 20 s; what is lost, how soon is the program back",
+    )
+    bench.add_argument(
+        "--latency",
+        type=not_negative_number,
+        metavar="SECONDS",
+        help="instead: how late an answer is, from the camera to the label, by numbers drawn into the pictures",
+    )
+    bench.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")

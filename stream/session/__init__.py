@@ -1,0 +1,1 @@
+"""Recorded sessions: everything of one run in a folder, its pictures, its report, and the same run again."""

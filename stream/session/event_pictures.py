@@ -1,0 +1,104 @@
+"""Writes a picture of every accepted event, in a thread of its own."""
+
+import contextlib
+import os
+import queue
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+
+from model.contract import ClipContract
+from model.types import FrameResult, Image
+from stream.output_file import SinkError, reason
+from stream.session.crops import EventMoments, RecentCrops
+from stream.session.event_sheet import EventSheet
+from stream.session.folder import SessionFolder
+
+_WAITING = 16
+
+
+class EventPictures:
+    """A sink: keeps the last seconds of every face, and draws an event when it is decided.
+
+    The number of a picture is that of the accepted event in events.jsonl. Drawing does not hold up the run: events that
+    come while `_WAITING` others wait to be drawn get no picture and are counted in `missed`. Raises `SinkError` from
+    `write` or `close` when a picture cannot be written.
+    """
+
+    def __init__(self, folder: SessionFolder, contract: ClipContract, faceless: bool = False) -> None:
+        self.written = 0
+        self.missed = 0
+        self._folder = folder
+        self._crops = RecentCrops()
+        self._sheet = EventSheet(contract, faceless)
+        self._accepted = 0
+        self._error: SinkError | None = None
+        self._queue: queue.Queue[tuple[int, EventMoments] | None] = queue.Queue(_WAITING)
+        self._thread = threading.Thread(target=self._work, name="event pictures", daemon=True)
+        self._closed = False
+        try:
+            folder.pictures.mkdir(exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"cannot make the folder {folder.pictures}: {reason(error)}") from error
+        self._thread.start()
+
+    def write(self, result: FrameResult) -> None:
+        if self._error is not None:
+            raise self._error
+        if not result.closing:
+            self._crops.add(result)
+        for event in result.events:
+            if event.rejected is None:
+                self._accepted += 1
+                try:
+                    self._queue.put_nowait((self._accepted, self._crops.of(event)))
+                except queue.Full:
+                    self.missed += 1
+
+    def close(self) -> None:
+        """Draws what waits."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+            if self._error is not None:
+                raise self._error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(*([SinkError] if error is not None else [])):
+            self.close()
+
+    def _work(self) -> None:
+        for number, moments in iter(self._queue.get, None):
+            if self._error is None:
+                path = self._folder.picture(number)
+                try:
+                    write_png(path, self._sheet.draw(moments))
+                    self.written += 1
+                except SinkError as error:
+                    self._error = error
+                except Exception as error:  # whatever it is, it must reach the thread that writes
+                    self._error = SinkError(f"cannot draw the event picture {path}: {error}")
+                    self._error.__cause__ = error
+
+
+def write_png(path: Path, picture: Image) -> None:
+    """Whole or not at all; SinkError when it cannot be written."""
+    found, data = cv2.imencode(".png", picture)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if not found:
+            raise SinkError(f"cannot write the picture {path}: OpenCV cannot encode it")
+        partial.write_bytes(data.tobytes())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SinkError(f"cannot write the picture {path}: {reason(error)}") from error

@@ -1,0 +1,175 @@
+"""The picture of an event: onset, apex and offset side by side, the motion between the first two, and its time line."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.contract import ClipContract, NetworkInput, Reference
+from model.preprocess import Preprocessor
+from model.types import Event, Image
+from stream.overlay_parts import TextPainter, mix, polyline
+from stream.palette import DIM, TEXT, Colour, class_colours
+from stream.regions import NOSE_BRIDGE, REGIONS
+from stream.session.crops import EventMoments
+from stream.words import event_name, percent
+
+PANEL_PX = 256
+_GAP_PX = 12
+_HEAD_PX, _CAPTION_PX, _CHART_PX = 46, 26, 116
+_AXIS_PX = 24
+_PAPER: Colour = (34, 30, 28)
+_BLANK: Colour = (58, 53, 50)
+_ARROW_STEP_PX = 8
+"""Between arrows, in crop pixels of a crop of 128."""
+_ARROW_LEAST_PX = 0.15
+_ARROW_LONGEST_PX = 14.0
+"""The longest arrow, in crop pixels; a picture says how many times the motion is enlarged."""
+_FONT_PX, _SMALL_PX = 19, 15
+
+
+class EventSheet:
+    """Draws events of a model. `faceless`: the outline of a face that is nobody's in place of the crops."""
+
+    def __init__(self, contract: ClipContract, faceless: bool = False) -> None:
+        self._geometry = contract.crop
+        self._colours = class_colours(contract.class_names)
+        self._faceless = faceless
+        self._text = TextPainter()
+        size_px = contract.crop.size_px
+        # The recipe of the network's own flow, whatever the model takes: from the first crop to the second.
+        self._flow = Preprocessor(
+            replace(contract, input=NetworkInput("flow", size_px), reference=Reference("ema", time_constant_s=1.0))
+        )
+
+    def draw(self, moments: EventMoments) -> Image:
+        """BGR uint8."""
+        event = moments.event
+        width = 4 * PANEL_PX + 5 * _GAP_PX
+        height = _HEAD_PX + PANEL_PX + _CAPTION_PX + _CHART_PX + _AXIS_PX + _GAP_PX
+        sheet: NDArray[np.uint8] = np.full((height, width, 3), _PAPER, np.uint8)
+        self._head(sheet, event)
+        crops = (moments.onset, moments.apex, moments.offset)
+        captions = [f"{name} {time_s:.2f} s" for name, time_s in _ticks(event)]
+        for place, (crop, caption) in enumerate(zip(crops, captions, strict=True)):
+            self._put(sheet, self._panel(crop), place, caption)
+        arrows, caption = self._motion(moments)
+        self._put(sheet, arrows, 3, caption)
+        self._chart(sheet, moments, _HEAD_PX + PANEL_PX + _CAPTION_PX)
+        return sheet
+
+    def _head(self, sheet: Image, event: Event) -> None:
+        name = event_name(event)
+        words = [(name, self._colours[event.label]), (event.kind, TEXT)]
+        words += [(f"{event.duration_s:.2f} s", DIM), ("·", DIM), (f"confidence {percent(event.confidence)}", DIM)]
+        words += [("·", DIM), (f"peak {event.peak_px:.1f} px", DIM), ("·", DIM), (f"face {event.track}", DIM)]
+        self._text.draw_row(sheet, words, _GAP_PX, 30, _FONT_PX)
+
+    def _put(self, sheet: Image, panel: Image, place: int, caption: str) -> None:
+        x = _GAP_PX + place * (PANEL_PX + _GAP_PX)
+        sheet[_HEAD_PX : _HEAD_PX + PANEL_PX, x : x + PANEL_PX] = panel
+        self._text.draw(sheet, caption, x, _HEAD_PX + PANEL_PX + 19, _SMALL_PX, DIM)
+
+    def _panel(self, crop: Image | None) -> Image:
+        """A crop enlarged; a blank where there is none, a drawn face where none may be shown."""
+        if crop is None or self._faceless:
+            panel: NDArray[np.uint8] = np.full((PANEL_PX, PANEL_PX, 3), _BLANK, np.uint8)
+            if crop is None:
+                self._text.draw(panel, "no picture", 90, PANEL_PX // 2, _SMALL_PX, DIM)
+            else:
+                self._draw_face(panel)
+            return panel
+        large = cv2.resize(crop, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_CUBIC)
+        return cv2.cvtColor(large, cv2.COLOR_GRAY2BGR)
+
+    def _draw_face(self, panel: Image) -> None:
+        """The regions whose motion is measured, at their places in every aligned crop."""
+        scale = PANEL_PX / self._geometry.size_px
+        iod_px, eye_px = self._geometry.iod_px * scale, self._geometry.eye_line_px * scale
+        for x, y, half_width, half_height in (*REGIONS.values(), NOSE_BRIDGE):
+            centre = (round(PANEL_PX / 2 + x * iod_px), round(eye_px + y * iod_px))
+            cv2.ellipse(
+                panel, centre, (round(half_width * iod_px), round(half_height * iod_px)), 0, 0, 360, DIM, 1, cv2.LINE_AA
+            )
+
+    def _motion(self, moments: EventMoments) -> tuple[Image, str]:
+        """Arrows from onset to apex on the darkened apex, and what they show."""
+        if moments.onset is None or moments.apex is None:
+            return self._panel(None), "motion not known"
+        flow = self._motion_px(moments.onset, moments.apex)
+        panel = mix_picture(self._panel(moments.apex), _PAPER, 0.55)
+        step = max(2, round(_ARROW_STEP_PX * self._geometry.size_px / 128))
+        ys, xs = np.mgrid[step // 2 : flow.shape[0] : step, step // 2 : flow.shape[1] : step]
+        motion = flow[ys, xs]
+        lengths = np.hypot(motion[..., 0], motion[..., 1])
+        longest = float(lengths.max())
+        if longest < _ARROW_LEAST_PX:
+            return panel, f"onset to apex: under {_ARROW_LEAST_PX} px"
+        times = max(1, int(_ARROW_LONGEST_PX / longest))
+        colour = self._colours[moments.event.label]
+        scale = PANEL_PX / self._geometry.size_px
+        for x, y, (u, v), length in zip(xs.ravel(), ys.ravel(), motion.reshape(-1, 2), lengths.ravel(), strict=True):
+            if length >= _ARROW_LEAST_PX:
+                tail = (round(scale * x), round(scale * y))
+                tip = (round(scale * (x + times * u)), round(scale * (y + times * v)))
+                shade = mix(colour, _PAPER, 0.5 * (1 - length / longest))
+                cv2.arrowedLine(panel, tail, tip, shade, 1, cv2.LINE_AA, tipLength=0.3)
+        return panel, f"onset to apex, enlarged {times} times"
+
+    def _motion_px(self, onset: Image, apex: Image) -> NDArray[np.float32]:
+        """(size, size, 2) crop pixels from onset to apex, what the bridge of the nose moves taken off."""
+        self._flow.reset()
+        self._flow.step(onset, 0.0)
+        flow = self._flow.step(apex, 1.0)[..., :2]
+        x, y, half_width, half_height = NOSE_BRIDGE
+        iod_px, middle = self._geometry.iod_px, self._geometry.size_px / 2
+        left, right = round(middle + (x - half_width) * iod_px), round(middle + (x + half_width) * iod_px)
+        top = round(self._geometry.eye_line_px + (y - half_height) * iod_px)
+        bottom = round(self._geometry.eye_line_px + (y + half_height) * iod_px)
+        return flow - flow[top:bottom, left:right].reshape(-1, 2).mean(axis=0)
+
+    def _chart(self, sheet: Image, moments: EventMoments, top: int) -> None:
+        """The probability of the event's class around it, with onset, apex and offset."""
+        event, colour = moments.event, self._colours[moments.event.label]
+        left, right, bottom = _GAP_PX, sheet.shape[1] - _GAP_PX, top + _CHART_PX
+        first_s, last_s = event.onset_s - 1.0, event.offset_s + 1.0
+
+        def across(time_s: float) -> float:
+            return left + (right - left) * (time_s - first_s) / (last_s - first_s)
+
+        cv2.rectangle(sheet, (left, top), (right, bottom), _BLANK, 1)
+        sheet[top + 1 : bottom, round(across(event.onset_s)) : round(across(event.offset_s)) + 1] = mix(
+            _PAPER, colour, 0.25
+        )
+        for start, stop in _runs(moments.shares):
+            points = [
+                (across(t), bottom - p * _CHART_PX)
+                for t, p in zip(moments.times_s[start:stop], moments.shares[start:stop], strict=True)
+            ]
+            polyline(sheet, np.array(points, np.float32), colour, 2)
+        self._text.draw(sheet, f"probability of {event.label} in the second before", left + 8, top + 20, _SMALL_PX, DIM)
+        taken = -1.0
+        for name, time_s in _ticks(event):
+            x = round(across(time_s))
+            cv2.line(sheet, (x, top), (x, bottom + 4), TEXT if name == "apex" else DIM, 1)
+            words = f"{name} {1000 * (time_s - event.onset_s):+.0f} ms" if name != "onset" else name
+            begin = max(taken, x - self._text.width(words, _SMALL_PX) / 2)
+            self._text.draw(sheet, words, round(begin), bottom + 19, _SMALL_PX, DIM)
+            taken = begin + self._text.width(words, _SMALL_PX) + 12
+
+
+def mix_picture(picture: Image, colour: Colour, share: float) -> Image:
+    """The picture with `share` (0 to 1) of a colour in it."""
+    return cv2.addWeighted(picture, 1 - share, np.full_like(picture, colour), share, 0.0)
+
+
+def _ticks(event: Event) -> tuple[tuple[str, float], ...]:
+    return ("onset", event.onset_s), ("apex", event.apex_s), ("offset", event.offset_s)
+
+
+def _runs(values: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Stretches of two or more numbers without NaN, as (start, stop)."""
+    known = np.concatenate(([0], np.isfinite(values).astype(int), [0]))
+    edges = np.flatnonzero(np.diff(known))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a > 1]

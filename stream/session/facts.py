@@ -1,0 +1,139 @@
+"""What session.json says of a run before it starts: the program, the model, the settings. Nothing of the machine's owner."""
+
+import dataclasses
+import hashlib
+import platform
+import time
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from model.contract import ClipContract
+from stream.options import LiveOptions
+from stream.recognizer import Recognizer
+from stream.session.folder import SCHEMA_VERSION
+from stream.sources import SourceInfo, without_credentials
+
+NO_CONSENT = "no consent note given"
+PROJECT = Path(__file__).resolve().parent.parent.parent
+"""The folder of the program."""
+_PACKAGES = ("onnxruntime-gpu", "onnxruntime", "opencv-contrib-python", "opencv-python", "mediapipe", "numpy", "Pillow", "rich", "Jinja2")  # fmt: skip
+
+_NOT_OF_THE_RUN = ("list_cameras", "benchmark", "source_given", "stages", "batch", "steps", "chart", "soak", "debug", "chosen")  # fmt: skip
+
+
+def first_facts(options: LiveOptions, recognizer: Recognizer) -> dict[str, Any]:
+    """Everything known before the source is open. `state` is "running" until the run says otherwise."""
+    now = datetime.now().astimezone()
+    session = options.session
+    kept = "landmarks" if session.anonymise else "source"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "state": "running",
+        "started": now.isoformat(timespec="milliseconds"),
+        "ended": None,
+        "time_zone": {"name": time.tzname[now.timetuple().tm_isdst > 0], "utc_offset": now.strftime("%z")},
+        "consent": session.consent or NO_CONSENT,
+        "anonymised": session.anonymise,
+        "recording": kept if session.record_source else None,
+        "program": {"name": "microlive", "version": program_version()},
+        "python": platform.python_version(),
+        "packages": package_versions(),
+        "model": model_facts(recognizer),
+        "provider": recognizer.provider,
+        "engine": recognizer.engine_kind,
+        "threads": recognizer.threads,
+        "settings": settings(options),
+        "source": {"name": _source_words(options)},
+        "run": None,
+    }
+
+
+def source_facts(info: SourceInfo) -> dict[str, Any]:
+    """Of a source that is open; its name holds no credentials."""
+    return dataclasses.asdict(info)
+
+
+def model_facts(recognizer: Recognizer) -> dict[str, Any]:
+    contract = recognizer.contract
+    return {
+        "path": str(_from_here(recognizer.model_path)),
+        "sha256": file_hash(recognizer.model_path),
+        "contract_sha256": contract_hash(contract),
+        "class_names": list(contract.class_names),
+        "frames": contract.frames,
+        "fps": contract.fps,
+        "input": contract.input.kind,
+        "training_data": contract.training_data,
+        "scores": dict(contract.scores),
+        "disclaimer": contract.disclaimer,
+    }
+
+
+def contract_hash(contract: ClipContract) -> str:
+    """SHA-256 of everything the contract says."""
+    return hashlib.sha256(contract.to_json().encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str | None:
+    """SHA-256; None when the file cannot be read (any more)."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def settings(options: LiveOptions) -> dict[str, Any]:
+    """What the command line asked of the run, as JSON has it, without credentials and tokens."""
+    values = {name: value for name, value in _plain(options).items() if name not in _NOT_OF_THE_RUN}
+    return values | {"source": _source_words(options)}
+
+
+def program_version() -> str:
+    try:
+        return str(tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return "unknown"
+
+
+def package_versions() -> dict[str, str]:
+    """Of what takes part in an answer, where it is installed."""
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _source_words(options: LiveOptions) -> str:
+    if options.session.replay is not None:
+        return f"replay of {options.session.replay}"
+    if isinstance(options.source, int):
+        return f"camera {options.source}"
+    return without_credentials(options.source) if "://" in options.source else options.source
+
+
+def _from_here(path: Path) -> Path:
+    """A file of the project by its place in the project, any other as it was given."""
+    return path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # What a value does not show of itself, a token, is not written either.
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
+    if isinstance(value, Path):
+        return str(_from_here(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted(map(_plain, value))
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return value

@@ -1,0 +1,160 @@
+"""A recorded session as a source: the very pictures and times of its run."""
+
+import csv
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+
+from model.types import Frame, Image, Pace
+from stream.options import LiveOptions
+from stream.session.facts import PROJECT, contract_hash, file_hash
+from stream.session.folder import SessionError, SessionFolder
+from stream.session.record import HEADER
+from stream.sources.base import Pacer, SourceInfo
+from stream.sources.file import quiet_decoder
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of times.csv."""
+
+    frame: int
+    time_s: float
+    restart: bool
+    part: int
+    width: int
+    height: int
+
+
+class ReplaySource:
+    """The frames of a session that was recorded with `--record-source`, until the last one that is whole.
+
+    Raises `SessionError` when there is no such recording or it is damaged before its end.
+    """
+
+    def __init__(self, folder: SessionFolder, pace: Pace = "fast") -> None:
+        self._folder = folder
+        self._pace: Pace = pace
+        self._stopped = threading.Event()
+        self._capture: cv2.VideoCapture | None = None
+        self.facts = folder.read_facts()
+        self.dropped = 0
+
+    def __enter__(self) -> Self:
+        if self.facts.get("recording") != "source":
+            raise SessionError(_why_not(self._folder.path, self.facts))
+        rows = sum(1 for _ in self._rows())
+        self._frames = self._pictures()
+        first = next(self._frames, None)
+        if first is None:
+            raise SessionError(f"{self._folder.recording} holds no whole picture: nothing to replay")
+        self._first = first
+        height, width = first[1].shape[:2]
+        source = self.facts.get("source")
+        fps = source.get("fps") if isinstance(source, Mapping) else None
+        fps = float(fps) if isinstance(fps, int | float) else 0.0
+        self.info = SourceInfo(f"replay of {self._folder.path.name}", width, height, fps, live=False, frames=rows)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._capture is not None:
+            self._capture.release()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def __iter__(self) -> Iterator[Frame]:
+        pacer = Pacer(self._pace, self._stopped)
+        item: tuple[_Row, Image] | None = self._first
+        decode_ms = 0.0
+        while item is not None and not self._stopped.is_set():
+            row, image = item
+            pacer.wait(row.time_s)
+            if self._stopped.is_set():
+                return
+            yield Frame(row.frame, row.time_s, image, time.monotonic(), decode_ms, row.restart)
+            started_s = time.perf_counter()
+            item = next(self._frames, None)
+            decode_ms = 1000 * (time.perf_counter() - started_s)
+
+    def _pictures(self) -> Iterator[tuple[_Row, Image]]:
+        part = 0
+        short: int | None = None
+        for row in self._rows():
+            if row.part != part:
+                part, short = row.part, None
+                self._open(part)
+            assert self._capture is not None
+            found, image = self._capture.read()
+            if not found:
+                short = part
+                break
+            yield row, np.ascontiguousarray(image[: row.height, : row.width])
+        if short is not None and self._folder.part(short + 1).exists():
+            raise SessionError(f"{self._folder.part(short)} is damaged: it ends before {self._folder.times} says")
+
+    def _open(self, part: int) -> None:
+        if self._capture is not None:
+            self._capture.release()
+        path = self._folder.part(part)
+        # The file of a run that was killed ends early, of which the decoder would speak.
+        with quiet_decoder():
+            self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not self._capture.isOpened() and self._folder.part(part + 1).exists():
+            raise SessionError(f"{path} is damaged: it cannot be opened as a video")
+
+    def _rows(self) -> Iterator[_Row]:
+        """The lines of times.csv that are whole."""
+        try:
+            with self._folder.times.open(newline="", encoding="utf-8") as file:
+                if file.readline().rstrip("\n") != HEADER:
+                    raise SessionError(f"{self._folder.times}: expected the columns {HEADER}")
+                for place, cells in enumerate(csv.reader(file), start=2):
+                    try:
+                        frame, time_s, restart, part, width, height = cells
+                        yield _Row(int(frame), float(time_s), restart == "1", int(part), int(width), int(height))
+                    except ValueError:
+                        if next(csv.reader(file), None) is not None:
+                            raise SessionError(f"{self._folder.times}: line {place} is no row of it") from None
+        except OSError as error:
+            raise SessionError(f"{self._folder.times} cannot be read: {error.strerror}") from error
+
+
+def recorded_options(options: LiveOptions, facts: Mapping[str, Any]) -> LiveOptions:
+    """The options with which a session was made, wherever the command line does not name others."""
+    made = facts.get("settings", {})
+    changes: dict[str, Any] = {"detect_events": options.detect_events and bool(made.get("detect_events", True))}
+    if "max_faces" not in options.chosen and isinstance(made.get("max_faces"), int):
+        changes["max_faces"] = made["max_faces"]
+    if "model" not in options.chosen and isinstance(made.get("model"), str):
+        path = Path(made["model"])
+        changes["model"] = path if path.is_file() else PROJECT / path
+        if "engine" not in options.chosen and facts.get("engine") in ("streaming", "window"):
+            changes["engine"] = facts["engine"]
+    return replace(options, **changes)
+
+
+def model_difference(facts: Mapping[str, Any], contract: Any, path: Path) -> str | None:
+    """What is to be said when the model is not the one of the session; None when it is."""
+    made = facts.get("model", {})
+    if made.get("contract_sha256") != contract_hash(contract):
+        return "The model is another one than the session's (its contract differs): the rows will differ."
+    if made.get("sha256") != file_hash(path):
+        return "The model's file is not the session's, though it says the same of itself: the rows may differ."
+    return None
+
+
+def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
+    if facts.get("anonymised"):
+        return f"{path} is anonymised: it holds no pictures to replay"
+    return f"{path} was recorded without --record-source: it holds no pictures to replay"

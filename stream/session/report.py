@@ -1,0 +1,135 @@
+"""A session's report.html: one page that holds everything it shows and asks nobody for anything."""
+
+import base64
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from heapq import nlargest
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from stream.output_file import SinkError, reason
+from stream.session import report_words, timeline
+from stream.session.folder import SessionFolder
+from stream.session.rows import read_events, read_marks, read_rows
+
+MOST_PICTURES = 60
+MOST_ROWS = 1000
+"""Of a long run the page has the pictures of the surest events, and so many rows; all are in the folder."""
+MOST_MARKS = 2000
+"""Marks of the experiment in the time line."""
+_MOST_EVENTS = 20_000
+_JPEG_QUALITY = 88
+_TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+@dataclass
+class _Events:
+    """What events.jsonl holds. Lists end at their limits, counts do not."""
+
+    accepted: list[Mapping[str, Any]] = field(default_factory=lambda: list[Mapping[str, Any]]())
+    rejected: list[Mapping[str, Any]] = field(default_factory=lambda: list[Mapping[str, Any]]())
+    accepted_n: int = 0
+    found: Counter[tuple[str, str]] = field(default_factory=lambda: Counter[tuple[str, str]]())
+    reasons: Counter[str] = field(default_factory=lambda: Counter[str]())
+
+    def take(self, events: Iterable[Mapping[str, Any]]) -> "_Events":
+        for event in events:
+            if "rejected" in event:
+                self.reasons[event["rejected"]] += 1
+                if len(self.rejected) < _MOST_EVENTS:
+                    self.rejected.append(event)
+                continue
+            self.accepted_n += 1
+            self.found[event["label"], event["kind"]] += 1
+            if len(self.accepted) < _MOST_EVENTS:
+                self.accepted.append({**event, "number": self.accepted_n})
+        return self
+
+
+def write_report(folder: SessionFolder) -> Path:
+    """Reads the session and writes its page, whole or not at all.
+
+    Memory and the page's size do not grow with the length of the run. Raises `SessionError` for what is no session and
+    `SinkError` when the page cannot be written.
+    """
+    page = _rendered(_context(folder))
+    partial = folder.report.with_name(f".{folder.report.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        os.replace(partial, folder.report)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SinkError(f"cannot write the report {folder.report}: {reason(error)}") from error
+    return folder.report
+
+
+def _context(folder: SessionFolder) -> dict[str, Any]:
+    """What the page is filled with."""
+    facts = folder.read_facts()
+    rows = read_rows(folder)
+    events = _Events().take(read_events(folder))
+    alarms = report_words.false_alarms(facts, events.accepted_n)
+    pictured = nlargest(MOST_PICTURES, events.accepted, key=lambda event: event["confidence"])
+    pictures = {event["number"]: uri for event in pictured if (uri := picture_uri(folder.picture(event["number"])))}
+    return {
+        "state": report_words.state_words(facts),
+        "title": report_words.title(facts),
+        "lead": report_words.lead(facts, rows, events.accepted_n, events.reasons.total()),
+        "notices": report_words.notices(facts, rows),
+        "model_line": report_words.model_line(facts),
+        "model": report_words.model_rows(facts),
+        "run": report_words.run_rows(facts),
+        "looked_for_events": bool(facts.get("settings", {}).get("detect_events", True)),
+        "timeline": timeline.timeline(
+            rows, events.accepted, events.rejected, islice(read_marks(folder), MOST_MARKS), report_words.outages(facts)
+        ),
+        "geometry": {"width": timeline.WIDTH, "chart": timeline.CHART, "lane": timeline.LANE, "gap": timeline.GAP},
+        "styles": timeline.class_styles(rows.class_names),
+        "events": events.accepted[:MOST_ROWS],
+        "events_n": events.accepted_n,
+        "pictures": pictures,
+        "found": sorted(events.found.items()),
+        "reasons": [(timeline.rejection(name), n) for name, n in events.reasons.most_common()],
+        "rejected_n": events.reasons.total(),
+        "alarms": alarms,
+        "statuses": report_words.status_rows(rows),
+        "labels": rows.labels.most_common(),
+        "answers": rows.labels.total(),
+        "health": report_words.health_rows(facts, rows),
+        "stages": report_words.stage_rows(facts),
+    }
+
+
+def picture_uri(path: Path) -> str | None:
+    """A picture as a data URI, in a fifth of its PNG's size; None where there is none that can be read."""
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError:
+        return None
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if picture is None:
+        return None
+    jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
+
+
+def _rendered(context: Mapping[str, Any]) -> str:
+    """The page. Everything from the session is escaped: names of sources and notes come from outside."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clock"] = timeline.clock
+    style = Markup((_TEMPLATES / "session.css").read_text(encoding="utf-8"))
+    return environment.get_template("session.html").render(context, style=style)

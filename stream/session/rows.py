@@ -1,0 +1,207 @@
+"""A session's frames.csv and events.jsonl, read once from beginning to end in memory that does not grow with them."""
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stream.session.folder import SessionError, SessionFolder
+
+MOST_BUCKETS = 1000
+_NUMBERS = ("onset_s", "apex_s", "offset_s", "confidence", "peak_px")
+_LATENCY_STEP_MS = 0.1
+_LATENCY_STEPS = 20_000
+_LONGEST_STEP_S = 60.0
+"""A longer step between two rows, or one backwards, is a clock that was set anew: the time line goes on one step later."""
+
+
+@dataclass
+class Bucket:
+    """A stretch of the time line: the highest probability of every class in it, and how many frames had which status."""
+
+    highest: list[float]
+    statuses: Counter[str] = field(default_factory=lambda: Counter[str]())
+
+    def take(self, other: "Bucket") -> None:
+        self.highest = [max(a, b) for a, b in zip(self.highest, other.highest, strict=True)]
+        self.statuses += other.statuses
+
+
+class Buckets:
+    """At most `MOST_BUCKETS` stretches of equal length that cover everything added so far; they double when it outgrows
+    them. Times count from the first one added."""
+
+    def __init__(self, classes: int, step_s: float = 1 / 60) -> None:
+        self.step_s = step_s
+        self.first_s = 0.0
+        self._classes = classes
+        self._by_place: dict[int, Bucket] = {}
+
+    def add(self, time_s: float, probabilities: Sequence[float] | None, status: str) -> None:
+        """Times that grow. Without an answer `probabilities` is None."""
+        if not self._by_place:
+            self.first_s = time_s
+        while (place := int((time_s - self.first_s) / self.step_s)) >= MOST_BUCKETS:
+            self._double()
+        bucket = self._by_place.setdefault(place, self._empty())
+        bucket.take(
+            Bucket(list(probabilities) if probabilities is not None else [-1.0] * self._classes, Counter([status]))
+        )
+
+    def items(self) -> Iterator[tuple[float, Bucket]]:
+        """Middle of the stretch in seconds, in the order of time; stretches without a frame are left out."""
+        for place in sorted(self._by_place):
+            yield self.first_s + (place + 0.5) * self.step_s, self._by_place[place]
+
+    def _empty(self) -> Bucket:
+        return Bucket([-1.0] * self._classes)
+
+    def _double(self) -> None:
+        self.step_s *= 2
+        merged: dict[int, Bucket] = {}
+        for place, bucket in self._by_place.items():
+            merged.setdefault(place // 2, self._empty()).take(bucket)
+        self._by_place = merged
+
+
+class Latencies:
+    """Percentiles of any number of times, to a tenth of a millisecond up to two seconds."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (_LATENCY_STEPS + 1)
+        self.count = 0
+
+    def add(self, ms: float) -> None:
+        self._counts[min(max(int(ms / _LATENCY_STEP_MS), 0), _LATENCY_STEPS)] += 1
+        self.count += 1
+
+    def percentile(self, percent: float) -> float | None:
+        """In milliseconds; None without any."""
+        wanted, seen = self.count * percent / 100, 0
+        for place, count in enumerate(self._counts):
+            seen += count
+            if count and seen >= wanted:
+                return (place + 0.5) * _LATENCY_STEP_MS
+        return None
+
+
+@dataclass
+class RowSummary:
+    """What frames.csv holds. `statuses` and `labels` are of the first face in every frame, as is the time line."""
+
+    class_names: tuple[str, ...]
+    buckets: Buckets
+    frames: int = 0
+    rows: int = 0
+    faces: int = 0
+    first_s: float | None = None
+    last_s: float = 0.0
+    statuses: Counter[str] = field(default_factory=lambda: Counter[str]())
+    labels: Counter[str] = field(default_factory=lambda: Counter[str]())
+    latencies: Latencies = field(default_factory=Latencies)
+
+    @property
+    def duration_s(self) -> float:
+        return 0.0 if self.first_s is None else self.last_s - self.first_s
+
+
+def read_rows(folder: SessionFolder) -> RowSummary:
+    """Raises `SessionError` when it is no such file; a last line that was cut off is left out."""
+    try:
+        with folder.frames.open(newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            header = next(rows, [])
+            names = tuple(name.removeprefix("p_") for name in header if name.startswith("p_"))
+            if header[:6] != ["frame", "time_s", "face", "status", "label", "confidence"] or not names:
+                raise SessionError(f"{folder.frames}: expected the columns of a run's rows, found {', '.join(header)}")
+            summary = RowSummary(names, Buckets(len(names)))
+            _Reader(summary, len(header)).read(rows, folder)
+            return summary
+    except (OSError, UnicodeDecodeError) as error:
+        raise SessionError(f"{folder.frames} cannot be read: {error}") from error
+
+
+class _Reader:
+    """Adds rows to a summary."""
+
+    def __init__(self, summary: RowSummary, columns: int) -> None:
+        self._summary, self._columns = summary, columns
+        self._frame: str | None = None
+        self._last_s = math.nan
+        self._shift_s = 0.0
+
+    def read(self, rows: Iterator[list[str]], folder: SessionFolder) -> None:
+        for cells in rows:
+            try:
+                if len(cells) != self._columns:
+                    raise ValueError
+                self._add(cells)
+            except ValueError:
+                if next(rows, None) is not None:
+                    raise SessionError(f"{folder.frames}: line {self._summary.rows + 2} is no row of it") from None
+
+    def _add(self, cells: list[str]) -> None:
+        """Raises ValueError before anything is counted."""
+        summary = self._summary
+        time_s, latency_ms, face = float(cells[1]), float(cells[-1]), int(cells[2])
+        probabilities = [float(cell) for cell in cells[6:-1]] if cells[4] else None
+        if not math.isfinite(time_s + latency_ms):
+            raise ValueError
+        summary.rows += 1
+        summary.faces = max(summary.faces, face)
+        if cells[0] == self._frame:
+            return  # a second face of the same frame
+        self._frame = cells[0]
+        summary.frames += 1
+        summary.statuses[cells[3]] += 1
+        if probabilities is not None:
+            summary.labels[cells[4]] += 1
+            summary.latencies.add(latency_ms)
+        step_s = time_s - self._last_s
+        if summary.first_s is None:
+            summary.first_s = time_s
+        elif not 0 <= step_s <= _LONGEST_STEP_S:
+            self._shift_s += 1 / 30 - step_s
+        self._last_s = time_s
+        summary.last_s = time_s + self._shift_s
+        summary.buckets.add(summary.last_s, probabilities, cells[3])
+
+
+def read_events(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
+    """The whole lines of events.jsonl."""
+    return _objects(folder.events, {"label": str, "kind": str, "track": int, **dict.fromkeys(_NUMBERS, float)})
+
+
+def read_marks(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
+    """An experiment's marks that have a time on the source's clock."""
+    return (mark for mark in _objects(folder.markers, {"mark": str}) if isinstance(mark.get("time_s"), int | float))
+
+
+def _objects(path: Path, wanted: Mapping[str, type]) -> Iterator[Mapping[str, Any]]:
+    """JSON objects, one a line, with at least the wanted fields; none where there is no file. A last line that was cut off
+    is left out."""
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8") as file:
+            for place, line in enumerate(file, start=1):
+                try:
+                    yield _object(line, wanted)
+                except (ValueError, RecursionError):
+                    if file.readline():
+                        raise SessionError(f"{path}: line {place} is not what belongs there") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SessionError(f"{path} cannot be read: {error}") from error
+
+
+def _object(line: str, wanted: Mapping[str, type]) -> Mapping[str, Any]:
+    found = json.loads(line)
+    for name, kind in wanted.items():
+        value = found.get(name) if isinstance(found, dict) else None
+        if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool):
+            raise ValueError(name)
+    return found

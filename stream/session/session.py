@@ -1,0 +1,139 @@
+"""A run that is kept: rows, events, pictures and facts in one folder."""
+
+import contextlib
+import shutil
+import time
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from model.types import FrameResult
+from stream.options import LiveOptions
+from stream.output_file import SinkError, reason, write_json
+from stream.recognizer import Recognizer
+from stream.run import LiveRun
+from stream.session.anonymise import Anonymiser
+from stream.session.event_pictures import EventPictures
+from stream.session.facts import first_facts, source_facts
+from stream.session.folder import SessionFolder
+from stream.session.record import SourceRecorder
+from stream.sinks import CsvSink, EventsSink
+from stream.sources import FrameSource
+
+REFRESH_S = 10.0
+"""So often session.json takes up the state of the run, for one that is killed."""
+
+
+class Session:
+    """A context manager around the source and the run, and one of the run's sinks.
+
+    Entering makes the folder and session.json with the state "running". Leaving closes everything and writes the state
+    "finished", or "failed: …" with the reason; a run that ends without a row leaves nothing behind. What a run that is
+    killed has written stays: rows and events line by line, session.json as it was at most `REFRESH_S` before.
+    Raises `SinkError`.
+    """
+
+    def __init__(self, path: Path, options: LiveOptions, recognizer: Recognizer, anonymiser: Anonymiser | None) -> None:
+        self.folder = SessionFolder(path)
+        self._options = options
+        self._recognizer = recognizer
+        self._anonymiser = anonymiser
+        self._live_run: LiveRun | None = None
+        self._pictures: EventPictures | None = None
+        self._recorder: SourceRecorder | None = None
+        self._stack = ExitStack()
+        self.kept = True
+        self._written_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        path = self.folder.path
+        self._is_new = not path.exists()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise SinkError(f"the session {path} is not empty: give a new or an empty folder")
+        except OSError as error:
+            raise SinkError(f"cannot make the session {path}: {reason(error)}") from error
+        self._facts: dict[str, Any] = first_facts(self._options, self._recognizer)
+        write_json(self.folder.facts, self._facts)
+        with ExitStack() as opening:
+            names = self._recognizer.contract.class_names
+            self._csv = opening.enter_context(CsvSink(self.folder.frames, names))
+            self._events = opening.enter_context(EventsSink(self.folder.events))
+            self._stack = opening.pop_all()
+        return self
+
+    def attach(self, live_run: LiveRun, source: FrameSource) -> None:
+        """Gives the session's outputs to a run that has not started, of a source that is open."""
+        self._live_run = live_run
+        self._facts["source"] = source_facts(source.info)
+        write_json(self.folder.facts, self._facts)
+        live_run.add_sink(self._csv)
+        live_run.add_sink(self._events)
+        if self._options.detect_events:
+            contract, faceless = self._recognizer.contract, self._anonymiser is not None
+            self._pictures = self._stack.enter_context(EventPictures(self.folder, contract, faceless))
+            live_run.add_sink(self._pictures)
+        if self._options.session.record_source:
+            draw = None if self._anonymiser is None else self._anonymiser.picture
+            self._recorder = self._stack.enter_context(SourceRecorder(self.folder, source.info.fps or None, draw))
+            live_run.add_sink(self._recorder)
+        live_run.add_sink(self)
+
+    def write(self, result: FrameResult) -> None:
+        """Brings session.json up to date now and then."""
+        if time.monotonic() - self._written_s >= REFRESH_S:
+            self._written_s = time.monotonic()
+            self._write_facts()
+
+    def close(self) -> None:
+        """Everything is done on leaving."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._live_run is not None:
+            error = self._live_run.error
+        try:
+            # The outputs of a run that failed close without a complaint of their own.
+            self._stack.__exit__(None if error is None else type(error), error, None)
+        except SinkError as failed:
+            error = error or failed
+            self._end(error)
+            raise
+        if error is not None and not self._csv.rows:
+            self._remove()
+        elif error is None:
+            self._end(None)
+        else:
+            # The first error is the one to tell.
+            with contextlib.suppress(SinkError):
+                self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        words = " ".join(str(error).split()) or type(error).__name__
+        self._facts["state"] = "finished" if error is None else f"failed: {words}"
+        self._facts["ended"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        self._write_facts()
+
+    def _write_facts(self) -> None:
+        if self._live_run is not None:
+            self._facts["run"] = self._live_run.report()
+        if self._pictures is not None:
+            self._facts["event_pictures"] = {"written": self._pictures.written, "missed": self._pictures.missed}
+        if self._recorder is not None:
+            self._facts["recorded"] = {"frames": self._recorder.frames, "dropped": self._recorder.dropped}
+        write_json(self.folder.facts, self._facts)
+
+    def _remove(self) -> None:
+        """What was made for a run that never began."""
+        self.kept = False
+        with contextlib.suppress(OSError):
+            for path in (self.folder.facts, self.folder.frames, self.folder.events, self.folder.markers):
+                path.unlink(missing_ok=True)
+            for path in (self.folder.pictures, self.folder.recording):
+                shutil.rmtree(path, ignore_errors=True)
+            if self._is_new:
+                self.folder.path.rmdir()
