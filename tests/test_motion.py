@@ -142,7 +142,8 @@ def test_other_models_flow_is_measured_against_the_resting_face(name, still):
         moved = meter.step(face(raised), misleading, number / 30)
     assert np.all(moved.regions_px[inner, 1] < -0.3)
     meter.reset()
-    assert np.array_equal(meter.step(face(raised), misleading, 2.0).regions_px, np.zeros((len(REGIONS), 2)))
+    # Flow between equal pictures is zero but for rounding, which differs from one processor to another.
+    assert np.abs(meter.step(face(raised), misleading, 2.0).regions_px).max() < 1e-3
 
 
 def test_speed_of_the_head(still):

@@ -223,6 +223,7 @@ def test_the_process_ends_with_a_program_that_is_killed(server: FaultServer) -> 
 
 def test_credentials_reach_the_server_and_nobody_else(server: FaultServer) -> None:
     seen: list[bytes] = []
+    looked = threading.Event()
     whole = jpegs([picture()])[0]
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -235,6 +236,8 @@ def test_credentials_reach_the_server_and_nobody_else(server: FaultServer) -> No
                 with client:
                     seen.append(client.recv(65536))
                     client.sendall(answer)
+                    if len(seen) == 2:  # the stream goes on until its process has been looked at
+                        looked.wait(30)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -244,6 +247,7 @@ def test_credentials_reach_the_server_and_nobody_else(server: FaultServer) -> No
             child = source._watch._process
             assert child is not None
             command = Path(f"/proc/{child.pid}/cmdline").read_bytes()
+            looked.set()
             frames = list(source)
             shown = repr((source.info, source.status(), told, source))
         thread.join(10)
