@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from export.errors import ExportError
+from export.spotting import with_spotting
 from model.contract import ClipContract, ContractError, NetworkInput
 from model.quiet import native_stderr_silenced
 
@@ -26,6 +27,8 @@ _EPILOG = """examples:
   python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
   python -m export runs/flow/model.keras --out /tmp/try
   python -m export runs/flow --out exported --fp16   also half-precision files, for GPUs
+  python -m export runs/flow --spotting spotting.json --out exported
+                                                     what `train spot-eval --json` measured of this model goes with it
   python -m export --untrained --out runs/paper      the paper's size, to measure: run_live.py --benchmark --model …
 
 model.onnx takes `clip` (batch, frames, size, size, channels) and gives `probabilities` (batch, classes).
@@ -54,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         run = _untrained_run() if args.untrained else _open_run(args.run)
+        if args.spotting is not None:
+            run = replace(run, contract=with_spotting(run.contract, args.spotting))
         report = export_run(run, args.out, args.fp16)
     except KeyboardInterrupt:
         return _say("stopped; nothing was written", 130)
@@ -202,6 +207,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--fp16", action="store_true", help="also write model.fp16.onnx and model.fp16.stream.onnx, for GPUs"
+    )
+    parser.add_argument(
+        "--spotting",
+        type=Path,
+        metavar="FILE",
+        help="JSON of `train spot-eval` for this model: false events a minute and F1 join the scores in its contract",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

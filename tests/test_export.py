@@ -209,3 +209,38 @@ def test_a_depth_that_cannot_stream_gets_the_window_model_and_the_reason(tmp_pat
     assert "not written" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.onnx", "parity.json"]
     assert json.loads((tmp_path / "out" / "parity.json").read_text())["streaming"]["written"] is False
+
+
+SPOTTED = {
+    "people": ["x1", "x2"],
+    "command": "python -m train spot-eval --people x1,x2",
+    "minutes": 12.0,
+    "micro": {"n": 40, "localised": {"f1": 0.8}, "with_class": {"f1": 0.75}, "false_per_min": 0.25},
+    "chance": {"f1": 0.01},
+    "rest": {"minutes": 5.0, "false_per_min": 0.0},
+    "quiet": None,
+}
+
+
+def test_spotting_scores_travel_in_both_files(paper, tmp_path):
+    (tmp_path / "spotted.json").write_text(json.dumps(SPOTTED))
+    given = ["--spotting", str(tmp_path / "spotted.json"), "--out", str(tmp_path / "out")]
+    assert main([str(paper[0]), *given]) == 0
+    scores = load_model(tmp_path / "out" / "model.onnx").contract.scores
+    assert {key: scores[key] for key in paper[1].scores} == paper[1].scores
+    assert scores["spotting"]["made videos"] == {"minutes": 12.0, "false_per_min": 0.25}
+    assert scores["spotting"]["a resting face"] == {"minutes": 5.0, "false_per_min": 0.0}
+    assert "clips without annotated events" not in scores["spotting"]
+    assert scores["spotting"]["people"] == ["x1", "x2"] and scores["spotting"]["f1"] == 0.8
+    assert load_model(tmp_path / "out" / "model.stream.onnx").contract.scores == scores
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", json.dumps(SPOTTED | {"micro": 3}), json.dumps(SPOTTED | {"minutes": "x"})]
+)
+def test_other_files_are_no_spotting_scores(plain, tmp_path, capsys, text):
+    (tmp_path / "spotted.json").write_text(text)
+    given = ["--spotting", str(tmp_path / "spotted.json"), "--out", str(tmp_path / "out")]
+    assert main([str(plain[0]), *given]) == 1
+    assert "expected what `python -m train spot-eval --json` writes" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
