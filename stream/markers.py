@@ -25,6 +25,14 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class PlacedMark:
+    """A mark on the source's clock."""
+
+    text: str
+    time_s: float
+
+
+@dataclass(frozen=True)
 class Subscription:
     """Whether the sender wants to be told of events from now on."""
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.types import FrameResult
-from stream.markers import MAX_DATAGRAM_BYTES, Mark, MessageError, lines_of, parse_message
+from stream.markers import MAX_DATAGRAM_BYTES, Mark, MessageError, PlacedMark, lines_of, parse_message
 from stream.markers_limits import RateLimit, Subscribers
 from stream.network_address import NetworkAddress, bound_to, open_socket
 from stream.sinks.base import SinkError
@@ -26,6 +26,7 @@ RATE_HZ, BURST = 200.0, 400
 _FLOODED_S = 0.005
 _MAX_WAITING = 1000
 """Marks that came before the first frame."""
+_RECENT = 50
 
 Sender = tuple[Any, ...]
 """A socket's address."""
@@ -79,6 +80,7 @@ class MarkerPort:
         self._counts = MarkerCounts()
         self._offset_s: float | None = None
         self._waiting: deque[_Arrived] = deque()
+        self._recent: deque[PlacedMark] = deque(maxlen=_RECENT)
         self._subscribers: Subscribers[Sender] = Subscribers(MAX_SUBSCRIBERS, SUBSCRIBED_S)
         self._rate = RateLimit(RATE_HZ, BURST)
         self._error: BaseException | None = None
@@ -101,6 +103,11 @@ class MarkerPort:
     @property
     def counts(self) -> MarkerCounts:
         return self._counts
+
+    def recent(self) -> tuple[PlacedMark, ...]:
+        """The last marks that were kept, the newest last, for drawing. From any thread."""
+        with self._lock:
+            return tuple(self._recent)
 
     def write(self, result: FrameResult) -> None:
         if self._error is not None:
@@ -211,6 +218,8 @@ class MarkerPort:
         assert self._lines is not None
         self._lines.write(json.dumps(fields) + "\n")
         self._count(marks=1)
+        if time_s is not None:
+            self._recent.append(PlacedMark(arrived.mark.text, time_s))
         return time_s
 
     def _send(self, message: Mapping[str, Any], to: Sender, counted: bool = False) -> None:

@@ -70,7 +70,8 @@ class NetworkOutputs:
             from stream.serve import WebView
 
             history, health = live_run.history, live_run.health
-            view = WebView(self._listener, self._contract, history, health, self._with_events, redraw)
+            marks = self._port.recent if self._port is not None else None
+            view = WebView(self._listener, self._contract, history, health, self._with_events, redraw, marks)
             live_run.add_sink(self._stack.enter_context(view))
 
     def greeting(self) -> Sequence[str]:

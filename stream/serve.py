@@ -5,7 +5,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +13,7 @@ from model.contract import ClipContract
 from model.types import FrameResult
 from stream.event_settings import EventSettings
 from stream.history import LiveHistory
+from stream.markers import PlacedMark
 from stream.output_file import SinkError
 from stream.serve_access import Listener
 from stream.serve_http import PageServer
@@ -35,7 +36,7 @@ class WebView:
     A picture is drawn and encoded once for all viewers, at most `MAX_FPS` times a second, and only while somebody waits
     for one. Entering starts the thread, leaving tells the viewers that the run has ended and ends the thread. `history`
     has taken up every result until the one that is written; `health` can be asked from any thread, and so can `redraw`,
-    which gives what is shown in place of a frame's picture. When the thread fails, the next `write` raises `SinkError`.
+    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. When the thread fails, the next `write` raises `SinkError`.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class WebView:
         health: Callable[[], Health],
         with_events: bool = True,
         redraw: Redraw | None = None,
+        marks: Callable[[], Sequence[PlacedMark]] | None = None,
     ) -> None:
         self._listener = listener
         self._contract = contract
         self._history = history
         self._health = health
         self._with_events = with_events
+        self._marks = marks
         self._waits = Waits(contract.frames, EventSettings().calibration_s if with_events else None)
         self._pictures = PictureMaker(contract.class_names, self._waits, redraw)
         self._result: FrameResult | None = None
@@ -159,4 +162,5 @@ class WebView:
         picture, picture_number = (last.picture, last.picture_number) if last is not None else (b"", 0)
         if result is not None and new_picture:
             picture, picture_number = self._pictures.jpeg(result, recent), picture_number + 1
-        return Moment(number, state, recent.probabilities, self._events, picture, picture_number)
+        marks = tuple(self._marks()) if self._marks is not None else ()
+        return Moment(number, state, recent.probabilities, self._events, picture, picture_number, marks)

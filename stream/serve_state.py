@@ -11,6 +11,7 @@ import numpy as np
 from model.contract import ClipContract
 from model.types import Event, FrameResult
 from stream.history import HistoryWindow, Recent
+from stream.markers import PlacedMark
 from stream.model_words import model_words
 from stream.palette import Colour, class_colours
 from stream.sinks.events_sink import event_fields
@@ -44,6 +45,7 @@ class Moment:
     events: tuple[NumberedEvent, ...]
     picture: bytes
     picture_number: int
+    marks: tuple[PlacedMark, ...] = ()
 
     @property
     def newest_s(self) -> float:
@@ -58,7 +60,9 @@ class Moment:
         """For a viewer that has samples, events and pictures up to these: see `pack`."""
         state = dict(self.state) | {"samples": _samples(self.samples, since_s)}
         if len(self.samples.times_s):
-            state["from_s"] = round(float(self.samples.times_s[0]), 4)
+            from_s = float(self.samples.times_s[0])
+            state["from_s"] = round(from_s, 4)
+            state["marks"] = [[round(mark.time_s, 4), mark.text] for mark in self.marks if mark.time_s >= from_s]
         if events_number != self.events_number:
             state["events"] = [_event(one) for one in self.events if one.number > events_number]
         return pack(state, self.picture if self.picture_number != picture_number else b"")

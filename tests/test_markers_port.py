@@ -83,6 +83,8 @@ def test_marks_get_the_time_of_the_source(tmp_path: Path) -> None:
         port.write(frame_at(3.0))
         assert 3.0 <= experiment.ask({"mark": "b"})["time_s"] < 50.0
         assert port.counts.marks == 2
+        assert [mark.text for mark in port.recent()] == ["stimulus 3", "b"]
+        assert port.recent()[0].time_s == answer["time_s"]
     first, second = lines(out)
     assert first["mark"] == "stimulus 3" and first["time_s"] == answer["time_s"] and first["sent_s"] == 7.5
     assert first["sender"].startswith("127.0.0.1:") and abs(first["unix_s"] - time.time()) < 600

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -104,6 +105,23 @@ async def use_the_keyboard(tab: Tab) -> None:
     await tab.press("Enter", "Enter", 13, "\r")
     frame = await tab.run(FRAME)
     await tab.until(FRAME, lambda now: now > frame)
+
+
+def test_marks_of_an_experiment_are_drawn(tmp_path: Path) -> None:
+    async def look() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, socket.socket(type=socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+            free.close()
+            marks = ("--marker-port", str(port), "--markers", str(tmp_path / "marks.jsonl"))
+            async with page("--serve", "0", *marks) as (tab, _):
+                await tab.until(FRAME, lambda frame: frame > 10)
+                sender.sendto(b'{"mark": "stimulus 3"}', ("127.0.0.1", port))
+                words = await tab.until("document.querySelector('#clock').textContent", lambda text: "mark" in text)
+                assert re.search(r"mark “stimulus 3” at \d+\.\d\d s", words)
+                assert tab.complaints == []
+
+    asyncio.run(look())
 
 
 def test_the_page_comes_back_by_itself() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from stream.connection import Connection
 from stream.history import LiveHistory
+from stream.markers import PlacedMark
 from stream.serve_picture import LONGEST_SIDE_PX, PictureMaker
 from stream.serve_state import Moment, NumberedEvent, greeting, health_facts, pack, state_of
 from stream.statement import Waits
@@ -81,6 +82,13 @@ def test_events_with_the_words_of_the_picture() -> None:
     assert (first["accepted"], first["name"], first["text"]) == (True, "surprise?", "0.20 s at 4.0 s · 40 % · 1.3 px")
     assert first["onset_s"] == pytest.approx(3.9) and first["apex_s"] == pytest.approx(4.0)
     assert (second["accepted"], second["text"]) == (False, "change of light at 5.0 s")
+
+
+def test_marks_of_the_time_that_is_shown() -> None:
+    marks = tuple(PlacedMark(text, time_s) for text, time_s in (("gone", 1.9), ("fixation", 3.0), ("stimulus", 11.5)))
+    one = replace(at(history_until(12.0)), marks=marks)
+    state, _ = unpacked(one.message(11.0, 0, 0))
+    assert state["from_s"] == 2.0 and state["marks"] == [[3.0, "fixation"], [11.5, "stimulus"]]
 
 
 def test_the_state_of_a_frame() -> None:

@@ -118,13 +118,15 @@ function show(state, picture) {
   const events = state.events ?? [];
   showHealth(state.health);
   showEvents(events, state.counts);
-  if (state.from_s !== undefined) chart.add(state.samples, state.from_s, events);
+  if (state.from_s !== undefined) chart.add(state.samples, state.from_s, events, state.marks);
   chart.draw();
   if (state.headline !== undefined) showStatement(state);
   if (state.frame === undefined) return;
   showBars(state.shares);
   put(byId("face"), state.face);
-  put(byId("clock"), `frame ${state.frame} at ${state.time_s.toFixed(2)} s`);
+  const [markS, mark] = state.marks?.at(-1) ?? [];
+  const marked = mark === undefined ? "" : ` · mark “${mark}” at ${markS.toFixed(2)} s`;
+  put(byId("clock"), `frame ${state.frame} at ${state.time_s.toFixed(2)} s${marked}`);
 }
 
 function told(state, words) {

@@ -12,6 +12,7 @@ export function onGround(colour, light = 0.65) {
 export class Chart {
   #samples = [];
   #events = [];
+  #marks = [];
 
   constructor(canvas) {
     this.canvas = canvas;
@@ -26,10 +27,13 @@ export class Chart {
     this.spanS = spanS;
     this.#samples = [];
     this.#events = [];
+    this.#marks = [];
   }
 
-  // Samples are [time, probability...], null for what is not known; none before fromS belong to the chart any more.
-  add(samples, fromS, events) {
+  // Samples are [time, probability...], null for what is not known; none before fromS belong to the chart any more. Marks are
+  // [time, text], all there are in that time.
+  add(samples, fromS, events, marks) {
+    this.#marks = marks;
     const nextS = samples.length ? samples[0][0] : Infinity;
     this.#samples = this.#samples.filter((row) => row[0] >= fromS && row[0] < nextS).concat(samples);
     this.#events = this.#events.concat(events).filter((event) => event.offset_s >= fromS);
@@ -62,6 +66,7 @@ export class Chart {
     g.fillRect(plot.left, strip.top, plot.right - plot.left, strip.bottom - strip.top);
     for (const event of this.#events) this.#mark(g, event, x, plot, strip, ink);
     this.classes.forEach((one, place) => this.#line(g, onGround(one.colour), place + 1, x, y));
+    this.#experiment(g, x, plot, ink);
     g.restore();
   }
 
@@ -105,6 +110,25 @@ export class Chart {
     g.stroke();
   }
 
+  // An experiment's time marks: dashed, with their text as far as there is room until the next one.
+  #experiment(g, x, plot, ink) {
+    g.strokeStyle = g.fillStyle = ink("--dim");
+    g.lineWidth = 1;
+    g.textAlign = "left";
+    g.textBaseline = "top";
+    this.#marks.forEach(([timeS, text], place) => {
+      const left = x(timeS);
+      g.setLineDash([4, 3]);
+      g.beginPath();
+      g.moveTo(left, plot.top);
+      g.lineTo(left, plot.bottom);
+      g.stroke();
+      g.setLineDash([]);
+      const room = (place + 1 < this.#marks.length ? x(this.#marks[place + 1][0]) : plot.right) - left - 8;
+      if (room >= g.measureText(text.slice(0, 2) + "…").width) g.fillText(fitting(g, text, room), left + 4, plot.top);
+    });
+  }
+
   #mark(g, event, x, plot, strip, ink) {
     const apex = x(event.apex_s);
     if (!event.accepted) {
@@ -123,4 +147,10 @@ export class Chart {
     g.globalAlpha = 1;
     g.fillRect(apex - 0.75, plot.top, 1.5, plot.bottom - plot.top);
   }
+}
+
+function fitting(g, text, room) {
+  let letters = text.length;
+  while (letters > 1 && g.measureText(text.slice(0, letters) + (letters < text.length ? "…" : "")).width > room) letters -= 1;
+  return letters < text.length ? text.slice(0, letters) + "…" : text;
 }
