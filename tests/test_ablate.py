@@ -16,7 +16,7 @@ from tests.loso_runs import EPOCHS, write_loso
 from tests.stores import write_store
 from train.ablate import AblationSettings, ablate
 from train.command_ablate import add_parser
-from train.config import config_from
+from train.config_file import config_from
 from train.data import open_stores, run_contract
 from train.errors import UsageError
 from train.features import features_key

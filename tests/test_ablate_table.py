@@ -20,7 +20,7 @@ from train.ablate_compare import Bootstrap, Comparison
 from train.ablate_rows import read_rows
 from train.ablate_table import clips_text, markdown, terminal_table
 from train.ablate_words import conclusion, difference_text, signed
-from train.config import config_from
+from train.config_file import config_from
 from train.store import ClipStore
 
 

@@ -18,7 +18,8 @@ from model.preprocess import preprocess_clip
 from tests.stores import CLASSES, write_store
 from train.augment import Transform, draw_transform, mirrored_units
 from train.batches import epoch_order, plain_batches, training_batches
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.data import Split, TrainingSet, load_features, open_stores, run_contract, samples_of
 from train.errors import UsageError
 from train.fit import fit

@@ -12,7 +12,7 @@ from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
 from train import command_augment, command_bench
 from train.augment import draw_transform
 from train.augment_sheet import choose_clips, example
-from train.config import config_from
+from train.config_file import config_from
 from train.data import run_contract
 from train.errors import UsageError
 from train.records import ClipRecord, StoreManifest

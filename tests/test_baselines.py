@@ -26,7 +26,7 @@ from train.baselines.landmark_rule import LandmarkRule, fit_rule
 from train.baselines.majority_row import majority_answers
 from train.baselines.rule_row import rule_answers
 from train.baselines.shallow_flow import AreaAverage, LargestMotion, area_shares, build_shallow_flow
-from train.config import config_from
+from train.config_file import config_from
 from train.errors import UsageError
 from train.experiments import RowAnswers, RowTask
 from train.experiments_spec import read_spec

@@ -30,7 +30,7 @@ from train.calibration import (
     reliability,
     tempered,
 )
-from train.config import config_from
+from train.config_file import config_from
 from train.evaluate import OnnxPredictor
 from train.fit import fit
 from train.store import ClipStore

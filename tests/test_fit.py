@@ -18,7 +18,8 @@ from model.network import load_network, network_config
 from model.preprocess import preprocess_clip
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
 from train.batches import epoch_order, training_batches
-from train.config import PAPER_WEIGHTS, TrainConfig, config_from, read_config_file
+from train.config import PAPER_WEIGHTS, TrainConfig
+from train.config_file import config_from, read_config_file
 from train.data import (
     FeatureRows,
     Split,
@@ -407,7 +408,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_as_if_it_never_stopped(finis
     code = (
         "import io, json, os, signal, sys\n"
         "from rich.console import Console\n"
-        "from train.config import config_from\n"
+        "from train.config_file import config_from\n"
         "from train.fit import fit\n"
         "from train.progress import TrainingProgress\n"
         "class Killed(TrainingProgress):\n"

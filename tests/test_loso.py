@@ -21,7 +21,7 @@ from tests.processes import DEADLINE_S, alive, children, until
 from tests.runs import write_run
 from tests.stores import CLASSES, FRAMES, LEAD_FRAMES, write_store
 from train.__main__ import main
-from train.config import config_from
+from train.config_file import config_from
 from train.data import Samples, load_features, open_stores, run_contract, samples_of
 from train.errors import TrainError, UsageError
 from train.fold_job import FoldData, FoldFailure, FoldJob, FoldResult

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.config import config_from
+from train.config_file import config_from
 from train.data import Samples
 from train.errors import TrainError, UsageError
 from train.fold_job import FoldResult

@@ -22,7 +22,8 @@ from model.network import load_network
 from model.preprocess import NeutralReference, Preprocessor
 from tests.stores import write_store
 from train.__main__ import main
-from train.config import TrainConfig, config_from
+from train.config import TrainConfig
+from train.config_file import config_from
 from train.data import samples_of
 from train.errors import UsageError
 from train.fit import fit
@@ -207,7 +208,7 @@ def test_a_killed_run_goes_on_where_it_was_and_says_what_it_was_trained_on(store
     code = (
         "import io, json, os, signal, sys\n"
         "from rich.console import Console\n"
-        "from train.config import config_from\n"
+        "from train.config_file import config_from\n"
         "from train.fit import fit\n"
         "from train.progress import TrainingProgress\n"
         "class Killed(TrainingProgress):\n"

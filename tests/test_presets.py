@@ -7,7 +7,8 @@ import pytest
 
 import train.fit
 from train.__main__ import main
-from train.config import TrainConfig, config_from
+from train.config import TrainConfig
+from train.config_file import config_from
 from train.errors import UsageError
 from train.presets import PRESETS, preset
 

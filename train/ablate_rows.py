@@ -9,7 +9,8 @@ from typing import Any
 from model.complexity import count_parameters
 from model.config import NetworkConfig
 from model.variants import VARIANTS, Variant
-from train.config import TrainConfig, config_from
+from train.config import TrainConfig
+from train.config_file import config_from
 from train.data import open_stores, time_grid
 from train.errors import UsageError
 from train.loso_scores import LosoRun, loso_scores, read_run

@@ -12,7 +12,8 @@ from model.variants import VARIANTS
 from train.augment_flags import add_augmentation_flags
 from train.command_fit import add_network_flags, add_recipe_flags, names_list
 from train.command_loso import add_evaluation_flags, add_machine_flags
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.loso import LosoSettings
 from train.rundir import write_text

@@ -11,7 +11,8 @@ from rich.table import Table
 from model.contract import InputKind
 from train.augment_flags import add_augmentation_flags
 from train.augment_sheet import Example, choose_clips, example
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.contact_sheet import contact_sheet
 from train.data import open_stores, run_contract
 from train.errors import UsageError

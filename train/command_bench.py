@@ -15,7 +15,8 @@ from rich.table import Table
 from model.contract import InputKind
 from model.quiet import native_stderr_silenced
 from model.variants import VARIANTS
-from train.config import TrainConfig, config_from
+from train.config import TrainConfig
+from train.config_file import config_from
 from train.errors import UsageError
 from train.progress import clip_progress
 from train.rundir import write_text

@@ -12,7 +12,8 @@ from model.contract import InputKind
 from model.quiet import native_stderr_silenced
 from model.variants import VARIANTS
 from train.augment_flags import add_augmentation_flags
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.presets import PRESETS, preset
 
 _EPILOG = """examples:

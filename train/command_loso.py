@@ -10,7 +10,8 @@ from rich.console import Console
 
 from train.augment_flags import add_augmentation_flags
 from train.command_fit import add_network_flags, add_recipe_flags, names_list
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.loso import LosoSettings, Protocol, Select, loso
 from train.loso_run import LosoDir

@@ -1,14 +1,9 @@
-"""The settings of one training run, from a YAML or JSON file and flags, validated. No TensorFlow here."""
+"""The settings of one training run, validated. No TensorFlow here."""
 
 import dataclasses
-import difflib
 import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from model.config import FusionKind, NetworkConfig
 from model.contract import (
@@ -276,66 +271,6 @@ class TrainConfig:
         """The settings that make another run of it: name → (this, other). Where files lie and speed do not count."""
         mine, theirs = self.to_dict(), other.to_dict()
         return {n: (mine[n], theirs[n]) for n in mine if n not in _NOT_IDENTITY and mine[n] != theirs[n]}
-
-
-def config_from(values: Mapping[str, Any]) -> TrainConfig:
-    """A config from plain values; raises UsageError on unknown or missing names and bad values."""
-    known = [field.name for field in fields(TrainConfig)]
-    for name in values:
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, 1)
-            raise UsageError(
-                f"setting {name!r} is unknown"
-                + (f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}")
-            )
-    for name, flag in (("data", "--data DIR"), ("out", "--out RUN")):
-        if not values.get(name):
-            raise UsageError(f"{name}: nothing given; add {flag}, or {name}: to the config file")
-    return TrainConfig(**{name: _normal(name, value) for name, value in values.items()})
-
-
-def read_config_file(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML or JSON file (JSON is YAML); raises UsageError when there is none."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}; expected a YAML or JSON config file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not YAML or JSON ({' '.join(str(error).split())})") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: expected settings as 'name: value' lines, found {type(values).__name__}")
-    return _with_gain_renamed(path, {str(name): value for name, value in values.items()})
-
-
-def _with_gain_renamed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Files of runs from before `gain` became `magnify`, for pixels `contrast`, which then meant the same."""
-    if "gain" not in values:
-        return values
-    gain = _normal("gain", values.pop("gain"))
-    check_type(f"{path}: gain", gain, float)
-    name = "contrast" if values.get("input") == "pixels" else "magnify"
-    if name in values:
-        raise UsageError(f"{path}: gain and {name} mean the same; keep {name}")
-    return values | {name: gain if name == "contrast" else [1 - gain, 1 + gain]}
-
-
-def _normal(name: str, value: Any) -> Any:
-    """Lists become tuples, one string where a list is wanted becomes a list of one, whole numbers floats."""
-    if name in ("data", "validation_people", "exclude_people"):
-        items = [value] if isinstance(value, str | int) else (value or [])
-        return tuple(str(item) for item in items) if isinstance(items, list | tuple) else value
-    if name == "made_rates" and isinstance(value, list | tuple):
-        return tuple(float(rate) if isinstance(rate, int) else rate for rate in value)
-    if name in ("class_weights", "magnify") and isinstance(value, list):
-        return tuple(value)
-    if name == "mixed_precision" and isinstance(value, bool):  # YAML 1.1 reads on and off as booleans
-        return "on" if value else "off"
-    if isinstance(value, str) and name not in ("class_weights", "out", "cache_dir", "variant", "note", "made"):
-        try:  # YAML 1.1 reads 1e-3 as a string
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _require(what: str, expected: str, holds: bool, found: object) -> None:

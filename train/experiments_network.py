@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.quiet import native_stderr_silenced
-from train.config import config_from, read_config_file
+from train.config_file import config_from, read_config_file
 from train.data import load_features, open_stores, samples_of
 from train.errors import UsageError
 from train.evaluate import open_model, require_fit

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from train.config import TrainConfig, config_from
+from train.config import TrainConfig
+from train.config_file import config_from
 from train.data import open_stores, run_contract, samples_of, split_by_people
 from train.errors import UsageError
 from train.experiments import Answers, RowAnswers, RowTask

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.experiments_kinds import KINDS
 from train.presets import preset

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from train.config import config_from
+from train.config_file import config_from
 from train.data import Samples
 from train.errors import TrainError, UsageError
 from train.fold_job import FoldResult

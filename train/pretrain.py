@@ -12,7 +12,8 @@ from typing import Any
 
 from model.contract import ClipContract, ContractError
 from model.variants import variant
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.rundir import RunDir
 

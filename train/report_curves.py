@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.config import config_from
+from train.config_file import config_from
 from train.errors import UsageError
 from train.loso_scores import Fold, LosoRun
 

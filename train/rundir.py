@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from train.config import TrainConfig, config_from, read_config_file
+from train.config import TrainConfig
+from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 
 
