@@ -72,6 +72,7 @@ class LiveOptions:
     soak: int | None
     soak_faults: float | None
     latency: float | None
+    viewers: int
     session: SessionOptions
     serve: ServeOptions | None
     live: LiveSettings
@@ -172,6 +173,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         soak=given.soak,
         soak_faults=given.soak_faults,
         latency=given.latency,
+        viewers=given.viewers,
         session=options_session.read(given, parser),
         serve=options_serve.read(given, parser),
         live=options_sources.read(given, parser, source),

@@ -40,4 +40,11 @@ def add_group(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="instead: how late an answer is, from the camera to the label, by numbers drawn into the pictures",
     )
+    bench.add_argument(
+        "--viewers",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="with --latency: measure again with N viewers of the web view and one that never reads",
+    )
     bench.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")

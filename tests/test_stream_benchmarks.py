@@ -74,12 +74,13 @@ def test_a_short_run_with_faults_loses_nothing(tmp_path) -> None:
 def test_latency_is_measured_with_the_real_loop(tmp_path) -> None:
     save_tiny_model(tmp_path / "tiny.onnx")
     try:
-        found = latency.measure_latency(Recognizer(tmp_path / "tiny.onnx"), 4.0)
+        found = latency.measure_latency(Recognizer(tmp_path / "tiny.onnx"), 4.0, viewers=2)
     except SourceError as error:
         # On a machine too slow for 12 frames a second there are no labels.
         pytest.skip(str(error))
     assert found.labels > 0
     assert 0 < found.sent_to_captured.p50_ms < found.sent_to_label.p50_ms <= found.sent_to_label.p99_ms
+    assert len(found.viewer_fps) == 2 and min(found.viewer_fps) > 0
 
 
 def test_a_server_serves_again_on_its_port_after_it_was_gone() -> None:

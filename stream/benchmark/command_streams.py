@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 
 from stream.benchmark.faults import run_with_faults
-from stream.benchmark.latency import measure_latency
+from stream.benchmark.latency import Latency, measure_latency
 from stream.benchmark.machine import machine_facts
 from stream.options import LiveOptions
 from stream.output_file import write_json
@@ -18,14 +18,14 @@ def run_latency(options: LiveOptions, seconds: float, note: Callable[[str], None
     """The exit code."""
     cv2.setNumThreads(1)
     recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
-    note(f"latency, {seconds:g} s")
-    found = measure_latency(recognizer, seconds)
-    total = found.sent_to_label
-    print(
-        f"{found.labels} labels in {found.seconds:.0f} s at {found.width_px}x{found.height_px}: sent to label "
-        f"p50 {total.p50_ms:.1f} ms, p95 {total.p95_ms:.1f} ms, p99 {total.p99_ms:.1f} ms (longest {total.max_ms:.1f} ms)"
-    )
-    _write(options, {"latency": asdict(found), "engine": recognizer.engine_kind})
+    report: dict[str, Any] = {}
+    for viewers in sorted({0, options.viewers}):
+        watched = f" with {viewers} viewers and one that stalls" if viewers else ""
+        note(f"latency{watched}, {seconds:g} s")
+        found = measure_latency(recognizer, seconds, viewers=viewers)
+        report["latency_with_viewers" if viewers else "latency"] = asdict(found)
+        print(_latency_words(found, watched))
+    _write(options, report | {"engine": recognizer.engine_kind})
     return 0
 
 
@@ -40,6 +40,16 @@ def run_soak_faults(options: LiveOptions, minutes: float, note: Callable[[str], 
     )
     _write(options, {"soak_faults": asdict(found)})
     return 0 if found.exit_code == 0 and found.rows_lost == 0 and not found.rows_torn else 1
+
+
+def _latency_words(found: Latency, watched: str) -> str:
+    total = found.sent_to_label
+    fps = ", ".join(f"{fps:.1f}" for fps in found.viewer_fps)
+    return (
+        f"{found.labels} labels in {found.seconds:.0f} s at {found.width_px}x{found.height_px}{watched}: sent to label "
+        f"p50 {total.p50_ms:.1f} ms, p95 {total.p95_ms:.1f} ms, p99 {total.p99_ms:.1f} ms (longest {total.max_ms:.1f} ms)"
+        + (f"; viewers see {fps} pictures a second" if fps else "")
+    )
 
 
 def _write(options: LiveOptions, report: dict[str, Any]) -> None:

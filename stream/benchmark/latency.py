@@ -1,11 +1,13 @@
 """From the camera to the label: how late is an answer? Measured by numbers that the sender draws into the pictures."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,8 +17,10 @@ from numpy.typing import NDArray
 
 from model.types import FrameResult
 from stream.benchmark.camera_pictures import SIZE_PX, read_number
+from stream.network_address import NetworkAddress
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
+from stream.serve_access import open_listener
 from stream.sinks import CsvSink, EventsSink
 from stream.sources import LiveSource, SourceError
 
@@ -42,7 +46,8 @@ class Latency:
 
     `sent_to_label`: from just before a picture is handed to the sender's socket until its row is written;
     `sent_to_captured` is the part before it has arrived whole, `captured_to_label` the rest, decoding included. Of
-    `labels` frames with an answer; `dropped` were overtaken.
+    `labels` frames with an answer; `dropped` were overtaken. `viewer_fps`: pictures a second of each viewer of the web view
+    that reads; besides them there was one that never does, unless there were no viewers at all.
     """
 
     width_px: int
@@ -54,6 +59,7 @@ class Latency:
     sent_to_label: Spread
     sent_to_captured: Spread
     captured_to_label: Spread
+    viewer_fps: tuple[float, ...] = ()
 
 
 class _Stopwatch:
@@ -79,8 +85,8 @@ class _Stopwatch:
         pass
 
 
-def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.0) -> Latency:
-    """Raises SourceError when there was no answer to measure."""
+def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.0, viewers: int = 0) -> Latency:
+    """With so many viewers of the web view, and one that stalls. Raises SourceError when there was no answer to measure."""
     command = [sys.executable, "-m", "stream.benchmark.camera_process", str(rate_hz), str(_PICTURES)]
     stopwatch = _Stopwatch()
     names = recognizer.contract.class_names
@@ -99,7 +105,7 @@ def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.
             live_run = LiveRun(recognizer.pipeline(source), source, names, labels)
             for sink in (csv, events, stopwatch):
                 live_run.add_sink(sink)
-            with live_run:
+            with _viewed(live_run, recognizer, viewers) as viewer_fps, live_run:
                 time.sleep(_SETTLED_S + seconds)
             health = live_run.health()
             if live_run.error is not None:
@@ -109,7 +115,32 @@ def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.
     rows = np.array([row for row in stopwatch.rows if row[1] >= first_s])
     if not len(rows):
         raise SourceError("no frame had an answer: measure for longer, or on a machine that is less busy")
-    return _latency(rows, sent_s, rate_hz, dict(health.dropped))
+    return replace(_latency(rows, sent_s, rate_hz, dict(health.dropped)), viewer_fps=tuple(viewer_fps))
+
+
+@contextlib.contextmanager
+def _viewed(live_run: LiveRun, recognizer: Recognizer, viewers: int) -> Iterator[list[float]]:
+    """The web view with so many viewers and one that stalls. At the end the list holds their pictures a second."""
+    viewer_fps: list[float] = []
+    if not viewers:
+        yield viewer_fps
+        return
+    # What a run does not use is not loaded.
+    from stream.serve import WebView
+
+    with open_listener(NetworkAddress("127.0.0.1", 0)) as listener:
+        view = WebView(listener, recognizer.contract, live_run.history, live_run.health)
+        live_run.add_sink(view)
+        command = [sys.executable, "-m", "stream.benchmark.viewer_process", listener.url, str(viewers)]
+        with (
+            view,
+            subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+        ):
+            assert process.stdout is not None
+            if process.stdout.readline() != "ready\n":
+                raise SourceError("the viewers of the web view cannot connect to it")
+            yield viewer_fps
+            viewer_fps += json.loads(process.communicate()[0])
 
 
 def _latency(rows: NDArray[Any], sent_s: NDArray[np.float64], rate_hz: float, dropped: dict[str, int]) -> Latency:
