@@ -1,6 +1,5 @@
 """The live program: opens what the options ask for, shows the run, says how it ended."""
 
-import cv2
 from rich.console import Console
 from rich.table import Table
 
@@ -17,14 +16,14 @@ from stream.session.folder import SessionFolder
 from stream.session.replay import ReplaySource, model_difference, recorded_options
 from stream.sinks import Panel, Window, display_available, save_snapshot
 from stream.sources import FrameSource, LiveSource, list_cameras, open_source, without_credentials
+from stream.threads import share_processor
 
 _SCREEN_WAIT_S = 0.1
 
 
 def run(options: LiveOptions, console: Console) -> int:
     """Runs to the end of the source, a key, or Ctrl-C; the exit code. Errors that end it early are raised."""
-    # The stages run in threads of their own; OpenCV's pool inside each of them would only compete with them.
-    cv2.setNumThreads(1)
+    share_processor()
     if options.list_cameras:
         return _show_cameras(console)
     if options.session.replay is not None:

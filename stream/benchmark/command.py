@@ -60,13 +60,12 @@ def run_benchmark(options: LiveOptions) -> int:
 
 
 def _run_soak(options: LiveOptions, frames: int) -> int:
-    import cv2
-
     from stream.benchmark.demo_file import demo_file
     from stream.benchmark.soak import soak
     from stream.recognizer import Recognizer
+    from stream.threads import share_processor
 
-    cv2.setNumThreads(1)
+    share_processor()
     recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
     with tempfile.TemporaryDirectory() as name:
         clip = Path(str(options.source)) if options.source_given else demo_file(Path(name))

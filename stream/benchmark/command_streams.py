@@ -4,19 +4,18 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import cv2
-
 from stream.benchmark.faults import run_with_faults
 from stream.benchmark.latency import Latency, measure_latency
 from stream.benchmark.machine import machine_facts
 from stream.options import LiveOptions
 from stream.output_file import write_json
 from stream.recognizer import Recognizer
+from stream.threads import share_processor
 
 
 def run_latency(options: LiveOptions, seconds: float, note: Callable[[str], None]) -> int:
     """The exit code."""
-    cv2.setNumThreads(1)
+    share_processor()
     recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
     report: dict[str, Any] = {}
     for viewers in sorted({0, options.viewers}):

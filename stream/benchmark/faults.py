@@ -55,7 +55,8 @@ class FaultRun:
     `rows_lost`: frames that came out of the source (its last number, less those that were overtaken) and have no row,
     None where the program left no report;
     `rows_torn`: lines that are no rows. `memory_growth_mb`: median of the last tenth of the run less that of the second
-    tenth, of the program and of its capture process. `recover_s` is of `row_s` of all faults.
+    tenth, of the program and of its capture process. `recover_s` is of `row_s` of all faults. `outages` are those that the
+    program told of, with its reasons.
     """
 
     minutes: float
@@ -67,6 +68,7 @@ class FaultRun:
     rows_torn: int
     dropped: dict[str, int]
     reconnects: int
+    outages: tuple[dict[str, Any], ...]
     memory_mb: tuple[float, ...]
     memory_growth_mb: float
     processor_ms: float
@@ -209,7 +211,7 @@ def _result(run: _Run, minutes: float, injected: list[Injected]) -> FaultRun:
     report: dict[str, Any] = json.loads((folder / "run.json").read_text()) if (folder / "run.json").exists() else {}
     lines = (folder / "run.csv").read_text().splitlines()[1:]
     whole = [line for line in lines if line.count(",") == lines[0].count(",")]
-    health = report.get("health", {"dropped": {}, "reconnects": 0})
+    health = report.get("health", {"dropped": {}, "reconnects": 0, "outages": []})
     frames = {int(line.partition(",")[0]) for line in whole}
     # The newest frame may still have waited for its turn when the run was ended, and counts as overtaken then.
     lost = max(0, max(frames) + 1 - health["dropped"].get("source", 0) - len(frames)) if report else None
@@ -229,6 +231,7 @@ def _result(run: _Run, minutes: float, injected: list[Injected]) -> FaultRun:
         rows_torn=len(lines) - len(whole),
         dropped=health["dropped"],
         reconnects=health["reconnects"],
+        outages=tuple(health["outages"]),
         memory_mb=tuple(round(mb, 1) for mb in memory_mb),
         memory_growth_mb=growth_mb,
         processor_ms=report.get("processor_ms", 0.0),
