@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from export.spotting import with_spotting
 from model.contract import NEUTRAL, ClipContract
 from model.types import Frame
 from stream.engine import WindowEngine
@@ -52,6 +54,18 @@ def test_the_card_has_the_contracts_scores_and_command(card: str, contract: Clip
     assert all(re.search(rf"\b{re.escape(person)}\b", card) for person in people)
     readme = (ROOT / "README.md").read_text()
     assert f"{scores['uf1']:.3f}" in readme and f"{scores['uar']:.3f}" in readme
+
+
+def test_its_false_events_are_those_that_were_measured(card: str, contract: ClipContract) -> None:
+    without = replace(contract, scores={k: v for k, v in contract.scores.items() if k != "spotting"})
+    assert with_spotting(without, ROOT / "docs" / "benchmarks" / "spotting.json").scores == contract.scores
+    found = contract.scores["spotting"]
+    rates = [
+        found[name]["false_per_min"] for name in ("made videos", "a resting face", "clips without annotated events")
+    ]
+    told = ", ".join(f"{rate:.2f}" if rate else "0" for rate in rates)
+    (row,) = [line for line in card.splitlines() if line.startswith("| false events a minute")]
+    assert told in row and found["people"] == ["a02", "a06", "a10", "a14", "a18", "a22"]
 
 
 def test_the_cards_scores_follow_from_its_confusion(card: str, contract: ClipContract) -> None:
