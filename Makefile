@@ -19,8 +19,9 @@ demo: install
 	$(RUN) run_live.py --source demo --headless --pace fast --csv runs/demo/demo.csv --events runs/demo/events.jsonl --record runs/demo/demo.mp4
 	@echo "The overlay video is runs/demo/demo.mp4, a row for every frame is in runs/demo/demo.csv, events are in runs/demo/events.jsonl"
 
+# Two processes, a file's tests in one of them: many wait for other processes most of the time.
 test: install
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 check: install
 	$(VENV)/bin/ruff check .

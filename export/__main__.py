@@ -156,7 +156,7 @@ def _open_run(path: Path) -> Run:
         raise _UsageError(
             f"{folder / 'contract.json'}: expected the model's contract beside it ({error.strerror})"
         ) from error
-    except ContractError as error:
+    except (ContractError, UnicodeDecodeError) as error:
         raise _UsageError(f"{folder / 'contract.json'}: {error}") from error
     return Run(model, contract, _kept_clips(folder / "samples.npy", contract))
 
@@ -164,7 +164,12 @@ def _open_run(path: Path) -> Run:
 def _kept_clips(path: Path, contract: ClipContract) -> NDArray | None:
     if not path.is_file():
         return None
-    clips = np.load(path)
+    try:
+        clips = np.load(path)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise _UsageError(
+            f"{path}: expected the run's sample clips, found something else; train again, or remove it"
+        ) from error
     if clips.shape[1:] != contract.input_shape:
         raise _UsageError(
             f"{path}: expected clips of {contract.input_shape} as in the contract, found {clips.shape[1:]}"

@@ -34,7 +34,7 @@ def with_spotting(contract: ClipContract, path: Path) -> ClipContract:
                 spotting[name] = _false_events(told[key]["minutes"], told[key]["false_per_min"])
     except OSError as error:
         raise ExportError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ExportError(f"{path}: expected what `python -m train spot-eval --json` writes ({error!r})") from error
     return replace(contract, scores={**contract.scores, "spotting": spotting})
 

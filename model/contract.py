@@ -7,7 +7,6 @@ Standard library only.
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -19,6 +18,16 @@ NEUTRAL = "neutral"
 InputKind = Literal["pixels", "difference", "flow", "both"]
 ReferenceKind = Literal["none", "ema", "lag"]
 Colour = Literal["grey", "rgb"]
+
+_LARGEST = 1e300
+_MOST_SIZE_PX = 2048
+_LEAST_IOD_PX = 4.0
+_MOST_FRAMES = 100_000
+_MOST_FPS = 1000.0
+_MOST_LAG_S = 600.0
+_MOST_SMOOTHNESS = 1000.0
+_MOST_SMOOTHING_PX = 32.0
+"""Far beyond what makes sense: what a damaged file says must not fill the memory, nor end the optical flow's native code."""
 
 NOT_A_LIE_DETECTOR = "Recognises small facial movements. It does not detect lies, emotions or intentions, and must not be used to judge people."
 
@@ -39,11 +48,19 @@ def _require(condition: bool, what: str, expected: object, found: object) -> Non
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Whole numbers of any length can stand in JSON.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
 
 
-def _positive(what: str, value: object) -> None:
-    _require(_is_number(value) and value > 0, what, "a finite number above 0", value)  # type: ignore[operator]
+def _positive(what: str, value: object, most: float = _LARGEST) -> None:
+    limit = "a finite number above 0" if most == _LARGEST else f"a number above 0, up to {most:g}"
+    _require(_is_number(value) and 0 < value <= most, what, limit, value)  # type: ignore[operator]
+
+
+def _whole(what: str, value: object, least: int, most: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    _require(whole and value >= least, what, f"an integer of {least} or more", value)  # type: ignore[operator]
+    _require(value <= most, what, f"an integer up to {most}", value)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -55,12 +72,7 @@ class CropGeometry:
     eye_line_px: float = 42.0
 
     def __post_init__(self) -> None:
-        _require(
-            isinstance(self.size_px, int) and self.size_px >= 32,
-            "crop.size_px",
-            "an integer of 32 or more",
-            self.size_px,
-        )
+        _whole("crop.size_px", self.size_px, 32, _MOST_SIZE_PX)
         _positive("crop.iod_px", self.iod_px)
         _positive("crop.eye_line_px", self.eye_line_px)
         _require(self.iod_px < self.size_px, "crop.iod_px", f"less than the crop's {self.size_px} px", self.iod_px)
@@ -91,7 +103,7 @@ class Reference:
         if self.kind == "ema":
             _positive("reference.time_constant_s", self.time_constant_s)
         if self.kind == "lag":
-            _positive("reference.lag_s", self.lag_s)
+            _positive("reference.lag_s", self.lag_s, _MOST_LAG_S)
 
 
 @dataclass(frozen=True)
@@ -119,21 +131,16 @@ class NetworkInput:
     def __post_init__(self) -> None:
         _require(self.kind in get_args(InputKind), "input.kind", " or ".join(get_args(InputKind)), self.kind)
         _require(self.colour in get_args(Colour), "input.colour", " or ".join(get_args(Colour)), self.colour)
-        _require(
-            isinstance(self.size_px, int) and self.size_px >= 32,
-            "input.size_px",
-            "an integer of 32 or more",
-            self.size_px,
-        )
+        _whole("input.size_px", self.size_px, 32, _MOST_SIZE_PX)
         _require(_is_number(self.offset), "input.offset", "a finite number", self.offset)
         _positive("input.scale", self.scale)
         _positive("input.strain_gain", self.strain_gain)
-        _positive("input.flow_smoothness", self.flow_smoothness)
-        _require(self.flow_finest_scale in (0, 1, 2), "input.flow_finest_scale", "0, 1 or 2", self.flow_finest_scale)
+        _positive("input.flow_smoothness", self.flow_smoothness, _MOST_SMOOTHNESS)
+        _whole("input.flow_finest_scale", self.flow_finest_scale, 0, 2)
         _require(
-            _is_number(self.flow_smoothing_px) and self.flow_smoothing_px >= 0,
+            _is_number(self.flow_smoothing_px) and 0 <= self.flow_smoothing_px <= _MOST_SMOOTHING_PX,
             "input.flow_smoothing_px",
-            "0 or more",
+            f"0 or more, up to {_MOST_SMOOTHING_PX:g}",
             self.flow_smoothing_px,
         )
 
@@ -209,18 +216,21 @@ class ClipContract:
         _require(
             isinstance(names, tuple)
             and len(names) >= 2
-            and all(isinstance(n, str) and n.strip() == n and n for n in names),
+            and all(isinstance(n, str) and n and n.strip() == n and n.isprintable() for n in names),
             "class_names",
             "a tuple of two or more names",
             names,
         )
         _require(len(set(names)) == len(names), "class_names", "different names", names)
-        _require(isinstance(self.frames, int) and self.frames >= 9, "frames", "an integer of 9 or more", self.frames)
+        _whole("frames", self.frames, 9, _MOST_FRAMES)
         for name in ("training_data", "disclaimer"):
             value = getattr(self, name)
             _require(isinstance(value, str), name, "text", value)
         _require(isinstance(self.scores, Mapping), "scores", "names and values", self.scores)
-        _positive("fps", self.fps)
+        # Not of every geometry: with 1 px it stands for coordinates between the eyes.
+        _require(self.crop.iod_px >= _LEAST_IOD_PX, "crop.iod_px", f"{_LEAST_IOD_PX:g} or more", self.crop.iod_px)
+        _positive("fps", self.fps, _MOST_FPS)
+        _require(self.fps >= 1, "fps", "1 or more", self.fps)
         _positive("max_gap_s", self.max_gap_s)
         _require(
             self.input.size_px <= self.crop.size_px,
@@ -255,7 +265,12 @@ class ClipContract:
             raw = json.loads(text)
         except json.JSONDecodeError as error:
             raise ContractError("contract", "JSON", f"{error.msg} at character {error.pos}") from error
+        except (ValueError, RecursionError) as error:
+            raise ContractError(
+                "contract", "JSON", "a number of too many digits, or lists too deep in lists"
+            ) from error
         _require(isinstance(raw, dict), "contract", "a JSON object", type(raw).__name__)
+        _require(_has_whole_letters(raw), "contract", "text", "half a letter (a lone surrogate)")
         found_version = raw.get("schema_version", "none")
         _require(found_version == SCHEMA_VERSION, "schema_version", SCHEMA_VERSION, found_version)
         _require(
@@ -284,6 +299,15 @@ class ClipContract:
                 "model metadata", f"the key {METADATA_KEY} (export the model with `python -m export`)", found
             )
         return cls.from_json(metadata[METADATA_KEY])
+
+
+def _has_whole_letters(raw: object) -> bool:
+    """JSON can name halves of letters, which nothing can print or write."""
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _calibration(raw: object) -> Calibration:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.buffer import ClipBuffer
-from stream.model_file import LoadedModel
+from stream.model_file import LoadedModel, ModelError, failed_run
 
 
 class Engine(Protocol):
@@ -27,6 +27,8 @@ class WindowEngine:
 
     def __init__(self, model: LoadedModel) -> None:
         self._session = model.session
+        self._path = model.path
+        self._answer_shape = (1, len(model.contract.class_names))
         self._input = model.session.get_inputs()[0].name
         self._output = model.session.get_outputs()[0].name
         self._buffer = ClipBuffer(model.contract)
@@ -43,5 +45,10 @@ class WindowEngine:
         window = self._buffer.window()
         if window is None:
             return None
-        answers = self._session.run([self._output], {self._input: window[np.newaxis]})
-        return np.asarray(answers[0])[0]
+        try:
+            answers = np.asarray(self._session.run([self._output], {self._input: window[np.newaxis]})[0])
+        except Exception as error:  # of a class of its own for each kind of fault
+            raise failed_run(self._path, error) from error
+        if answers.shape != self._answer_shape:
+            raise ModelError(f"{self._path}: expected an answer of {self._answer_shape}, found {answers.shape}")
+        return answers[0]

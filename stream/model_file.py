@@ -8,6 +8,7 @@ from typing import Literal
 import onnxruntime as ort
 
 from model.contract import ClipContract, ContractError
+from stream.streaming_states import ANSWER, states_of
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 ModelKind = Literal["window", "streaming"]
@@ -131,9 +132,19 @@ def _check_signature(session: ort.InferenceSession, contract: ClipContract, kind
     dtype = "tensor(uint8)" if contract.input.dtype == "uint8" else "tensor(float)"
     if first.type != dtype:
         raise ContractError("model input type", dtype, first.type)
-    classes = session.get_outputs()[0].shape[-1]
-    if classes != len(contract.class_names):
-        raise ContractError("model output", f"{len(contract.class_names)} classes", classes)
+    if kind == "streaming":
+        states_of(session, contract.frames)
+    elif len(session.get_inputs()) > 1:
+        raise ContractError("model inputs", "one", ", ".join(tensor.name for tensor in session.get_inputs()))
+    answer = next((tensor for tensor in session.get_outputs() if tensor.name == ANSWER), session.get_outputs()[0])
+    expected = ("batch", len(contract.class_names))
+    if len(answer.shape) != 2 or answer.shape[-1] != expected[-1]:
+        raise ContractError("model output", expected, tuple(answer.shape))
+
+
+def failed_run(path: Path, error: Exception) -> ModelError:
+    """What to say of a model that was loaded and cannot be run."""
+    return ModelError(f"{path} fails when it is run: {_first_line(error)}; export it again")
 
 
 def _first_line(error: Exception) -> str:

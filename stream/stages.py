@@ -14,6 +14,7 @@ from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Predict
 from stream.engine import Engine
 from stream.events import EventDetector
 from stream.faces import FaceTracker, SeenFace
+from stream.model_file import ModelError
 from stream.motion import MotionMeter, light_and_detail
 from stream.rate import SourceClock
 from stream.validity import BlurGate, ValiditySettings
@@ -179,10 +180,16 @@ class FaceClassifier:
         ):
             answer = self.engine.step(features) if item.status == "ok" else None
             if answer is not None:
-                self._prediction = Prediction(dict(zip(self._names, map(float, answer), strict=True)))
+                self._prediction = self._checked(answer)
             if self._detector is not None:
                 events += self._detector.step(float(values[0]), values[1:].astype(np.float32), answer)
         return events
+
+    def _checked(self, answer: NDArray[np.float32]) -> Prediction:
+        try:
+            return Prediction(dict(zip(self._names, map(float, answer), strict=True)))
+        except ValueError as error:
+            raise ModelError(f"the model's answers are no probabilities, export it again: {error}") from error
 
     def finish(self, reason: Rejection | None = None) -> tuple[Event, ...]:
         """Decides which events are still open, for the reason why the face is gone (None: the source has ended)."""

@@ -7,35 +7,15 @@ the next binding and runs it, and no state is copied.
 """
 
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from stream.model_file import LoadedModel
-
-_STATE = re.compile(r"state_(?P<name>.+)_(?P<age>\d+)")
-# Ring lengths are rounded up to divisors of this number, so that so many bindings serve all of them.
-_PHASES = 24
-
-
-@dataclass(frozen=True)
-class _State:
-    """A value of earlier frames: `shape` without the batch, and how old the values are that the graph asks for."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    ages: tuple[int, ...]
-
-    @property
-    def ring_length(self) -> int:
-        needed = self.ages[-1] + 1
-        return next((n for n in range(needed, _PHASES + 1) if _PHASES % n == 0), math.ceil(needed / _PHASES) * _PHASES)
+from stream.model_file import LoadedModel, failed_run
+from stream.streaming_states import ANSWER, State, states_of
 
 
 class StreamingEngine:
@@ -46,6 +26,7 @@ class StreamingEngine:
 
     def __init__(self, model: LoadedModel, batch: int = 1) -> None:
         self._session = model.session
+        self._path = model.path
         self._frames = model.contract.frames
         self._frame_shape = (batch, *model.contract.input_shape[1:])
         on_cpu = model.provider == "CPU"
@@ -55,7 +36,7 @@ class StreamingEngine:
         # On the CPU the value shares the array's memory: writing to the array is all it takes.
         self._upload = not on_cpu
         self._answer = np.zeros((batch, len(model.contract.class_names)), np.float32)
-        self._bindings = self._bind(_states_of(self._session), batch, device)
+        self._bindings = self._bind(states_of(self._session, self._frames), batch, device)
         self.reset()
 
     @property
@@ -80,12 +61,15 @@ class StreamingEngine:
         np.copyto(self._frame, features)
         if self._upload:
             self._device_frame.update_inplace(self._frame)
-        self._session.run_with_iobinding(self._bindings[self._phase])
+        try:
+            self._session.run_with_iobinding(self._bindings[self._phase])
+        except Exception as error:  # of a class of its own for each kind of fault
+            raise failed_run(self._path, error) from error
         self._phase = (self._phase + 1) % len(self._bindings)
         self._seen += 1
         return self._answer if self._seen >= self._frames else None
 
-    def _bind(self, states: Sequence[_State], batch: int, device: str) -> list[ort.IOBinding]:
+    def _bind(self, states: Sequence[State], batch: int, device: str) -> list[ort.IOBinding]:
         self._phase = 0
         self._arrays: list[NDArray[Any]] = []
         rings = {state.name: self._ring(state, batch, device) for state in states}
@@ -94,7 +78,7 @@ class StreamingEngine:
         for phase in range(math.lcm(*(len(ring) for ring in rings.values()))):
             binding = self._session.io_binding()
             binding.bind_ortvalue_input("frame", self._device_frame)
-            binding.bind_ortvalue_output("probabilities", answer)
+            binding.bind_ortvalue_output(ANSWER, answer)
             for state in states:
                 ring = rings[state.name]
                 binding.bind_ortvalue_output(f"next_state_{state.name}", ring[phase % len(ring)])
@@ -103,20 +87,9 @@ class StreamingEngine:
             bindings.append(binding)
         return bindings
 
-    def _ring(self, state: _State, batch: int, device: str) -> list[ort.OrtValue]:
+    def _ring(self, state: State, batch: int, device: str) -> list[ort.OrtValue]:
         arrays = [np.zeros((batch, *state.shape), state.dtype) for _ in range(state.ring_length)]
         if device == "cpu":
             # Values on the CPU refer to the arrays' memory, which must live as long as they do.
             self._arrays += arrays
         return [ort.OrtValue.ortvalue_from_numpy(array, device, 0) for array in arrays]
-
-
-def _states_of(session: ort.InferenceSession) -> list[_State]:
-    ages: dict[str, list[int]] = {}
-    kinds: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for tensor in session.get_inputs():
-        if match := _STATE.fullmatch(tensor.name):
-            ages.setdefault(match["name"], []).append(int(match["age"]))
-            dtype = "float16" if tensor.type == "tensor(float16)" else "float32"
-            kinds[match["name"]] = (dtype, tuple(tensor.shape[1:]))
-    return [_State(name, *kinds[name], tuple(sorted(found))) for name, found in sorted(ages.items())]

@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -29,28 +30,26 @@ def display(monkeypatch) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole line once, small: a folder with `data` (clips), `run` (two epochs) and `exported` (both models)."""
+    """The whole line once, small: a folder with `data` (clips), `run` (two epochs) and `exported` (both models).
+
+    Processes that share the tests share it too: the first that needs it makes it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = shared / "line"
+    with (shared / "line.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "exported" / "model.onnx").exists():
+            _make_line(folder)
+    return folder
+
+
+def _make_line(folder: Path) -> None:
     from export.__main__ import main as export_main
     from train.__main__ import main as train_main
 
-    folder = tmp_path_factory.mktemp("line")
     data, run, out = (str(folder / name) for name in ("data", "run", "exported"))
     assert train_main(["synth", "--out", data, "--clips", "40", "--drawn", "3", "--jobs", "1", "--seed", "5"]) == 0
-    fit = [
-        "fit",
-        "--data",
-        data,
-        "--out",
-        run,
-        "--size-px",
-        "32",
-        "--epochs",
-        "2",
-        "--workers",
-        "1",
-        "--validation-share",
-        "0.3",
-    ]
-    assert train_main(fit) == 0
+    settings = ["--size-px", "32", "--epochs", "2", "--workers", "1", "--validation-share", "0.3"]
+    assert train_main(["fit", "--data", data, "--out", run, *settings]) == 0
     assert export_main([run, "--out", out]) == 0
-    return folder

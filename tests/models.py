@@ -50,3 +50,33 @@ def save_tiny_model(
         entry.key, entry.value = key, value
     onnx.save(model, str(path))
     return contract
+
+
+def save_tiny_streaming_model(path: Path, contract: ClipContract | None = None) -> ClipContract:
+    """Softmax of the window's mean logits, of a fixed random map of each frame: the earlier frames' logits are its states."""
+    contract = contract or tiny_contract()
+    frames, height, width, channels = contract.input_shape
+    classes, earlier = len(contract.class_names), frames - 1
+    weights = np.random.default_rng(7).normal(0, 0.02, (height * width * channels, classes)).astype(np.float32)
+    states = [f"state_logits_{age}" for age in range(1, earlier + 1)]
+    nodes = [
+        helper.make_node("Flatten", ["frame"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["next_state_logits"]),
+        helper.make_node("Mean", ["next_state_logits", *states], ["mean"]),
+        helper.make_node("Softmax", ["mean"], ["probabilities"], axis=1),
+    ]
+    frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, ["batch", height, width, channels])
+    logits = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", classes]) for name in states]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", classes])
+        for name in ("probabilities", "next_state_logits")
+    ]
+    graph = helper.make_graph(
+        nodes, "tiny streaming", [frame, *logits], outputs, [numpy_helper.from_array(weights, "weights")]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    for key, value in contract.to_metadata().items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.save(model, str(path))
+    return contract

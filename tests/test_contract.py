@@ -74,6 +74,12 @@ def test_channels_follow_from_the_input() -> None:
         {"schema_version": 0},
         {"training_data": None},
         {"scores": [0.9]},
+        {"frames": 10**9},
+        {"fps": 1e-3},
+        {"fps": 1e6},
+        {"fps": 10**400},
+        {"class_names": ("two\nlines", "b")},
+        {"crop": CropGeometry(iod_px=1e-320)},
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict) -> None:
@@ -81,10 +87,21 @@ def test_what_does_not_fit_is_refused(changes: dict) -> None:
         contract(**changes)
 
 
-@pytest.mark.parametrize("bad", [{"size_px": 8}, {"iod_px": 0}, {"iod_px": 500.0}, {"eye_line_px": 128.0}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"size_px": 8}, {"size_px": 2**31}, {"iod_px": 0}, {"iod_px": 500.0}, {"eye_line_px": 128.0}],
+)
 def test_bad_geometry_is_refused(bad: dict) -> None:
     with pytest.raises(ContractError):
         CropGeometry(**bad)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"flow_smoothness": 1e308}, {"flow_smoothing_px": 1e9}, {"flow_finest_scale": 1.0}, {"size_px": 2**31}]
+)
+def test_what_would_end_the_native_code_is_refused(bad: dict) -> None:
+    with pytest.raises(ContractError, match=r"input\..*expected .*, found "):
+        NetworkInput("flow", **({"size_px": 64} | bad))
 
 
 def test_missing_metadata_says_what_was_there() -> None:
@@ -106,6 +123,20 @@ def test_fields_missing_unknown_or_of_another_version_are_refused() -> None:
         damage(damaged)
         with pytest.raises(ContractError):
             ClipContract.from_metadata({METADATA_KEY: json.dumps(damaged)})
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "lists too deep in lists"),
+        ("9" * 5000, "a number of too many digits"),
+        ('"\\ud800"', "half a letter"),
+    ],
+)
+def test_json_that_python_cannot_take_is_refused(part: str, says: str) -> None:
+    text = contract(training_data="words").to_json().replace('"words"', part)
+    with pytest.raises(ContractError, match=says):
+        ClipContract.from_json(text)
 
 
 @given(st.text(max_size=200))

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 
 from model.contract import ContractError, CropGeometry, NetworkInput, Reference
 from stream.engine import WindowEngine
 from stream.model_file import ModelError, SessionSettings, load_model
-from tests.models import save_tiny_model, tiny_contract
+from stream.streaming_engine import StreamingEngine
+from stream.streaming_states import states_of
+from tests.models import save_tiny_model, save_tiny_streaming_model, tiny_contract
 
 
 def test_the_window_engine_answers_from_the_first_full_window_on(tmp_path: Path) -> None:
@@ -72,6 +75,84 @@ def test_a_contract_that_does_not_fit_its_graph_is_refused(tmp_path: Path, claim
     save_tiny_model(tmp_path / "m.onnx", metadata=claimed.to_metadata())  # type: ignore[attr-defined]
     with pytest.raises(ContractError, match=r"expected .* found "):
         load_model(tmp_path / "m.onnx")
+
+
+def test_a_streaming_models_states_are_read_from_its_names(tmp_path: Path) -> None:
+    contract = save_tiny_streaming_model(tmp_path / "m.stream.onnx", tiny_contract(frames=9))
+    model = load_model(tmp_path / "m.stream.onnx")
+    [state] = states_of(model.session, contract.frames)
+    assert (state.name, state.shape, state.ages, state.dtype) == ("logits", (4,), tuple(range(1, 9)), "float32")
+    engine = StreamingEngine(model)
+    answers = [engine.step(np.zeros((32, 32, 3), np.float32)) for _ in range(9)]
+    assert all(answer is None for answer in answers[:8])
+    np.testing.assert_allclose(answers[8], [0.25] * 4)
+
+
+def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = new if value.name == old else value.name
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+
+
+def _size(model: onnx.ModelProto, name: str, size: int | str) -> None:
+    value = next(value for value in (*model.graph.input, *model.graph.output) if value.name == name)
+    dim = value.type.tensor_type.shape.dim[-1]
+    if isinstance(size, str):
+        dim.dim_param = size
+    else:
+        dim.dim_value = size
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda m: _rename(m, "probabilities", "answers"), "model outputs: expected next_state_logits, probabilities"),
+        (lambda m: _rename(m, "next_state_logits", "next_state_x"), "model outputs: expected next_state_logits"),
+        (
+            lambda m: _rename(m, "state_logits_8", "state_logits_999999"),
+            "ages of the model's state logits: expected 1 to 9",
+        ),
+        (lambda m: _rename(m, "state_logits_8", "state_logits_0"), "ages of the model's state logits: expected 1 to 9"),
+        (lambda m: _rename(m, "state_logits_8", "stat"), "expected frame or state_NAME_AGE, found stat"),
+        (lambda m: _size(m, "state_logits_8", "n"), "expected sizes that are known"),
+    ],
+)
+def test_states_that_do_not_fit_are_refused(tmp_path: Path, damage, says: str) -> None:
+    save_tiny_streaming_model(tmp_path / "m.stream.onnx", tiny_contract(frames=9))
+    model = onnx.load(str(tmp_path / "m.stream.onnx"))
+    damage(model)
+    onnx.save(model, str(tmp_path / "m.stream.onnx"))
+    with pytest.raises(ContractError, match=says):
+        load_model(tmp_path / "m.stream.onnx")
+
+
+def test_a_model_that_cannot_be_run_says_so(tmp_path: Path) -> None:
+    """It takes a class that is not there, which only a run finds out."""
+    contract = save_tiny_model(tmp_path / "m.onnx", tiny_contract(frames=9))
+    model = onnx.load(str(tmp_path / "m.onnx"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0, 1, 2, 99]), "classes"))
+    gather = onnx.helper.make_node("Gather", ["logits", "classes"], ["chosen"], axis=1)
+    model.graph.node.insert(len(model.graph.node) - 1, gather)
+    model.graph.node[-1].input[0] = "chosen"
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    engine = WindowEngine(load_model(tmp_path / "m.onnx"))
+    with pytest.raises(ModelError, match=r"fails when it is run: .*export it again"):
+        for _ in range(contract.frames):
+            engine.step(np.zeros((32, 32, 3), np.float32))
+
+
+def test_an_output_without_classes_is_refused(tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "m.onnx")
+    model = onnx.load(str(tmp_path / "m.onnx"))
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    # The runtime finds the sizes out by itself, or says that it does not know them.
+    try:
+        assert load_model(tmp_path / "m.onnx").contract
+    except ContractError as error:
+        assert "model output: expected" in str(error)
 
 
 def test_another_crop_geometry_is_the_models_own_affair(tmp_path: Path) -> None:

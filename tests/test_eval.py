@@ -120,10 +120,14 @@ def test_models_that_cannot_be_measured_are_refused(tmp_path, tiny):
         frame_model.metadata_props.add(key=key, value=text)
     onnx.save(frame_model, str(tmp_path / "frame.onnx"))
     (tmp_path / "folder").mkdir()
+    named = onnx.load(str(tiny))
+    named.graph.output[0].name = named.graph.node[-1].output[0] = "answers"
+    onnx.save(named, str(tmp_path / "named.onnx"))
     cases = [
         ("text.onnx", "not an ONNX model that can be run"),
         ("bare.onnx", "microlive.contract"),
         ("frame.onnx", r"expected one input \(batch, \(9, 32, 32, 3\)\) of a window model, found frame"),
+        ("named.onnx", "expected an output called probabilities"),
         ("nothing.onnx", "found nothing"),
         ("folder", "expected a finished run"),
     ]
@@ -140,6 +144,9 @@ def test_a_keras_model_needs_its_contract(tmp_path):
     contract.write_text(json.dumps(wrong))
     with pytest.raises(UsageError, match=r"expected \(12, 32, 32, 1\) as in its contract, found \(9, 32, 32, 1\)"):
         open_model(tmp_path / "run" / "model.keras")
+    contract.write_bytes(b"\xff\xfe{}")
+    with pytest.raises(UsageError, match="codec can't decode"):
+        open_model(tmp_path / "run")
     contract.write_text("{}")
     with pytest.raises(UsageError, match="schema_version"):
         open_model(tmp_path / "run")

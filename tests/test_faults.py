@@ -115,6 +115,26 @@ def test_a_stream_that_comes_and_goes(server: FaultServer, folder: Path, tmp_pat
         assert rows[after]["status"] != "ok" and rows[after]["face"] != rows[after - 1]["face"]
 
 
+@pytest.mark.slow
+def test_a_server_that_is_gone_for_20_seconds(server: FaultServer, folder: Path, tmp_path: Path) -> None:
+    """With the settings as they come: nobody has to start the program again."""
+    out, report = tmp_path / "out.csv", tmp_path / "run.json"
+    with program(folder, "--source", server.url, "--csv", out, "--json", report) as process:
+        wait_until(process, has_rows(out, 40))
+        server.fault = "gone"
+        threading.Event().wait(20.0)
+        assert process.poll() is None
+        before = out.read_bytes()
+        server.fault = None
+        wait_until(process, has_rows(out, len(before.splitlines()) + 20))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in errors
+    assert out.read_bytes().startswith(before) and before.endswith(b"\n")
+    (outage,) = json.loads(report.read_text())["health"]["outages"]
+    assert outage["ended_s"] - outage["began_s"] >= 20.0
+
+
 def test_a_program_that_is_killed_leaves_what_it_had(server: FaultServer, folder: Path, tmp_path: Path) -> None:
     out, events, video = tmp_path / "out.csv", tmp_path / "events.jsonl", tmp_path / "out.mp4"
     argv = ("--source", server.url, "--csv", out, "--events", events, "--record", video)

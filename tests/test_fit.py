@@ -36,6 +36,7 @@ from train.errors import TrainError, UsageError
 from train.features import cached_features
 from train.fit import fit
 from train.history import EpochResult, best_epoch, read_history
+from train.json_text import read_object
 from train.metrics import scores
 from train.progress import TrainingProgress
 from train.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
@@ -112,6 +113,8 @@ def test_class_weights():
         ({"time_constant_s": -1.0}, "time_constant_s"),
         ({"data": []}, "add --data DIR"),
         ({"flip": "yes"}, "flip: expected true or false"),
+        ({"dropout": 10**400}, "dropout: expected a finite number"),
+        ({"data": ["a", ["b"]]}, "data: expected a list, each text"),
     ],
 )
 def test_bad_settings_get_one_clear_line(values, message):
@@ -136,13 +139,30 @@ def test_config_files_read_back_and_understand_yaml_and_json(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("- a\n- b\n", "found list"), ("a: [", "not YAML or JSON"), (None, "No such file")]
+    ("text", "message"),
+    [
+        ("- a\n- b\n", "found list"),
+        ("a: [", "not YAML or JSON"),
+        ("a: 2001-99-99", "not YAML or JSON"),
+        ("a: !!timestamp soon", "not YAML or JSON"),
+        ("a: " + "[" * 10_000, "not YAML or JSON"),
+        (None, "No such file"),
+    ],
 )
 def test_bad_config_files(tmp_path, text, message):
     if text is not None:
         (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UsageError, match=message):
         read_config_file(tmp_path / "c.yaml")
+
+
+def test_aliases_that_multiply_are_told_in_a_few_words(tmp_path):
+    levels = ", ".join(f"&l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 12))
+    for name in ("data", "epochs", "exclude_people"):
+        (tmp_path / "c.yaml").write_text(f"{name}: [&l0 [x], {levels}]\n")
+        with pytest.raises(UsageError, match=f"{name}: expected") as caught:
+            config_from({"data": "d", "out": "o"} | read_config_file(tmp_path / "c.yaml"))
+        assert len(str(caught.value)) < 20_000
 
 
 # People
@@ -511,3 +531,17 @@ def test_half_a_line_of_history_is_cut(tmp_path):
     assert read_history(tmp_path / "h", 1) == [row]
     assert len((tmp_path / "h").read_text().splitlines()) == 1
     assert os.listdir(tmp_path) == ["h"]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]\n", '{"epoch": 1}\n', "[" * 10_000, "\xff"])
+def test_a_damaged_history_is_said_in_one_line(tmp_path, text):
+    (tmp_path / "h").write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match="begin again with --overwrite"):
+        read_history(tmp_path / "h", 1)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]\n", "[" * 10_000, "\xff"])
+def test_a_file_without_its_object_is_said_in_one_line(tmp_path, text):
+    (tmp_path / "state.json").write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match=r"state.json: expected where it stopped, found"):
+        read_object(tmp_path / "state.json", "where it stopped")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 import run_live
 from stream.model_file import load_model
@@ -147,6 +149,15 @@ def test_max_frames(folder: Path, tmp_path: Path) -> None:
     assert len(rows_of(tmp_path / "o.csv")) == 7
 
 
+def save_poisoned_model(path: Path) -> None:
+    """Its weights are no numbers."""
+    save_tiny_model(path)
+    model = onnx.load(str(path))
+    [weights] = model.graph.initializer
+    weights.CopyFrom(numpy_helper.from_array(np.full(tuple(weights.dims), np.nan, np.float32), weights.name))
+    onnx.save(model, str(path))
+
+
 def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
     (folder / "empty.mp4").write_bytes(b"")
     (folder / "text.mp4").write_text("no video\n" * 300)
@@ -154,6 +165,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
     (folder / "corrupt.onnx").write_bytes(b"\x00\x01corrupt" * 50)
     save_tiny_model(folder / "bare.onnx", metadata={})
     save_tiny_model(folder / "other.onnx", metadata=tiny_contract(frames=20).to_metadata())
+    save_poisoned_model(folder / "poisoned.onnx")
     clip, model = ["--source", str(folder / "clip.mp4")], ["--model", str(folder / "tiny.onnx")]
     return {
         "missing file": (["--source", str(folder / "none.mp4"), *model], "does not exist"),
@@ -169,6 +181,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
         "corrupt model": ([*clip, "--model", str(folder / "corrupt.onnx")], "cannot be loaded"),
         "no metadata": ([*clip, "--model", str(folder / "bare.onnx")], "python -m export"),
         "wrong window": ([*clip, "--model", str(folder / "other.onnx")], "expected"),
+        "answers that are none": ([*clip, "--model", str(folder / "poisoned.onnx")], "no probabilities"),
         "no folder for csv": ([*clip, *model, "--csv", str(folder / "no" / "o.csv")], "does not exist"),
         "csv is a folder": ([*clip, *model, "--csv", str(folder)], "is a folder"),
         "record is no mp4": ([*clip, *model, "--record", str(folder / "o.avi")], "must end in .mp4"),
@@ -176,7 +189,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
 
 
 @pytest.mark.parametrize("case", ["missing file", "empty file", "not a video", "truncated", "a folder", "no camera", "no URL", "name too long", "no server",
-                                  "no model", "corrupt model", "no metadata", "wrong window", "no folder for csv", "csv is a folder",
+                                  "no model", "corrupt model", "no metadata", "wrong window", "answers that are none", "no folder for csv", "csv is a folder",
                                   "record is no mp4"])  # fmt: skip
 def test_bad_input_gets_one_line(case: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     argv, says = bad_inputs(folder)[case]

@@ -269,3 +269,16 @@ def test_a_store_is_replaced_when_asked(root: Path, tmp_path: Path) -> None:
     assert main([*command, "--people", "bob", "--overwrite"]) == 0
     assert set(ClipStore.open(tmp_path / "out").subjects) == {"bob"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_picture_of_impossible_size_is_left_out(tmp_path: Path) -> None:
+    """Its header names a width that OpenCV refuses with an error of its own."""
+    numbers = range(1, COUNT + 1)
+    write_frames(tmp_path / "lab" / "negative" / "ann_1", numbers)
+    write_frames(tmp_path / "lab" / "positive" / "ann_1", numbers, seed=1)
+    picture = bytearray(cv2.imencode(".bmp", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    picture[18:22] = (0x7FFFFF).to_bytes(4, "little")
+    (tmp_path / "lab" / "positive" / "ann_1" / "img12.png").write_bytes(picture)
+    command = ["prepare", "--dataset", "folder", "--root", str(tmp_path / "lab"), "--out", str(tmp_path / "out")]
+    assert main([*command, "--frames", "9", "--lead-frames", "2", "--jobs", "1"]) == 0
+    assert len(ClipStore.open(tmp_path / "out")) == 2

@@ -14,7 +14,7 @@ from model.types import Frame, FrameResult
 from stream.recognizer import Recognizer
 from stream.session.compare import ReplayCheck
 from stream.session.folder import SCHEMA_VERSION, SessionError, SessionFolder
-from stream.session.record import SourceRecorder
+from stream.session.record import HEADER, SourceRecorder
 from stream.session.replay import ReplaySource
 from stream.sinks import CsvSink, EventsSink
 from stream.sources import SourceInfo
@@ -31,6 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = material(tmp_path_factory.mktemp("replay"))
     assert record(folder, folder / "session", "--record-source") == 0
     return folder
+
+
+TIMES = f"{HEADER}\n".encode()
+
+
+def edit_facts(session: Path, **changes: object) -> None:
+    (session / "session.json").write_text(json.dumps(facts_of(session) | changes))
 
 
 def replay(session: Path, *more: object) -> int:
@@ -191,7 +198,25 @@ def test_nothing_compared_is_no_success(tmp_path: Path) -> None:
         (lambda s: (s / "session.json").write_text("{"), "cannot be read"),
         (lambda s: (s / "session.json").write_text('{"schema_version": 9}'), "expected schema version 1, found 9"),
         (lambda s: (s / "session.json").write_text("[]"), "expected schema version 1, found None"),
+        (lambda s: (s / "session.json").write_text("[" * 100_000), "is no JSON"),
+        (lambda s: (s / "session.json").write_text('{"schema_version": 1, "x": "\\ud800"}'), "half a letter"),
+        (lambda s: edit_facts(s, settings=5), "session.json: settings: expected an object, found 5"),
+        (lambda s: edit_facts(s, settings={"max_faces": 10**9}), "settings.max_faces: expected 1 to 64"),
+        (lambda s: edit_facts(s, settings={"model": "a" * 70_000}), "names a model that cannot be"),
         (lambda s: (s / "source" / "times.csv").unlink(), "times.csv cannot be read"),
+        (
+            lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b"0,0,0,1,512,512\n\xff\n"),
+            "times.csv cannot be read",
+        ),
+        (
+            lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b"0,nan,0,1,9,9\n1,1,0,1,9,9\n"),
+            "line 2 is no row",
+        ),
+        (
+            lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b"0,0,0,1,-5,9\n1,1,0,1,9,9\n"),
+            "line 2 is no row",
+        ),
+        (lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b'0,"' + b"a" * 140_000), "field larger than"),
         (lambda s: (s / "source" / "times.csv").write_text("a,b\n"), "expected the columns frame,time_s"),
         (lambda s: (s / "source" / "0001.mkv").write_bytes(b"nothing"), "holds no whole picture"),
         (lambda s: (s / "source" / "0001.mkv").unlink(), "holds no whole picture"),
@@ -205,6 +230,20 @@ def test_a_broken_session_is_one_line(
     assert replay(session) == 1
     err = capsys.readouterr().err
     assert says in err and err.startswith("error: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("frames.csv", b"frame,time_s\n\xff\xfe\n"), ("frames.csv", b'"' + b"a" * 140_000), ("events.jsonl", b"\xff\n")],
+)
+def test_what_cannot_be_compared_is_one_line(
+    folder: Path, tmp_path: Path, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    (session / name).write_bytes(content)
+    assert replay(session, "--check") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1 and "unexpected" not in err
 
 
 def test_a_line_that_is_no_row_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -292,5 +292,21 @@ def test_what_cannot_be_reported_is_said_in_one_line(stores, tmp_path, capsys):
     assert "expected scores of" in fails(["report", str(run)], capsys)
     (run / "scores.json").write_text("{")
     assert "expected the run's scores" in fails(["report", str(run)], capsys)
+    for change in (
+        lambda part: part.pop("n"),
+        lambda part: part.update(people="x"),
+        lambda part: part["uf1"].update(mean=[1, "a"]),
+        lambda part: part["confusion"][0].__setitem__(0, False),
+        lambda part: part["per_class"].pop("negative"),
+        lambda part: part["chance"].update(uar=1e300),
+    ):
+        damaged = json.loads(json.dumps(scores))
+        change(damaged["parts"]["fake" if "fake" in damaged["parts"] else "smic"])
+        (run / "scores.json").write_text(json.dumps(damaged))
+        assert "expected the run's scores" in fails(["report", str(run)], capsys)
+    (run / "scores.json").write_text("[" * 10_000)
+    assert "expected the run's scores" in fails(["report", str(run)], capsys)
+    (run / "samples.jsonl").write_text("[" * 10_000 + "\n")
+    assert "samples.jsonl" in fails(["report", str(run)], capsys)
     (run / "samples.jsonl").write_text("[]\n")
     assert "samples.jsonl" in fails(["report", str(run)], capsys)

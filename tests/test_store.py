@@ -155,6 +155,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a record is cut": (lambda p: (p / "clips.jsonl").write_text((p / "clips.jsonl").read_text()[:-9]), "last line is not complete"),
     "a record is no JSON": (lambda p: (p / "clips.jsonl").write_text("{}\n{\n"), "line 1"),
     "a record twice": (lambda p: _repeat_line(p / "clips.jsonl"), "ids: expected different ones"),
+    "manifest too deep": (lambda p: (p / "manifest.json").write_text("[" * 10_000), "lists too deep in lists"),
     "manifest is a list": (lambda p: (p / "manifest.json").write_text("[]"), "expected a JSON object, found list"),
     "newer schema": (lambda p: _edit_json(p / "manifest.json", lambda m: m.update(schema_version=99)), "schema_version: expected 1, found 99"),
     "a field too many": (lambda p: _edit_json(p / "manifest.json", lambda m: m.update(colr=1)), "manifest fields"),

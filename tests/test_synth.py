@@ -382,11 +382,16 @@ def test_photos_are_grouped_and_bad_ones_left_out_with_a_reason(tmp_path: Path) 
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 200, 3), 90, np.uint8))
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     (tmp_path / "notes.txt").write_text("not a photo")
+    cv2.imwrite(str(tmp_path / "wide.bmp"), np.full((8, 8, 3), 90, np.uint8))
+    damaged = bytearray((tmp_path / "wide.bmp").read_bytes())
+    damaged[18:22] = (0x7FFFFF).to_bytes(4, "little")  # a width beyond what OpenCV takes
+    (tmp_path / "wide.bmp").write_bytes(damaged)
     faces, left_out = load_faces(tmp_path)
     assert [(face.name, face.subject) for face in faces] == [("anna_1", "anna"), ("anna_2", "anna"), ("ben", "ben")]
     reasons = {photo.path.name: photo.reason for photo in left_out}
-    assert set(reasons) == {"small.png", "wall.png", "broken.jpg"}
+    assert set(reasons) == {"small.png", "wall.png", "broken.jpg", "wide.bmp"}
     assert reasons["wall.png"] == "no face found" and "not a readable picture" in reasons["broken.jpg"]
+    assert "not a readable picture" in reasons["wide.bmp"]
     assert "px between the eyes" in reasons["small.png"]
 
 

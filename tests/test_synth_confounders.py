@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from train.synth.clip import ClipSpec, draw_clip, make_clip
@@ -293,6 +293,7 @@ def test_sensors_that_cannot_be_are_refused(wrong) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), label=st.sampled_from(CLASS_NAMES))
+@example(seed=42654, label="neutral")  # fills the lead to the last digit
 def test_clips_of_any_rate_start_at_rest_and_keep_their_events(seed: int, label: str) -> None:
     rates = ClipSettings(frame_rates=(20.0, 25.0, 60.0))
     spec = drawn(seed, label, rates)

@@ -15,6 +15,7 @@ from train.ablate_table import ablation_facts, markdown
 from train.data import open_stores, run_contract
 from train.errors import UsageError
 from train.features import features_key
+from train.json_text import parsed_json
 from train.loso import LosoSettings, loso
 from train.loso_run import LosoDir, run_differences
 from train.rundir import other_files, write_text
@@ -148,7 +149,7 @@ def _is_finished(row: LosoSettings, keys: Sequence[str]) -> bool:
     if not run.settings.is_file():
         return False
     try:
-        before = json.loads(run.settings.read_text(encoding="utf-8"))
+        before = parsed_json(run.settings.read_text(encoding="utf-8"))
         changed = run_differences(before, row.to_dict() | {"features": list(keys)})
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(

@@ -23,6 +23,7 @@ from model.preprocess import Features, Preprocessor, TimeResampler
 from train.errors import UsageError
 from train.evaluate import Predictor, open_model
 from train.features import Advance
+from train.json_text import read_object
 from train.rundir import write_with
 from train.store import ClipStore
 
@@ -199,8 +200,11 @@ def _known(path: Path, contract: ClipContract) -> frozenset[str]:
     people += list(contract.calibration.people) if contract.calibration else []
     record = (path if path.is_dir() else path.parent) / "data.json"
     if record.is_file():
-        said = json.loads(record.read_text(encoding="utf-8"))
-        people += [person for part in ("train", "validation") for person in said.get(part, {}).get("people", ())]
+        said = read_object(record, "whom the model was trained on")
+        try:
+            people += [person for part in ("train", "validation") for person in said.get(part, {}).get("people", ())]
+        except (AttributeError, TypeError) as error:
+            raise UsageError(f"{record}: expected the people of a run, found something else ({error})") from error
     return frozenset(str(person).rsplit("/", 1)[-1] for person in people)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import keras
 
+from train.errors import UsageError
+from train.json_text import read_object
 from train.rundir import write_text, write_with
 
 
@@ -43,7 +45,10 @@ class Backup:
         """Puts the saved weights and optimizer state into a compiled network; the beginning when there is no backup."""
         if not self._state.is_file():
             return Position()
-        state = json.loads(self._state.read_text(encoding="utf-8"))
+        state = read_object(self._state, "where the run stopped")
         network.optimizer.build(network.trainable_variables)
-        network.load_weights(self._folder / state.pop("weights"))
-        return Position(**state)
+        try:
+            network.load_weights(self._folder / state.pop("weights"))
+            return Position(**state)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{self._state}: the backup is damaged ({error}); begin again with --overwrite") from error

@@ -1,17 +1,29 @@
 """Does a value have the type that a dataclass field declares? For settings that come from files and flags."""
 
-import math
+import reprlib
 import types
 import typing
 from typing import Any, Literal, get_args
 
 from train.errors import UsageError
 
+_LARGEST = 1e300
+"""Whole numbers of any length can stand in a file."""
+
 
 def check_type(name: str, value: object, kind: Any) -> None:
     """Raises UsageError unless `value` fits `kind`: int, float, bool, str, None, Literal, a union, or tuple[T, ...]."""
     if not _fits(value, kind):
-        raise UsageError(f"{name}: expected {_in_words(kind)}, found {value!r}")
+        raise UsageError(f"{name}: expected {_in_words(kind)}, found {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value in an error: whole if it is of a usual size, since YAML's aliases make endless ones of a few lines."""
+    short = reprlib.Repr()
+    short.maxlevel = 3
+    short.maxlist = short.maxtuple = short.maxdict = short.maxset = short.maxfrozenset = 20
+    short.maxstring = short.maxother = short.maxlong = 120
+    return short.repr(value)
 
 
 def _fits(value: object, kind: Any) -> bool:
@@ -23,7 +35,7 @@ def _fits(value: object, kind: Any) -> bool:
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(kind)[0]) for item in value)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind)

@@ -17,7 +17,7 @@ from model.contract import (
     ReferenceKind,
 )
 from model.variants import variant
-from train.checks import check_type
+from train.checks import check_type, shown
 from train.errors import UsageError
 
 MixedPrecision = Literal["auto", "on", "off"]
@@ -275,4 +275,4 @@ class TrainConfig:
 
 def _require(what: str, expected: str, holds: bool, found: object) -> None:
     if not holds:
-        raise UsageError(f"{what}: expected {expected}, found {found!r}")
+        raise UsageError(f"{what}: expected {expected}, found {shown(found)}")

@@ -35,7 +35,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}; expected a YAML or JSON config file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:  # of a date or a number that is none, YAML's reader says what Python said to it
         raise UsageError(f"{path}: not YAML or JSON ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected settings as 'name: value' lines, found {type(values).__name__}")
@@ -58,7 +58,8 @@ def _normal(name: str, value: Any) -> Any:
     """Lists become tuples, one string where a list is wanted becomes a list of one, whole numbers floats."""
     if name in ("data", "validation_people", "exclude_people"):
         items = [value] if isinstance(value, str | int) else (value or [])
-        return tuple(str(item) for item in items) if isinstance(items, list | tuple) else value
+        known = isinstance(items, list | tuple) and all(isinstance(item, str | int | float) for item in items)
+        return tuple(str(item) for item in items) if known else value
     if name == "made_rates" and isinstance(value, list | tuple):
         return tuple(float(rate) if isinstance(rate, int) else rate for rate in value)
     if name in ("class_weights", "magnify") and isinstance(value, list):

@@ -52,10 +52,24 @@ class OnnxPredictor:
             raise UsageError(
                 f"{path}: expected one input (batch, {self.contract.input_shape}) of a window model, found {found}"
             )
-        self._input = inputs[0].name
+        answers = {output.name: list(output.shape)[1:] for output in self._session.get_outputs()}
+        if answers.get("probabilities") != [len(self.contract.class_names)]:
+            found = ", ".join(f"{name} {shape}" for name, shape in answers.items())
+            raise UsageError(
+                f"{path}: expected an output called probabilities of {len(self.contract.class_names)} classes, found {found}"
+            )
+        self._input, self._path = inputs[0].name, path
 
     def predict(self, clips: NDArray) -> NDArray[np.float32]:
-        return np.asarray(self._session.run(["probabilities"], {self._input: clips})[0])
+        try:
+            found = np.asarray(self._session.run(["probabilities"], {self._input: clips})[0])
+        except Exception as error:  # of a class of its own for each kind of fault
+            raise TrainError(f"{self._path} fails when it is run: {' '.join(str(error).split())}") from error
+        if not np.isfinite(found).all():
+            raise TrainError(
+                f"{self._path}: expected probabilities, found answers that are no numbers; export it again"
+            )
+        return found
 
 
 class KerasPredictor:
@@ -67,7 +81,7 @@ class KerasPredictor:
             self.contract = ClipContract.from_json(contract.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"{contract}: expected the model's contract, found none ({error.strerror})") from error
-        except ContractError as error:
+        except (ContractError, UnicodeDecodeError) as error:
             raise UsageError(f"{contract}: {error}") from error
         with native_stderr_silenced():
             from model.network import load_network

@@ -19,6 +19,7 @@ from train.errors import UsageError
 from train.experiments import Answers, RowAnswers, RowTask
 from train.experiments_kinds import KINDS
 from train.experiments_spec import Row, Spec
+from train.json_text import parsed_json
 from train.rundir import write_text
 
 _KEPT_VERSION = 1
@@ -126,7 +127,7 @@ def read_finished(plan: Plan, row: Row, seed: int) -> Finished | None:
         return None
     config = plan.config(row, seed)
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = parsed_json(path.read_text(encoding="utf-8"))
         changed = list(config.differences(config_from(kept["config"])))
         changed += ["kind"] if kept["kind"] != row.kind else []
         changed += ["settings"] if kept["settings"] != dict(row.settings) else []

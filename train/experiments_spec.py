@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from train.checks import shown
 from train.config import TrainConfig
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
@@ -74,7 +75,7 @@ def read_spec(path: Path) -> Spec:
         raise UsageError(f"{path}: rows: expected one or more, found none")
     title = raw.get("title", path.stem)
     if not isinstance(title, str):
-        raise UsageError(f"{path}: title: expected text, found {title!r}")
+        raise UsageError(f"{path}: title: expected text, found {shown(title)}")
     return Spec(title, base, tuple(_row(f"{path}: row {name}", name, row, seeds) for name, row in rows.items()))
 
 
@@ -85,9 +86,9 @@ def _row(where: str, name: str, raw: object, seeds: tuple[int, ...]) -> Row:
     _require_known(where, row, (*_OWN, *_SETTINGS))
     kind, about = row.get("kind", DEFAULT_KIND), row.get("about", "")
     if kind not in KINDS:
-        raise UsageError(f"{where}: kind: expected {' or '.join(KINDS)}, found {kind!r}")
+        raise UsageError(f"{where}: kind: expected {' or '.join(KINDS)}, found {shown(kind)}")
     if not isinstance(about, str):
-        raise UsageError(f"{where}: about: expected text, found {about!r}")
+        raise UsageError(f"{where}: about: expected text, found {shown(about)}")
     own_seeds = _seeds(f"{where}: seeds", row["seeds"]) if "seeds" in row else seeds
     overrides = preset(row["preset"]) if "preset" in row else {}
     overrides |= {key: value for key, value in row.items() if key not in _OWN}
@@ -103,7 +104,7 @@ def _mapping(where: str, value: object) -> dict[str, Any]:
 def _seeds(where: str, value: object) -> tuple[int, ...]:
     fits = isinstance(value, list) and value and all(type(seed) is int and seed >= 0 for seed in value)
     if not fits or len(set(value)) < len(value):  # type: ignore[arg-type]
-        raise UsageError(f"{where}: expected different integers of 0 or more, found {value!r}")
+        raise UsageError(f"{where}: expected different integers of 0 or more, found {shown(value)}")
     return tuple(value)  # type: ignore[arg-type]
 
 

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from train.errors import UsageError
+from train.json_text import parsed_json
 from train.rundir import write_text
 
 
@@ -60,6 +62,11 @@ def read_history(path: Path, epochs: int) -> list[EpochResult]:
     """The first `epochs` results; the file is cut to them, since a kill may have left one more, or half of one."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()[:epochs]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[:epochs]
     write_text(path, "".join(f"{line}\n" for line in lines))
-    return [EpochResult(**json.loads(line)) for line in lines]
+    try:
+        return [EpochResult(**parsed_json(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{path}: expected an epoch's results in every line ({error}); begin again with --overwrite"
+        ) from error

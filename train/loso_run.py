@@ -15,6 +15,7 @@ from train.config_file import config_from
 from train.data import Samples
 from train.errors import TrainError, UsageError
 from train.fold_job import FoldResult
+from train.json_text import parsed_json
 from train.rundir import other_files, write_text
 
 FoldKey = tuple[int, str]
@@ -106,7 +107,7 @@ class LosoDir:
 
     def _require_same(self, settings: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> None:
         try:
-            before = json.loads(self.settings.read_text(encoding="utf-8"))
+            before = parsed_json(self.settings.read_text(encoding="utf-8"))
             changed = run_differences(before, settings)
         except (ValueError, AttributeError, TypeError) as error:
             raise UsageError(
@@ -148,7 +149,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         "\n"
     ):  # JSON strings may hold other separators
         try:
-            line = json.loads(text)
+            line = parsed_json(text)
         except ValueError:
             continue
         if isinstance(line, dict):

@@ -4,12 +4,12 @@
 folds are finished: a fold's line is written after its predictions, so that those without one are of no account.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from train.errors import UsageError
+from train.json_text import parsed_json
 from train.loso_scores_records import (
     Fold,
     LosoRun,
@@ -149,8 +149,8 @@ def _lines(path: Path, torn: bool = False) -> Iterator[tuple[str, dict[str, Any]
 
 def _parsed(where: object, text: str) -> dict[str, Any]:
     try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
+        raw = parsed_json(text)
+    except ValueError as error:
         raise UsageError(f"{where}: expected a JSON object, found something else ({error})") from error
     require(isinstance(raw, dict), where, "a JSON object", text[:40])
     return raw

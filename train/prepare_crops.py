@@ -196,7 +196,7 @@ def _read(
             if first <= number <= last:
                 data = path.read_bytes()
                 digest.update(data)
-                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+                image = _decoded(data)
                 if image is not None:
                     yield number, image
         return
@@ -209,6 +209,14 @@ def _read(
                 return
             if frame.index >= first:
                 yield frame.index, frame.image
+
+
+def _decoded(data: bytes) -> Image | None:
+    """None for what is no picture, or names a size beyond all limits."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:
+        return None
 
 
 def _bordered(image: Image, width_px: int) -> Image:

@@ -4,7 +4,6 @@ No TensorFlow until the weights are read.
 """
 
 import functools
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from model.variants import variant
 from train.config import TrainConfig
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
+from train.json_text import parsed_json
 from train.rundir import RunDir
 
 _ANSWERS = "logits"
@@ -48,7 +48,7 @@ def open_pretrained(
     _require_architecture(run, config)
     try:
         before = ClipContract.from_json(run.contract.read_text(encoding="utf-8"))
-    except ContractError as error:
+    except (ContractError, UnicodeDecodeError) as error:
         raise UsageError(f"{run.contract}: {error}") from error
     for what, flag, theirs, ours in (
         ("input", "--input", before.input.kind, contract.input.kind),
@@ -98,7 +98,7 @@ def _weights(model: str) -> dict[str, list[Any]]:
 
 def _require_strangers(run: RunDir, people: Iterable[str]) -> None:
     try:
-        facts = json.loads(run.data.read_text(encoding="utf-8"))
+        facts = parsed_json(run.data.read_text(encoding="utf-8"))
         seen = {person for part in ("train", "validation") for person in facts[part]["people"]}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{run.data}: expected the people of a run, found something else ({error!r})") from error

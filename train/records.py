@@ -179,6 +179,8 @@ def _object(text: str, what: str) -> dict[str, Any]:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
         raise StoreError(f"{what}: expected JSON, found {error.msg} at character {error.pos}") from error
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{what}: expected JSON, found too long a number, or lists too deep in lists") from error
     require(isinstance(raw, dict), what, "a JSON object", type(raw).__name__)
     return raw
 

@@ -4,7 +4,6 @@ While the ablation goes on there is no `ablation.json` yet, which holds the comp
 that have something are shown then as they are.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from model.variants import VARIANTS
 from train.ablate_rows import ticks_of, title_of
 from train.ablate_words import signed
 from train.errors import UsageError
+from train.json_text import parsed_json
 from train.report_figures import draw_scores
 from train.report_pictures import PictureBook
 from train.report_runs import ScoredRun, open_run
@@ -122,7 +122,7 @@ def ablation_notices(ablation: Ablation) -> list[str]:
 def _told(file: Path) -> dict[str, Any]:
     """What ablation.json says, as far as it is used here."""
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = parsed_json(file.read_text(encoding="utf-8"))
         rows = [
             {"name": str(row["name"]), "parameters": int(row["parameters"]), "uf1": float(row["scores"]["composite"]["uf1"]["mean"])}
             for row in facts["rows"]
@@ -130,7 +130,7 @@ def _told(file: Path) -> dict[str, Any]:
         comparisons = [{key: kind(one[key]) for key, kind in _COMPARISON.items()} for one in facts["comparisons"]]
         text = [str(sentence) for sentence in facts["text"]]
         return {"rows": rows, "comparisons": comparisons, "text": text, "command": str(facts["command"])}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UsageError(
             f"{file}: expected what `python -m train ablate` writes, found something else ({error!r}); give that command again"
         ) from error

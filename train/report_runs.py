@@ -1,6 +1,5 @@
 """Opens the run that a report is about, with its scores: those it wrote when it ended, or of what it has so far."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from train.errors import UsageError
-from train.loso_scores import LosoRun, loso_scores, read_run
+from train.json_text import parsed_json
+from train.loso_scores import COMPOSITE, LosoRun, loso_scores, read_run
+from train.scores_check import check_scores
 
 SCORES_FILE = "scores.json"
 
@@ -86,11 +87,15 @@ def _written(path: Path, run: LosoRun) -> Mapping[str, Any]:
     """The scores that the run wrote; raises UsageError unless they are of this run."""
     again = f"make it again with: {run.command}"
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
+        scores = parsed_json(path.read_text(encoding="utf-8"))
         found = (tuple(scores["seeds"]), tuple(scores["class_names"]), scores["parts"]["composite"]["n"])
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: expected the run's scores, found something else ({error!r}); {again}") from error
     expected = (run.seeds, run.class_names, len(run.samples))
     if found != expected:
         raise UsageError(f"{path}: expected scores of {expected} (seeds, classes, clips), found {found}; {again}")
+    try:
+        check_scores(scores, run.class_names, len(run.seeds), (COMPOSITE, *run.datasets))
+    except ValueError as error:
+        raise UsageError(f"{path}: expected the run's scores, found something else ({error}); {again}") from error
     return scores

@@ -13,6 +13,7 @@ import yaml
 from train.config import TrainConfig
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
+from train.json_text import read_object
 
 
 class RunDir:
@@ -64,7 +65,7 @@ class RunDir:
     def record_data(self, facts: dict[str, Any]) -> None:
         """Writes what the run is trained on; raises UsageError when an unfinished run was trained on something else."""
         if self.data.is_file():
-            before = json.loads(self.data.read_text(encoding="utf-8"))
+            before = read_object(self.data, "what the run is trained on")
             # Other features that give the same scaling are the same for training.
             changed = [name for name in facts if name != "features" and facts[name] != before.get(name)]
             if changed:

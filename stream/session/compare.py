@@ -91,16 +91,23 @@ def _recorded_rows(folder: SessionFolder) -> Iterator[list[str]]:
             yield from csv.reader(file)
     except OSError as error:
         raise SessionError(f"{folder.frames} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SessionError(f"{folder.frames} cannot be read: {error}") from error
 
 
 def _recorded_events(folder: SessionFolder) -> Iterator[str]:
     """Whole lines; a session without events has no such file."""
     if not folder.events.exists():
         return
-    with folder.events.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                json.loads(line)
-            except ValueError:
-                return
-            yield line.strip()
+    try:
+        with folder.events.open(encoding="utf-8") as file:
+            for line in file:
+                try:
+                    json.loads(line)
+                except (ValueError, RecursionError):
+                    return
+                yield line.strip()
+    except OSError as error:
+        raise SessionError(f"{folder.events} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SessionError(f"{folder.events} cannot be read: {error}") from error

@@ -1,9 +1,10 @@
 """Where the parts of a session lie, and its session.json."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from stream.session.facts_check import FactsError, check_facts, parse_facts
 
 SCHEMA_VERSION = 1
 
@@ -64,12 +65,18 @@ class SessionFolder:
     def read_facts(self) -> dict[str, Any]:
         """session.json; SessionError when this is no session or one of another version."""
         try:
-            facts = json.loads(self.facts.read_text(encoding="utf-8"))
+            facts = parse_facts(self.facts.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise SessionError(f"{self.path} is no session: it has no session.json") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise SessionError(f"{self.facts} cannot be read: {error.strerror}") from error
+        except ValueError as error:
             raise SessionError(f"{self.facts} cannot be read: {error}") from error
         found = facts.get("schema_version") if isinstance(facts, dict) else None
         if found != SCHEMA_VERSION:
             raise SessionError(f"{self.facts}: expected schema version {SCHEMA_VERSION}, found {found}")
+        try:
+            check_facts(facts)
+        except FactsError as error:
+            raise SessionError(f"{self.facts}: {error}") from error
         return facts

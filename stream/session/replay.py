@@ -3,7 +3,7 @@
 import csv
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from stream.options import LiveOptions
 from stream.session.facts import PROJECT, contract_hash, file_hash
 from stream.session.folder import SessionError, SessionFolder
 from stream.session.record import HEADER
+from stream.session.rows import LARGEST
 from stream.sources.base import Pacer, SourceInfo
 from stream.sources.file import quiet_decoder
 
@@ -121,13 +122,25 @@ class ReplaySource:
                     raise SessionError(f"{self._folder.times}: expected the columns {HEADER}")
                 for place, cells in enumerate(csv.reader(file), start=2):
                     try:
-                        frame, time_s, restart, part, width, height = cells
-                        yield _Row(int(frame), float(time_s), restart == "1", int(part), int(width), int(height))
+                        row = _row(cells)
                     except ValueError:
                         if next(csv.reader(file), None) is not None:
                             raise SessionError(f"{self._folder.times}: line {place} is no row of it") from None
+                        return
+                    yield row
         except OSError as error:
             raise SessionError(f"{self._folder.times} cannot be read: {error.strerror}") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise SessionError(f"{self._folder.times} cannot be read: {error}") from error
+
+
+def _row(cells: Sequence[str]) -> _Row:
+    """Raises ValueError when it is none."""
+    frame, time_s, restart, part, width, height = cells
+    row = _Row(int(frame), float(time_s), restart == "1", int(part), int(width), int(height))
+    if not (abs(row.time_s) <= LARGEST and min(row.part, row.width, row.height) >= 1):
+        raise ValueError
+    return row
 
 
 def recorded_options(options: LiveOptions, facts: Mapping[str, Any]) -> LiveOptions:
@@ -138,7 +151,12 @@ def recorded_options(options: LiveOptions, facts: Mapping[str, Any]) -> LiveOpti
         changes["max_faces"] = made["max_faces"]
     if "model" not in options.chosen and isinstance(made.get("model"), str):
         path = Path(made["model"])
-        changes["model"] = path if path.is_file() else PROJECT / path
+        try:
+            changes["model"] = path if path.is_file() else PROJECT / path
+        except OSError as error:
+            raise SessionError(
+                f"the session names a model that cannot be: {error.strerror}; give one with --model"
+            ) from error
         if "engine" not in options.chosen and facts.get("engine") in ("streaming", "window"):
             changes["engine"] = facts["engine"]
     return replace(options, **changes)

@@ -15,6 +15,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from stream.native_log import native_log_held_back
 from stream.output_file import SinkError, reason
 from stream.session import report_words, timeline
 from stream.session.folder import SessionFolder
@@ -27,6 +28,8 @@ MOST_MARKS = 2000
 """Marks of the experiment in the time line."""
 _MOST_EVENTS = 20_000
 _JPEG_QUALITY = 88
+_PNG, _PNG_HEAD_BYTES = b"\x89PNG\r\n\x1a\n", 33
+_MOST_SIDE_PX = 4096
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 
@@ -111,14 +114,23 @@ def _context(folder: SessionFolder) -> dict[str, Any]:
 def picture_uri(path: Path) -> str | None:
     """A picture as a data URI, in a fifth of its PNG's size; None where there is none that can be read."""
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except OSError:
         return None
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if not _is_small_png(data):
+        return None
+    with native_log_held_back():
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         return None
     jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
+
+
+def _is_small_png(data: bytes) -> bool:
+    """By its header: decoding what a damaged one claims to be can take all memory, and minutes."""
+    sides_px = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    return data.startswith(_PNG) and len(data) > _PNG_HEAD_BYTES and max(sides_px) <= _MOST_SIDE_PX
 
 
 def _rendered(context: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stream.session.facts_check import is_number
 from stream.session.rows import RowSummary
 from stream.session.timeline import clock
 from stream.words import STATUS_WORDS
@@ -112,7 +113,9 @@ def model_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def run_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     source, program = facts.get("source") or {}, facts.get("program", {})
-    size = f"{source['width_px']}×{source['height_px']}" if "width_px" in source else "unknown size"
+    size = (
+        f"{source['width_px']}×{source['height_px']}" if {"width_px", "height_px"} <= source.keys() else "unknown size"
+    )
     rate = f"{source['fps']:g} frames a second" if source.get("fps") else "rate unknown"
     kept = {"source": "pictures, lossless", "landmarks": "landmarks, no pictures"}
     return [
@@ -153,7 +156,13 @@ def health_rows(facts: Mapping[str, Any], rows: RowSummary) -> list[tuple[str, s
 def outages(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """When the source was away, the last ones."""
     told = ((facts.get("run") or {}).get("health") or {}).get("outages") or []
-    return [one for one in told if isinstance(one, Mapping) and isinstance(one.get("began_s"), int | float)]
+    if not isinstance(told, list):
+        return []
+    return [
+        one
+        for one in told
+        if isinstance(one, Mapping) and is_number(one.get("began_s")) and is_number(one.get("ended_s", 0))
+    ]
 
 
 def stage_rows(facts: Mapping[str, Any]) -> list[tuple[str, str, str, str, int]]:
@@ -168,8 +177,8 @@ def _rates(scores: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[s
     """False events a minute, wherever in the scores, with the names above them."""
     for name, value in scores.items():
         if isinstance(value, Mapping):
-            yield from _rates(value, (*path, str(name)))
-        elif name in _FALSE_RATES and isinstance(value, int | float):
+            yield from _rates(value, path if name == "spotting" else (*path, str(name)))
+        elif name in _FALSE_RATES and is_number(value):
             yield " ".join(path).replace("_", " ") or "the model's own test", float(value)
 
 

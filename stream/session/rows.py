@@ -15,6 +15,8 @@ MOST_BUCKETS = 1000
 _NUMBERS = ("onset_s", "apex_s", "offset_s", "confidence", "peak_px")
 _LATENCY_STEP_MS = 0.1
 _LATENCY_STEPS = 20_000
+LARGEST = 1e12
+"""No time, latency or motion is larger."""
 _LONGEST_STEP_S = 60.0
 """A longer step between two rows, or one backwards, is a clock that was set anew: the time line goes on one step later."""
 
@@ -121,7 +123,7 @@ def read_rows(folder: SessionFolder) -> RowSummary:
             summary = RowSummary(names, Buckets(len(names)))
             _Reader(summary, len(header)).read(rows, folder)
             return summary
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SessionError(f"{folder.frames} cannot be read: {error}") from error
 
 
@@ -149,7 +151,9 @@ class _Reader:
         summary = self._summary
         time_s, latency_ms, face = float(cells[1]), float(cells[-1]), int(cells[2])
         probabilities = [float(cell) for cell in cells[6:-1]] if cells[4] else None
-        if not math.isfinite(time_s + latency_ms):
+        if not (abs(time_s) <= LARGEST and abs(latency_ms) <= LARGEST):
+            raise ValueError
+        if probabilities is not None and not all(0 <= share <= 1 for share in probabilities):
             raise ValueError
         summary.rows += 1
         summary.faces = max(summary.faces, face)
@@ -178,7 +182,7 @@ def read_events(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
 
 def read_marks(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
     """An experiment's marks that have a time on the source's clock."""
-    return (mark for mark in _objects(folder.markers, {"mark": str}) if isinstance(mark.get("time_s"), int | float))
+    return (mark for mark in _objects(folder.markers, {"mark": str}) if _fits(mark.get("time_s"), float))
 
 
 def _objects(path: Path, wanted: Mapping[str, type]) -> Iterator[Mapping[str, Any]]:
@@ -201,7 +205,15 @@ def _objects(path: Path, wanted: Mapping[str, type]) -> Iterator[Mapping[str, An
 def _object(line: str, wanted: Mapping[str, type]) -> Mapping[str, Any]:
     found = json.loads(line)
     for name, kind in wanted.items():
-        value = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool):
+        if not isinstance(found, dict) or not _fits(found.get(name), kind):
             raise ValueError(name)
+    if not isinstance(found.get("rejected", ""), str):
+        raise ValueError("rejected")
+    json.dumps(found, ensure_ascii=False).encode()  # JSON can name halves of letters, which nothing can write
     return found
+
+
+def _fits(value: object, kind: type) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float if kind is float else kind):
+        return False
+    return not isinstance(value, int | float) or abs(value) <= LARGEST

@@ -21,6 +21,8 @@ _DECODER = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
     "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay",
     "OPENCV_LOG_LEVEL": "SILENT",
+    # What a damaged picture claims to be would fill the memory: no camera has a hundred megapixels.
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(100_000_000),
 }
 _LAST_WAIT_S = 2.0
 

@@ -161,7 +161,9 @@ def _draw_neutral(rng: np.random.Generator, label: str, settings: ClipSettings, 
         # The clip's first frame is at rest, and the event is over one frame before the window at the latest.
         room_s = (settings.lead_frames - 1) / fps
         envelope = envelope.scaled(min(1.0, room_s / envelope.duration_s))
-        envelope = envelope.shifted(rng.uniform(-envelope.onset_s, room_s - envelope.offset_s))
+        # Of one that fills the room, rounding may put the latest start before the first.
+        latest_s = max(-envelope.onset_s, room_s - envelope.offset_s)
+        envelope = envelope.shifted(rng.uniform(-envelope.onset_s, latest_s))
         return Expression("past", class_name, units, envelope, _draw_peak(rng, settings))
     kind -= settings.past_share
     if kind < settings.drift_share:

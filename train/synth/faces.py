@@ -25,6 +25,7 @@ ASTRONAUT = "astronaut"
 PICTURE_IOD_PX = 176.0
 PICTURE_SIDE_IOD = 4.6
 PICTURE_ORIGIN_IOD = (-2.3, -1.85)
+_MOST_SIDE_PX = 20_000
 
 _LANDMARK_FILE = Path(__file__).with_name("landmarks.npz")
 
@@ -180,9 +181,14 @@ def load_faces(folder: Path, min_iod_px: float = 30.0) -> tuple[list[FaceSource]
 
 
 def _load_face(path: Path, detector: FaceMeshDetector, min_iod_px: float) -> FaceSource:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error:  # its header names a size beyond all limits
+        image = None
     if image is None:
         raise FaceError("not a readable picture")
+    if max(image.shape) > _MOST_SIDE_PX:
+        raise FaceError(f"too large: {image.shape[1]}×{image.shape[0]} px, {_MOST_SIDE_PX} a side allowed")
     face = FaceSource(path.stem, path.stem.split("_")[0], image, find_landmarks(image, detector))
     if face.iod_px < min_iod_px:
         raise FaceError(f"face too small: {face.iod_px:.0f} px between the eyes, {min_iod_px:.0f} needed")
