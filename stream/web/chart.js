@@ -51,7 +51,8 @@ export class Chart {
     g.clearRect(0, 0, width, height);
     const style = getComputedStyle(document.documentElement);
     const ink = (name) => style.getPropertyValue(name).trim();
-    const plot = { left: 34, right: width - 4, top: 12, bottom: height - 34 };
+    // The texts of marks stand above the lines.
+    const plot = { left: 34, right: width - 4, top: this.#marks.length ? 24 : 12, bottom: height - 34 };
     const strip = { top: plot.bottom + 4, bottom: plot.bottom + 14 };
     this.#axes(g, plot, height, ink);
     if (!this.#samples.length) return;
@@ -115,17 +116,17 @@ export class Chart {
     g.strokeStyle = g.fillStyle = ink("--dim");
     g.lineWidth = 1;
     g.textAlign = "left";
-    g.textBaseline = "top";
+    g.textBaseline = "bottom";
     this.#marks.forEach(([timeS, text], place) => {
       const left = x(timeS);
       g.setLineDash([4, 3]);
       g.beginPath();
-      g.moveTo(left, plot.top);
+      g.moveTo(left, plot.top - 5);
       g.lineTo(left, plot.bottom);
       g.stroke();
       g.setLineDash([]);
       const room = (place + 1 < this.#marks.length ? x(this.#marks[place + 1][0]) : plot.right) - left - 8;
-      if (room >= g.measureText(text.slice(0, 2) + "…").width) g.fillText(fitting(g, text, room), left + 4, plot.top);
+      if (room >= g.measureText(text.slice(0, 2) + "…").width) g.fillText(fitting(g, text, room), left, plot.top - 6);
     });
   }
 
