@@ -2,8 +2,11 @@
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import median
 from typing import Literal
+
+_ACROSS = 4
 
 Tick = Literal["next", "gap", "repeated"]
 """How a timestamp follows the one before: in time, after a hole (or a jump back), or not at all."""
@@ -24,12 +27,14 @@ class RateSettings:
     min_rate_hz: float = 12.0
     max_late_share: float = 0.3
     late_factor: float = 1.5
-    min_intervals: int = 4
+    min_intervals: int = _ACROSS
 
     def __post_init__(self) -> None:
         for name in ("min_rate_hz", "max_late_share", "late_factor", "min_intervals"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
+        if self.min_intervals < _ACROSS:
+            raise ValueError(f"min_intervals: expected {_ACROSS} or more, found {self.min_intervals}")
 
 
 class SourceClock:
@@ -79,12 +84,18 @@ class SourceClock:
     @property
     def sufficient(self) -> bool:
         """Whether frames come often enough; True while too few have been seen to tell."""
-        if 0.0 < self.rate_hz < self._settings.min_rate_hz:
+        if 0.0 < self.rate_hz < self._settings.min_rate_hz > self._rate_across_hz():
             return False
         covered_s = [min(interval_s, self._max_gap_s) for interval_s in self._intervals_s]
         late_s = sum(interval_s for interval_s in covered_s if interval_s > self._late_s)
         total_s = sum(covered_s)
         return total_s < self._span_s or late_s <= self._settings.max_late_share * total_s
+
+    def _rate_across_hz(self) -> float:
+        """By the time that `_ACROSS` intervals take together, the median: where late and early frames take turns, most of the
+        single intervals may be long ones."""
+        ends_s = [0.0, *accumulate(self._intervals_s)]
+        return _ACROSS / median(last_s - first_s for first_s, last_s in zip(ends_s, ends_s[_ACROSS:], strict=False))
 
     def _forget_old(self) -> None:
         covered_s = sum(min(interval_s, self._max_gap_s) for interval_s in self._intervals_s)

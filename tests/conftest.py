@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a change is what makes a test fail. To look for new ones:
+# pytest --hypothesis-profile=default
+settings.register_profile("fixed", derandomize=True)
 
 
 @pytest.fixture

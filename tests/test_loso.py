@@ -179,7 +179,9 @@ def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(data, tmp_path):
         told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert told[0] == ""
-    opening, stopped = filter(None, told[1].splitlines())
+    told_lines = [line for line in told[1].splitlines() if line]
+    assert len(told_lines) == 2, told[1]
+    opening, stopped = told_lines
     assert "0 done" in opening
     assert stopped == "stopped; finished folds are kept: give the same command again to go on"
     until(lambda: not any(map(alive, workers)))

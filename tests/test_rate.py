@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stream.rate import RateSettings, SourceClock
@@ -37,8 +37,14 @@ def verdicts(times: Iterable[float]) -> list[bool]:
 
 @QUICK
 @given(fps=st.floats(15, 240), jitter=st.floats(0, 0.45), seed=st.integers(0, 99))
+@example(fps=15.0, jitter=0.4453125, seed=32)
 def test_fifteen_frames_a_second_and_more_are_enough_however_they_jitter(fps, jitter, seed):
     assert all(verdicts(times_s(fps, jitter=jitter, seed=seed)))
+
+
+def test_frames_that_are_late_and_early_in_turns_are_enough():
+    late_s = np.tile([0.0, 0.3], 20) / 15
+    assert all(verdicts(np.arange(40) / 15 + late_s))
 
 
 @QUICK
@@ -102,3 +108,5 @@ def test_no_timestamps_break_it(given_s):
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="min_rate_hz: expected more than 0, found 0"):
         RateSettings(min_rate_hz=0.0)
+    with pytest.raises(ValueError, match="min_intervals: expected 4 or more, found 3"):
+        RateSettings(min_intervals=3)
