@@ -147,6 +147,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     if given.source == "":
         parser.error("--source is empty: give a file, a URL, or demo")
     options_outputs.check(given, parser)
+    options_benchmark.check(given, parser)
     return LiveOptions(
         source=source,
         model=given.model or BUNDLED_MODEL,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from stream.option_types import not_negative_number, positive, several_positive
 
+_MEASURES = ("batch", "soak", "soak_faults", "latency", "viewers", "chart")
+
 
 def add_group(parser: argparse.ArgumentParser) -> None:
     bench = parser.add_argument_group("benchmark (with --benchmark; --source, --json, --threads and --provider apply)")
@@ -48,3 +50,12 @@ def add_group(parser: argparse.ArgumentParser) -> None:
         help="with --latency: measure again with N viewers of the web view and one that never reads",
     )
     bench.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")
+
+
+def check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Ends with a usage error where an option would do nothing."""
+    for name in _MEASURES:
+        if not given.benchmark and getattr(given, name):
+            parser.error(f"--{name.replace('_', '-')} needs --benchmark")
+    if given.viewers and given.latency is None:
+        parser.error("--viewers needs --latency SECONDS")

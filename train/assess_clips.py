@@ -24,8 +24,9 @@ from train.assess_conditions import Condition
 from train.features import Advance
 from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
-from train.synth.clip import ClipSettings, ClipTruth, draw_clip, make_clip
+from train.synth.clip import ClipSettings, draw_clip, make_clip
 from train.synth.faces import FaceSource, subjects
+from train.synth.generate import clip_record
 from train.synth.render import FaceModel
 
 DATASET = "assessment"
@@ -152,7 +153,7 @@ class _Maker:
             seed = np.random.SeedSequence(plan.seed, spawn_key=(index,))
             spec = condition.applied(draw_clip(np.random.default_rng(seed), label, plan.settings), plan.settings)
             crops, truth = make_clip(self._model(face), spec, condition.filmed(plan.settings))
-            made.append((_record(index, plan, face, truth, start), crops))
+            made.append((clip_record("assess", DATASET, index, plan.seed, face, truth, start), crops))
         return made
 
 
@@ -160,23 +161,6 @@ def _window_start(condition: Condition, plan: ClipPlan) -> int:
     """The first frame of the window, or the one before where it starts between two."""
     settings = plan.settings
     return int(settings.lead_frames * condition.filmed(settings).fps / settings.fps + 1e-6)
-
-
-def _record(index: int, plan: ClipPlan, face: FaceSource, truth: ClipTruth, window_start: int) -> ClipRecord:
-    return ClipRecord(
-        id=f"assess-{plan.seed}-{index:06d}",
-        subject=face.subject,
-        label=truth.label,
-        dataset=DATASET,
-        action_units=truth.action_units,
-        onset_frame=truth.onset_frame,
-        apex_frame=truth.apex_frame,
-        offset_frame=truth.offset_frame,
-        peak_px=round(truth.peak_px, 4),
-        window_start=window_start,
-        seed=plan.seed,
-        notes={"photo": face.name, "index": index, "lost_frames": truth.lost_frames, **truth.notes},
-    )
 
 
 def _key(condition: Condition, plan: ClipPlan, faces: Sequence[FaceSource]) -> str:

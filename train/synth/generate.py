@@ -92,23 +92,28 @@ class _ClipMaker:
                 break
             seed = np.random.SeedSequence(plan.seed, spawn_key=(index,))
             crops, truth = make_clip_from_seed(self._model(face), label, plan.settings, seed)
-            made.append((_record(index, plan, face, truth), crops))
+            made.append(
+                (clip_record("synth", DATASET, index, plan.seed, face, truth, plan.settings.lead_frames), crops)
+            )
         return made
 
 
-def _record(index: int, plan: Plan, face: FaceSource, truth: ClipTruth) -> ClipRecord:
+def clip_record(
+    prefix: str, dataset: str, index: int, seed: int, face: FaceSource, truth: ClipTruth, window_start: int
+) -> ClipRecord:
+    """The record of clip `index` of the run with `seed`. `window_start`: the first frame of its window."""
     return ClipRecord(
-        id=f"synth-{plan.seed}-{index:06d}",
+        id=f"{prefix}-{seed}-{index:06d}",
         subject=face.subject,
         label=truth.label,
-        dataset=DATASET,
+        dataset=dataset,
         action_units=truth.action_units,
         onset_frame=truth.onset_frame,
         apex_frame=truth.apex_frame,
         offset_frame=truth.offset_frame,
         peak_px=round(truth.peak_px, 4),
-        window_start=plan.settings.lead_frames,
-        seed=plan.seed,
+        window_start=window_start,
+        seed=seed,
         notes={"photo": face.name, "index": index, "lost_frames": truth.lost_frames, **truth.notes},
     )
 
