@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -35,15 +36,15 @@ def empty_frames(count: int) -> list[NDArray[np.uint8]]:
     return [np.full((512, 512, 3), 90, np.uint8)] * count
 
 
-class TimedFrames:
-    """One face at the given times, as a source of a user's own making."""
+class Frames:
+    """The given frames, as a source of a user's own making."""
 
-    def __init__(self, times_s: Sequence[float]) -> None:
-        self._times_s = times_s
-        self.info = SourceInfo("timed", 512, 512, 30.0, live=False)
+    def __init__(self, frames: Iterable[Frame], live: bool = True) -> None:
+        self._frames = list(frames)
+        self.info = SourceInfo("frames", 512, 512, 30.0, live=live)
         self.dropped = 0
 
-    def __enter__(self) -> "TimedFrames":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,5 +54,13 @@ class TimedFrames:
         pass
 
     def __iter__(self) -> Iterator[Frame]:
-        for i, (time_s, image) in enumerate(zip(self._times_s, face_frames(len(self._times_s)), strict=True)):
-            yield Frame(i, time_s, image, 0.0)
+        yield from self._frames
+
+
+def timed_frames(times_s: Sequence[float]) -> Frames:
+    """One face at the given times."""
+    images = face_frames(len(times_s))
+    return Frames(
+        (Frame(i, time_s, image, 0.0) for i, (time_s, image) in enumerate(zip(times_s, images, strict=True))),
+        live=False,
+    )

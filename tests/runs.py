@@ -1,6 +1,10 @@
 """A run's folder with an untrained network: what eval and export read, without the time that training takes."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -10,6 +14,8 @@ from model.contract import ClipContract, NetworkInput, Reference
 from model.network import build_network
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES
 from train.config import TrainConfig
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def write_run(
@@ -38,3 +44,24 @@ def write_run(
     clips = np.random.default_rng(4).normal(offset, scale / 3, (2, *contract.input_shape))
     np.save(path / "samples.npy", clips.clip(0, 255).astype(np.uint8) if kind == "pixels" else clips.astype(np.float16))
     return contract
+
+
+def fit_killed(config: TrainConfig, epoch: int, step: int) -> None:
+    """Trains in a process of its own that is killed at this step."""
+    code = (
+        "import io, json, os, signal, sys\n"
+        "from rich.console import Console\n"
+        "from train.config_file import config_from\n"
+        "from train.fit import fit\n"
+        "from train.progress import TrainingProgress\n"
+        "class Killed(TrainingProgress):\n"
+        "    def step(self, epoch, step, steps, loss):\n"
+        f"        if (epoch, step) == ({epoch}, {step}):\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "fit(config_from(json.loads(sys.argv[1])), Console(file=io.StringIO()), listener=Killed)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(config.to_dict())],
+        capture_output=True, timeout=300, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.returncode == -signal.SIGKILL, process.stderr

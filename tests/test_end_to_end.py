@@ -15,7 +15,7 @@ from stream.engine import WindowEngine
 from stream.model_file import load_model
 from stream.recognizer import Recognizer
 from stream.streaming_engine import StreamingEngine
-from tests.clips import TimedFrames, empty_frames, face_frames, write_video
+from tests.clips import empty_frames, face_frames, timed_frames, write_video
 from train.__main__ import main as train_main
 
 CLASSES = ["negative", "positive", "surprise", "neutral"]
@@ -93,7 +93,7 @@ def test_both_engines_empty_their_window_on_a_gap(line: Path) -> None:
     rng = np.random.default_rng(6)
     times = [i / 30 for i in range(45)] + [9 + i / 30 + rng.uniform(0, 0.008) for i in range(50)]
     model = line / "exported" / "model.onnx"
-    fast, plain = (list(Recognizer(model, engine=kind).run(TimedFrames(times))) for kind in ("streaming", "window"))
+    fast, plain = (list(Recognizer(model, engine=kind).run(timed_frames(times))) for kind in ("streaming", "window"))
     assert [r.status for r in fast] == [r.status for r in plain]
     assert [r.status for r in fast][:46] == ["filling"] * 29 + ["ok"] * 16 + ["filling"]
     for a, b in zip(fast, plain, strict=True):

@@ -3,9 +3,7 @@
 import io
 import json
 import os
-import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from rich.console import Console
 
 from model.network import load_network, network_config
 from model.preprocess import preprocess_clip
+from tests.runs import fit_killed
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
 from train.batches import epoch_order, training_batches
 from train.config import PAPER_WEIGHTS, TrainConfig
@@ -425,22 +424,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_as_if_it_never_stopped(finis
     """Killed hard in the middle of the second epoch, just after a backup; the rest must repeat the whole run."""
     config, metrics, out = finished
     again = config_from(config.to_dict() | {"out": str(tmp_path / "killed"), "backup_steps": 2})
-    code = (
-        "import io, json, os, signal, sys\n"
-        "from rich.console import Console\n"
-        "from train.config_file import config_from\n"
-        "from train.fit import fit\n"
-        "from train.progress import TrainingProgress\n"
-        "class Killed(TrainingProgress):\n"
-        "    def step(self, epoch, step, steps, loss):\n"
-        "        if (epoch, step) == (2, 4):\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "fit(config_from(json.loads(sys.argv[1])), Console(file=io.StringIO()), listener=Killed)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(again.to_dict())], capture_output=True, timeout=300, cwd=ROOT
-    )
-    assert process.returncode == -signal.SIGKILL, process.stderr
+    fit_killed(again, epoch=2, step=4)
     state = json.loads((tmp_path / "killed" / "backup" / "state.json").read_text())
     assert (state["epoch"], state["step"]) == (1, 2)
     seen: list[tuple[int, int]] = []

@@ -19,7 +19,7 @@ import run_live
 from stream.model_file import load_model
 from stream.recognizer import Recognizer
 from stream.sources import FileSource
-from tests.clips import TimedFrames, empty_frames, face_frames, write_video
+from tests.clips import empty_frames, face_frames, timed_frames, write_video
 from tests.models import CLASSES, save_tiny_model, tiny_contract
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,7 +119,7 @@ def test_leaving_a_paused_run_ends_its_threads(folder: Path) -> None:
 
 def test_a_gap_in_time_empties_the_window(folder: Path) -> None:
     times = [i / 30 for i in range(35)] + [10 + i / 30 for i in range(35)]
-    statuses = [r.status for r in Recognizer(folder / "tiny.onnx").run(TimedFrames(times))]
+    statuses = [r.status for r in Recognizer(folder / "tiny.onnx").run(timed_frames(times))]
     assert statuses == (["filling"] * 29 + ["ok"] * 6) * 2
 
 
@@ -127,7 +127,7 @@ def test_a_gap_in_time_empties_the_window(folder: Path) -> None:
 def test_the_window_is_a_span_of_time(folder: Path, fps: int, first_answer: int) -> None:
     """29/30 s of any frame rate fill it; after that every frame has an answer."""
     times = [i / fps for i in range(first_answer + 6)]
-    results = list(Recognizer(folder / "tiny.onnx").run(TimedFrames(times)))  # type: ignore[arg-type]
+    results = list(Recognizer(folder / "tiny.onnx").run(timed_frames(times)))  # type: ignore[arg-type]
     assert [r.status for r in results] == ["filling"] * first_answer + ["ok"] * 6
 
 

@@ -2,10 +2,6 @@
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -20,6 +16,7 @@ from rich.console import Console
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
 from model.network import load_network
 from model.preprocess import NeutralReference, Preprocessor
+from tests.runs import fit_killed
 from tests.stores import write_store
 from train.__main__ import main
 from train.config import TrainConfig
@@ -205,23 +202,7 @@ def test_a_killed_run_goes_on_where_it_was_and_says_what_it_was_trained_on(store
     """Killed hard in the middle of the second epoch, just after a backup; the rest must repeat the whole run."""
     whole = fit(settings(store, tmp_path / "whole"), Console(file=io.StringIO()))
     again = settings(store, tmp_path / "killed", backup_steps=2)
-    code = (
-        "import io, json, os, signal, sys\n"
-        "from rich.console import Console\n"
-        "from train.config_file import config_from\n"
-        "from train.fit import fit\n"
-        "from train.progress import TrainingProgress\n"
-        "class Killed(TrainingProgress):\n"
-        "    def step(self, epoch, step, steps, loss):\n"
-        "        if (epoch, step) == (2, 4):\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "fit(config_from(json.loads(sys.argv[1])), Console(file=io.StringIO()), listener=Killed)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(again.to_dict())],
-        capture_output=True, timeout=300, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert process.returncode == -signal.SIGKILL, process.stderr
+    fit_killed(again, epoch=2, step=4)
     seen: list[tuple[int, int]] = []
 
     class Watched(TrainingProgress):

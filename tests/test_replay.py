@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,7 @@ from stream.session.folder import SCHEMA_VERSION, SessionError, SessionFolder
 from stream.session.record import HEADER, SourceRecorder
 from stream.session.replay import ReplaySource
 from stream.sinks import CsvSink, EventsSink
-from stream.sources import SourceInfo
-from tests.clips import face_frames
+from tests.clips import Frames, face_frames
 from tests.mjpeg_server import endless_server
 from tests.models import save_tiny_model, tiny_contract
 from tests.results import CLASSES, event, prediction, result
@@ -111,27 +109,12 @@ def test_a_recording_that_is_shorter_or_longer_than_its_rows(
     assert says in capsys.readouterr().err
 
 
-class Irregular:
+def irregular() -> Frames:
     """A live source with gaps, jitter, lost frames and a restart that somebody asked for."""
-
-    def __init__(self) -> None:
-        rng = np.random.default_rng(5)
-        self._times_s = np.cumsum(rng.uniform(0.02, 0.05, 90)) + np.where(np.arange(90) > 50, 2.0, 0.0)
-        self.info = SourceInfo("irregular", 512, 512, 0.0, live=True)
-        self.dropped = 0
-
-    def __enter__(self) -> "Irregular":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-    def __iter__(self) -> Iterator[Frame]:
-        for i, (time_s, image) in enumerate(zip(self._times_s.tolist(), face_frames(90), strict=True)):
-            yield Frame(3 * i, time_s, image, 0.0, restart=i == 35)
+    rng = np.random.default_rng(5)
+    times_s = np.cumsum(rng.uniform(0.02, 0.05, 90)) + np.where(np.arange(90) > 50, 2.0, 0.0)
+    images = zip(times_s.tolist(), face_frames(90), strict=True)
+    return Frames(Frame(3 * i, time_s, image, 0.0, restart=i == 35) for i, (time_s, image) in enumerate(images))
 
 
 def test_a_live_source_replays_with_its_own_times(folder: Path, tmp_path: Path) -> None:
@@ -143,7 +126,7 @@ def test_a_live_source_replays_with_its_own_times(folder: Path, tmp_path: Path) 
         EventsSink(session.events) as events,
         SourceRecorder(session, None) as recorder,
     ):
-        for one in recognizer.run(Irregular()):
+        for one in recognizer.run(irregular()):
             for sink in (rows, events, recorder):
                 sink.write(one)
     statuses = [line.split(",")[3] for line in session.frames.read_text().splitlines()[1:]]
