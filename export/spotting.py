@@ -1,4 +1,7 @@
-"""What `python -m train spot-eval --json` measured of a model, for the model's own contract."""
+"""What `python -m train spot-eval --json` measured of a model, for the model's own contract.
+
+Nothing in such a file proves which model it was: whoever exports says so.
+"""
 
 import json
 from collections.abc import Mapping

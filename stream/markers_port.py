@@ -99,6 +99,9 @@ class MarkerPort:
         self._end()
         if self._lines is not None:
             self._lines.abandon()
+        if error is None and self._error is not None:
+            # It came after the last frame: nothing else would tell of it.
+            raise self._error
 
     @property
     def counts(self) -> MarkerCounts:

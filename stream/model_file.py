@@ -136,7 +136,9 @@ def _check_signature(session: ort.InferenceSession, contract: ClipContract, kind
         states_of(session, contract.frames)
     elif len(session.get_inputs()) > 1:
         raise ContractError("model inputs", "one", ", ".join(tensor.name for tensor in session.get_inputs()))
-    answer = next((tensor for tensor in session.get_outputs() if tensor.name == ANSWER), session.get_outputs()[0])
+    # A window's engine runs the first output, a streaming one's the one with this name.
+    outputs = session.get_outputs()
+    answer = outputs[0] if kind == "window" else next(tensor for tensor in outputs if tensor.name == ANSWER)
     expected = ("batch", len(contract.class_names))
     if len(answer.shape) != 2 or answer.shape[-1] != expected[-1]:
         raise ContractError("model output", expected, tuple(answer.shape))

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from stream.option_types import not_negative_number, positive, several_positive
 
-_MEASURES = ("batch", "soak", "soak_faults", "latency", "viewers", "chart")
+_MEASURES = ("batch", "soak", "soak_faults", "latency", "viewers", "chart", "stages", "steps")
+_MOST_VIEWERS = 15
+"""With the one that stalls, as many as the web view takes."""
 
 
 def add_group(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,9 @@ def add_group(parser: argparse.ArgumentParser) -> None:
 def check(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Ends with a usage error where an option would do nothing."""
     for name in _MEASURES:
-        if not given.benchmark and getattr(given, name):
+        if not given.benchmark and getattr(given, name) != parser.get_default(name):
             parser.error(f"--{name.replace('_', '-')} needs --benchmark")
     if given.viewers and given.latency is None:
         parser.error("--viewers needs --latency SECONDS")
+    if given.viewers > _MOST_VIEWERS:
+        parser.error(f"--viewers: expected up to {_MOST_VIEWERS}, found {given.viewers}")

@@ -78,7 +78,7 @@ class Outputs:
             check_target(options.json, "JSON file")
         if options.session.replay is not None and options.session.check:
             recorded = SessionFolder(options.session.replay)
-            complete = recorded.read_facts()["state"] == "finished" and options.max_frames is None
+            complete = recorded.read_facts().get("state") == "finished" and options.max_frames is None
             self._check = opening.enter_context(ReplayCheck(recorded, names, complete))
             self._sinks.append(self._check)
 

@@ -55,7 +55,6 @@ class FaultServer:
         self._fault: Fault | None = None
         self._clients: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self.connections = 0
         self._listener = self._listen(0)
         self._port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, name="accept", daemon=True)
@@ -109,7 +108,6 @@ class FaultServer:
                 client, _ = listener.accept()
             except OSError:
                 continue
-            self.connections += 1
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             thread = threading.Thread(target=self._serve, args=(client,), name="client", daemon=True)
             self._threads.append(thread)

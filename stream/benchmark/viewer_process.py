@@ -23,7 +23,13 @@ _HANDSHAKE = (
 
 
 async def _view(url: str, connected: asyncio.Barrier, times_s: list[float]) -> None:
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}live") as line:
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        try:
+            line = await stack.enter_async_context(session.ws_connect(f"{url}live"))
+        except aiohttp.ClientError:
+            await connected.abort()
+            raise
         await connected.wait()
         async for message in line:
             if message.type != aiohttp.WSMsgType.BINARY:

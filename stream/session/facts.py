@@ -22,7 +22,8 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 """The folder of the program."""
 _PACKAGES = ("onnxruntime-gpu", "onnxruntime", "opencv-contrib-python", "opencv-python", "mediapipe", "numpy", "Pillow", "rich", "Jinja2")  # fmt: skip
 
-_NOT_OF_THE_RUN = ("list_cameras", "benchmark", "source_given", "stages", "batch", "steps", "chart", "soak", "debug", "chosen")  # fmt: skip
+_NOT_OF_THE_RUN = ("list_cameras", "benchmark", "source_given", "stages", "batch", "steps", "chart", "soak", "soak_faults", "latency",
+                   "viewers", "debug", "chosen")  # fmt: skip
 
 
 def first_facts(options: LiveOptions, recognizer: Recognizer) -> dict[str, Any]:

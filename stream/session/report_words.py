@@ -74,7 +74,7 @@ def notices(facts: Mapping[str, Any], rows: RowSummary) -> list[str]:
     if state == "running":
         found.append(
             "This run did not come to its end: it was killed, or is still going on. Everything below is what it had "
-            "written until then; its health is as it was at most ten seconds before."
+            "written until then; its health is as it was at its last frame, or up to ten seconds before that."
         )
     elif state != "finished":
         found.append(f"This run {state}.")
@@ -95,7 +95,7 @@ def model_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     told = [
         f"{name} {scores[key]:.3f}"
         for key, name in (("uf1", "UF1"), ("uar", "UAR"), ("accuracy", "accuracy"), ("chance_uf1", "UF1 of chance"))
-        if isinstance(scores.get(key), int | float)
+        if is_number(scores.get(key))
     ]
     measured = ", ".join(told) + (f" on {scores['n']} clips" if told and "n" in scores else "")
     return [

@@ -30,8 +30,8 @@ class Session:
     """A context manager around the source and the run, and one of the run's sinks.
 
     Entering makes the folder and session.json with the state "running". Leaving closes everything and writes the state
-    "finished", or "failed: …" with the reason; a run that ends without a row leaves nothing behind. What a run that is
-    killed has written stays: rows and events line by line, session.json as it was at most `REFRESH_S` before.
+    "finished", or "failed: …" with the reason; a run that fails before its first row leaves nothing behind. What a run that is
+    killed has written stays: rows and events line by line, session.json as it was at the last frame, or up to `REFRESH_S` before.
     Raises `SinkError`.
     """
 

@@ -18,7 +18,10 @@ def list_cameras() -> list[SourceInfo]:
     for index in range(_MAX_CAMERAS):
         if process is None:
             process = CaptureProcess()
-            if not isinstance(process.receive(_START_TIMEOUT_S), Ready):
+            ready = None
+            with contextlib.suppress(CaptureError):
+                ready = process.receive(_START_TIMEOUT_S)
+            if not isinstance(ready, Ready):
                 break
         process.send(OpenOrder(index, _OPEN_TIMEOUT_S, _OPEN_TIMEOUT_S))
         answer = None

@@ -5,7 +5,6 @@ import { Link } from "./link.js";
 
 const MOST_EVENTS = 200;
 const byId = (id) => document.getElementById(id);
-const dark = matchMedia("(prefers-color-scheme: dark)");
 const chart = new Chart(byId("chart"));
 let classes = [];
 
@@ -130,13 +129,14 @@ function show(state, picture) {
 }
 
 function told(state, words) {
+  line = { state, words };
   const shown = paused && state === "live" ? "view paused" : words;
   byId("link").dataset.state = paused && state === "live" ? "waiting" : state;
   put(byId("link"), shown);
   document.body.classList.toggle("stale", state !== "live");
 }
 
-let paused = false;
+let paused = false, line = { state: "waiting", words: "" };
 const link = new Link(show, told);
 const holdWhereUnseen = () => link.hold(paused || document.hidden);
 document.addEventListener("visibilitychange", holdWhereUnseen);
@@ -146,7 +146,7 @@ byId("pause").addEventListener("click", (event) => {
   paused = !paused;
   event.target.setAttribute("aria-pressed", String(paused));
   holdWhereUnseen();
-  told("live", "live");
+  told(line.state, line.words);
 });
 byId("rejected").addEventListener("change", (event) => byId("events").classList.toggle("with-rejected", event.target.checked));
 byId("full").hidden = !document.fullscreenEnabled;
@@ -154,4 +154,3 @@ byId("full").addEventListener("click", () => {
   if (document.fullscreenElement) document.exitFullscreen();
   else byId("stage").requestFullscreen();
 });
-dark.addEventListener("change", () => chart.draw());

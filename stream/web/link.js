@@ -43,7 +43,8 @@ export class Link {
       greeted = true;
       this.#heardMs = performance.now();
       this.#retryMs = RETRY_FIRST_MS;
-      this.#shown = this.#shown.then(() => this.#take(socket, event.data));
+      // A message that cannot be shown must not hold up those after it: the line is made anew.
+      this.#shown = this.#shown.then(() => this.#take(socket, event.data)).catch(() => socket.close());
     };
     socket.onclose = (event) => {
       if (socket !== this.#socket) return;
