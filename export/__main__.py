@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from export.errors import ExportError
-from export.spotting import with_spotting
+from export.spotting_scores import with_spotting
 from model.contract import ClipContract, ContractError, NetworkInput
 from model.quiet import native_stderr_silenced
 
@@ -91,11 +91,10 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
     with native_stderr_silenced():
         import onnx
 
-        from export.half import half_precision
-        from export.streaming import StreamingUnsupported, build_streaming_graph
-        from export.streaming_parity import HALF_TOLERANCE, check_streaming_parity
+        from export.streaming.build import StreamingUnsupported, build_streaming_graph
+        from export.streaming.parity import HALF_TOLERANCE, check_streaming_parity
         from export.verify import check_model, check_parity
-        from export.window import OPSET, build_window_model, store_contract
+        from export.window_model import OPSET, build_window_model, half_precision, store_contract
         from model.network import build_network, load_network, network_config
         from model.variants import variant
 

@@ -14,8 +14,13 @@ from stream.run import LiveRun, RunLabels
 from stream.screen import ConnectionTeller
 from stream.session.folder import SessionFolder
 from stream.session.replay import ReplaySource, model_difference, recorded_options
-from stream.sinks import Panel, Window, display_available, save_snapshot
-from stream.sources import FrameSource, LiveSource, list_cameras, open_source, without_credentials
+from stream.sinks.panel import Panel
+from stream.sinks.window import Window, display_available, save_snapshot
+from stream.sources.address import without_credentials
+from stream.sources.base import FrameSource
+from stream.sources.cameras import list_cameras
+from stream.sources.live import LiveSource
+from stream.sources.opening import open_source
 from stream.threads import share_processor
 
 _SCREEN_WAIT_S = 0.1

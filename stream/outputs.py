@@ -24,8 +24,11 @@ from stream.session.anonymise import Anonymiser, FacelessOverlay
 from stream.session.compare import ReplayCheck
 from stream.session.folder import SessionFolder
 from stream.session.session import Session
-from stream.sinks import CsvSink, EventsSink, RecordSink, Sink
-from stream.sources import FrameSource
+from stream.sinks.base import Sink
+from stream.sinks.csv_sink import CsvSink
+from stream.sinks.events_sink import EventsSink
+from stream.sinks.record import RecordSink
+from stream.sources.base import FrameSource
 
 
 class Outputs:

@@ -14,7 +14,7 @@ from stream.options_serve import ServeOptions
 from stream.run import LiveRun
 from stream.serve_access import Listener, open_listener
 from stream.serve_picture import Redraw
-from stream.sources import FrameSource
+from stream.sources.base import FrameSource
 
 
 class NetworkOutputs:

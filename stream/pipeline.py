@@ -11,7 +11,7 @@ from stream.engine import Engine
 from stream.faces import FaceTracker, TrackerSettings
 from stream.rate import SourceClock
 from stream.run_ahead import RunAhead
-from stream.sources import FrameSource
+from stream.sources.base import FrameSource
 from stream.stages import ClassifyStage, FaceStage, FrameFeatures
 from stream.timing import RateMeter
 

@@ -19,7 +19,9 @@ from stream.model_file import (
     load_model,
 )
 from stream.pipeline import LivePipeline, PipelineSettings
-from stream.sources import FrameSource, LiveSource, open_source
+from stream.sources.base import FrameSource
+from stream.sources.live import LiveSource
+from stream.sources.opening import open_source
 from stream.streaming_engine import StreamingEngine
 
 

@@ -13,8 +13,10 @@ from stream.crop_jitter import CropJitter
 from stream.history import LiveHistory
 from stream.pipeline import LivePipeline
 from stream.process import peak_memory_mb, seconds_since_start
-from stream.sinks import RecordSink, RunSummary, Sink
-from stream.sources import FrameSource
+from stream.sinks.base import Sink
+from stream.sinks.record import RecordSink
+from stream.sinks.summary import RunSummary
+from stream.sources.base import FrameSource
 from stream.timing import Health, RateMeter
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Frame
-from stream.sources import SourceInfo
+from stream.sources.base import SourceInfo
 from tests.faces import moved, noisy, portrait
 
 

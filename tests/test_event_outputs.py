@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from model.types import Event, FaceResult
-from stream.sinks import CsvSink, EventsSink, SinkError
+from stream.sinks.base import SinkError
+from stream.sinks.csv_sink import CsvSink
+from stream.sinks.events_sink import EventsSink
 from stream.tally import EventTally
 from tests.results import CLASSES, event, face, prediction, result
 

@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import export.window
+import export.window_model
 from export.__main__ import main
 from export.errors import ExportError
 from export.verify import check_model, check_parity, moving_clips, random_clips
-from export.window import build_window_model, require_fit
+from export.window_model import build_window_model, require_fit
 from model.contract import ClipContract
 from model.network import load_network
 from stream.model_file import load_model
@@ -104,7 +104,7 @@ def test_an_export_that_does_not_match_is_refused_and_leaves_what_was_there(plai
         change_last_weights(model, lambda weights: 1.01 * weights)
         return model
 
-    monkeypatch.setattr(export.window, "build_window_model", wrong)
+    monkeypatch.setattr(export.window_model, "build_window_model", wrong)
     assert main([str(path), "--out", str(tmp_path / "new")]) == 1
     assert "parity: expected probabilities within 1e-05" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from onnx import numpy_helper
 import run_live
 from stream.model_file import load_model
 from stream.recognizer import Recognizer
-from stream.sources import FileSource
+from stream.sources.file import FileSource
 from tests.clips import empty_frames, face_frames, timed_frames, write_video
 from tests.models import CLASSES, save_tiny_model, tiny_contract
 

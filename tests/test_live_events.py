@@ -13,7 +13,7 @@ import run_live
 from model.types import Event, Frame
 from stream.options import parse_options
 from stream.recognizer import Recognizer
-from stream.sources import SourceInfo
+from stream.sources.base import SourceInfo
 from tests.clips import write_video
 from tests.models import save_tiny_model
 from tests.people import At, picture, two_people

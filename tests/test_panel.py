@@ -9,7 +9,8 @@ from rich.console import Console
 
 from model.types import FrameResult
 from stream.history import LiveHistory
-from stream.sinks import Panel, RunSummary
+from stream.sinks.panel import Panel
+from stream.sinks.summary import RunSummary
 from tests.happenings import event, moment, seen, watched
 from tests.results import CLASSES, HEALTH, face, prediction, result, results
 

@@ -10,7 +10,7 @@ from stream.engine import WindowEngine
 from stream.events import EventDetector
 from stream.model_file import LoadedModel, load_model
 from stream.pipeline import LivePipeline, PipelineSettings
-from stream.sources import SourceError, SourceInfo
+from stream.sources.base import SourceError, SourceInfo
 from tests.faces import portrait
 from tests.models import save_tiny_model
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from model.types import FrameResult
 from stream.history import LiveHistory
 from stream.overlay import Overlay
-from stream.sinks import RecordSink, SinkError
-from stream.sinks.record import Timeline
+from stream.sinks.base import SinkError
+from stream.sinks.record import RecordSink, Timeline
 from tests.happenings import event
 from tests.results import CLASSES, HEALTH, prediction, result
 

@@ -15,7 +15,8 @@ from stream.session.compare import ReplayCheck
 from stream.session.folder import SCHEMA_VERSION, SessionError, SessionFolder
 from stream.session.record import HEADER, SourceRecorder
 from stream.session.replay import ReplaySource
-from stream.sinks import CsvSink, EventsSink
+from stream.sinks.csv_sink import CsvSink
+from stream.sinks.events_sink import EventsSink
 from tests.clips import Frames, face_frames
 from tests.mjpeg_server import endless_server
 from tests.models import save_tiny_model, tiny_contract

@@ -10,15 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.sources import (
-    DemoSource,
-    FileSource,
-    LiveSettings,
-    LiveSource,
-    SourceError,
-    open_source,
-    without_credentials,
-)
+from stream.live_settings import LiveSettings
+from stream.sources.address import without_credentials
+from stream.sources.base import SourceError
+from stream.sources.demo import DemoSource
+from stream.sources.file import FileSource
+from stream.sources.live import LiveSource
+from stream.sources.opening import open_source
 from tests.clips import write_video
 from tests.mjpeg_server import mjpeg_server
 

@@ -17,7 +17,9 @@ import pytest
 
 from stream.benchmark.fault_server import FAULTS, Fault, FaultServer
 from stream.connection import Backoff, BackoffSettings, Connection
-from stream.sources import LiveSettings, LiveSource, SourceError
+from stream.live_settings import LiveSettings
+from stream.sources.base import SourceError
+from stream.sources.live import LiveSource
 from tests.clips import write_video
 from tests.mjpeg_server import endless_server, jpegs
 from tests.watched import Watched

@@ -17,9 +17,9 @@ from stream.crop_jitter import CropJitter
 from stream.live_settings import CameraSettings, LiveSettings
 from stream.options import parse_options
 from stream.screen import ConnectionTeller
-from stream.sources import LiveSource
 from stream.sources.frame_ring import SLOTS, RingReader, RingWriter, shared_file
 from stream.sources.jpeg_splitter import JpegSplitter
+from stream.sources.live import LiveSource
 from stream.sources.messages import Opened, OpenOrder, Picture
 from stream.statement import disconnected
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stream.sources import LiveSettings, LiveSource, SourceError
+from stream.live_settings import LiveSettings
+from stream.sources.base import SourceError
+from stream.sources.live import LiveSource
 from tests.rtsp_server import RtspServer
 from tests.watched import Watched
 

@@ -13,7 +13,7 @@ import pytest
 
 from model.contract import ClipContract
 from model.types import Event, Prediction
-from stream.sources import FrameSource
+from stream.sources.base import FrameSource
 from train import command_spot_eval, command_spot_rates
 from train.command_spot_eval import choose_faces
 from train.errors import TrainError, UsageError

@@ -10,7 +10,7 @@ from stream.benchmark import faults, latency
 from stream.benchmark.camera_pictures import camera_pictures, read_number
 from stream.benchmark.fault_server import FaultServer
 from stream.recognizer import Recognizer
-from stream.sources import SourceError
+from stream.sources.base import SourceError
 from tests.mjpeg_server import endless_server
 from tests.models import save_tiny_model
 

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.graph import GraphBuilder
-from export.stream_plan import Edge, StreamPlan
-from export.streaming import StreamingUnsupported, build_streaming_graph, stream_states
-from export.streams import Streams
+from export.streaming.build import StreamingUnsupported, build_streaming_graph, stream_states
+from export.streaming.graph import GraphBuilder, Streams
+from export.streaming.plan import Edge, StreamPlan
 from model.config import NetworkConfig
 from model.network import build_network
 from model.variants import VARIANTS

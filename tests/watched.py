@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from stream.sources import LiveSource, SourceError
+from stream.sources.base import SourceError
+from stream.sources.live import LiveSource
 
 
 class Watched:

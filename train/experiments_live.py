@@ -83,8 +83,8 @@ def _engine(task: RowTask) -> tuple[Engine, int]:
     with native_stderr_silenced():
         import onnx
 
-        from export.streaming import StreamingUnsupported, build_streaming_graph
-        from export.window import build_window_model, store_contract
+        from export.streaming.build import StreamingUnsupported, build_streaming_graph
+        from export.window_model import build_window_model, store_contract
         from model.network import build_network
 
         contract = run_contract(task.config, open_stores(task.config.data))

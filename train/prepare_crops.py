@@ -20,7 +20,8 @@ from model.types import Image
 from stream.align import MotionAligner
 from stream.face import FaceSettings
 from stream.landmarks import FaceMeshDetector, eye_centres
-from stream.sources import FileSource, SourceError
+from stream.sources.base import SourceError
+from stream.sources.file import FileSource
 from stream.validity import ValiditySettings
 from train.datasets.source import FrameFolder, SourceClip, StoredClip, VideoFile
 from train.prepare_window import ClipError

@@ -12,15 +12,7 @@ from train.report_figures import ScoreLine, draw_confusion, draw_losses, draw_pe
 from train.report_mistakes import mistakes_of, show_mistakes
 from train.report_pictures import Picture, PictureBook
 from train.report_runs import ScoredRun
-from train.report_view import (
-    PeopleOfDataset,
-    differences,
-    loss_of,
-    not_comparable,
-    part_title,
-    score_text,
-    shown_parts,
-)
+from train.report_view import PeopleOfDataset, differences, loss_of, not_comparable, part_title, score_text, shown_parts
 
 _UNFINISHED = "Folds are missing: this run's scores are of other clips than the published ones until it is complete."
 

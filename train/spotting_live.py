@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.types import Event, FrameResult
 from stream.recognizer import Recognizer
-from stream.sources import FrameSource
+from stream.sources.base import FrameSource
 from train.spotting_dump import Dump
 
 Advance = Callable[[int], Any]

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from model.types import Frame, Image
-from stream.sources import SourceInfo
+from stream.sources.base import SourceInfo
 
 
 class PictureSource:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from model.types import Image
-from stream.sources import DemoSource
+from stream.sources.demo import DemoSource
 
 SIZE_PX = (640, 480)
 _BITS = 12

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 
-from stream.sources import DemoSource
+from stream.sources.demo import DemoSource
 
 
 def demo_file(folder: Path) -> Path:

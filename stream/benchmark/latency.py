@@ -21,8 +21,10 @@ from stream.network_address import NetworkAddress
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
 from stream.serve_access import open_listener
-from stream.sinks import CsvSink, EventsSink
-from stream.sources import LiveSource, SourceError
+from stream.sinks.csv_sink import CsvSink
+from stream.sinks.events_sink import EventsSink
+from stream.sources.base import SourceError
+from stream.sources.live import LiveSource
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PICTURES = 600

@@ -15,7 +15,8 @@ from model.types import Frame
 from stream.engine import Engine
 from stream.process import memory_mb
 from stream.recognizer import Recognizer
-from stream.sources import FileSource, SourceInfo
+from stream.sources.base import SourceInfo
+from stream.sources.file import FileSource
 
 _SETTLED_FRAMES = 5000
 

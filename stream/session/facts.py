@@ -15,7 +15,8 @@ from model.contract import ClipContract
 from stream.options import LiveOptions
 from stream.recognizer import Recognizer
 from stream.session.folder import SCHEMA_VERSION
-from stream.sources import SourceInfo, without_credentials
+from stream.sources.address import without_credentials
+from stream.sources.base import SourceInfo
 
 NO_CONSENT = "no consent note given"
 PROJECT = Path(__file__).resolve().parent.parent.parent

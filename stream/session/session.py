@@ -19,8 +19,9 @@ from stream.session.event_pictures import EventPictures
 from stream.session.facts import first_facts, source_facts
 from stream.session.folder import SessionFolder
 from stream.session.record import SourceRecorder
-from stream.sinks import CsvSink, EventsSink
-from stream.sources import FrameSource
+from stream.sinks.csv_sink import CsvSink
+from stream.sinks.events_sink import EventsSink
+from stream.sources.base import FrameSource
 
 REFRESH_S = 10.0
 """So often session.json takes up the state of the run, for one that is killed."""

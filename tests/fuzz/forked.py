@@ -84,7 +84,7 @@ def preload(modules: Sequence[str] = _MODULES, tensorflow: bool = False) -> None
 
         with native_stderr_silenced():
             importlib.import_module("keras")
-            importlib.import_module("export.streaming_parity")
+            importlib.import_module("export.streaming.parity")
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise RuntimeError(f"expected imports that make no threads, found {threads - 1}: forking is not safe")

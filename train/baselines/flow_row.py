@@ -6,15 +6,7 @@ from numpy.typing import NDArray
 
 from train.backup import Position
 from train.baselines.shallow_flow import build_shallow_flow
-from train.data import (
-    TrainingSet,
-    load_features,
-    open_stores,
-    run_contract,
-    samples_of,
-    scaling,
-    split_by_people,
-)
+from train.data import TrainingSet, load_features, open_stores, run_contract, samples_of, scaling, split_by_people
 from train.errors import UsageError
 from train.experiments import Answers, RowAnswers, RowTask
 from train.history import EpochResult, best_epoch

@@ -11,17 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from stream.sources import FileSource, SourceError
+from stream.sources.base import SourceError
+from stream.sources.file import FileSource
 from train.datasets.frames import frames_of, scan
-from train.datasets.source import (
-    THREE_CLASSES,
-    DatasetError,
-    Defect,
-    FrameFolder,
-    Reading,
-    SourceClip,
-    VideoFile,
-)
+from train.datasets.source import THREE_CLASSES, DatasetError, Defect, FrameFolder, Reading, SourceClip, VideoFile
 from train.datasets.spreadsheet import Row, Sheet, SheetKind, frame_number, open_sheet
 
 VIDEOS = (".mp4", ".avi", ".mov")

@@ -13,14 +13,7 @@ from stream.align import MotionAligner
 from stream.landmarks import eye_centres
 from train.synth.action_units import unit_label
 from train.synth.clip_settings import ClipSettings
-from train.synth.confounders import (
-    Confounders,
-    Spared,
-    draw_camera,
-    draw_confounders,
-    draw_repeats,
-    draw_texture,
-)
+from train.synth.confounders import Confounders, Spared, draw_camera, draw_confounders, draw_repeats, draw_texture
 from train.synth.fields import FaceFields, channel
 from train.synth.motion import Motion, expression_pulses, pose_at
 from train.synth.recipes import RECIPES, UnitShare, draw_expression

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Image
-from stream.sources import SourceInfo
+from stream.sources.base import SourceInfo
 from train.spotting import TruthEvent
 from train.synth.confounders import draw_texture
 from train.synth.faces import FaceSource

@@ -13,12 +13,10 @@ from dataclasses import replace
 import keras
 import onnx
 
-from export.graph import GraphBuilder
-from export.stream_front import Branch, Frames
-from export.stream_head import Head
-from export.stream_plan import StreamingUnsupported, StreamPlan
-from export.stream_trunk import Trunk
-from export.streams import BATCH, Streams, StreamState, stream_states
+from export.streaming.graph import BATCH, GraphBuilder, Streams, StreamState, stream_states
+from export.streaming.head import Head
+from export.streaming.layers import Branch, Frames, Trunk
+from export.streaming.plan import StreamingUnsupported, StreamPlan
 from model.config import BRANCH_KERNELS, NetworkConfig
 from model.network import network_config
 

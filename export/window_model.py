@@ -1,4 +1,5 @@
-"""Keras network → ONNX window model: a whole clip in, probabilities out, the contract in its metadata."""
+"""Keras network → ONNX window model: a whole clip in, probabilities out, the contract in its metadata; in half precision for GPUs too.
+"""
 
 import logging
 from typing import Any
@@ -7,6 +8,7 @@ import keras
 import onnx
 import tensorflow as tf
 import tf2onnx
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.errors import ExportError
 from model.contract import ClipContract
@@ -14,6 +16,8 @@ from model.network import network_config
 
 OPSET = 17
 INPUT_NAME, OUTPUT_NAME = "clip", "probabilities"
+# The converter takes names as well as a bool, which its annotation does not say.
+_OUTSIDE: Any = ["clip", "frame", "probabilities"]
 
 
 def build_window_model(network: keras.Model, contract: ClipContract) -> onnx.ModelProto:
@@ -83,3 +87,10 @@ def _name_output(graph: onnx.GraphProto) -> None:
             if name == old:
                 node.input[index] = OUTPUT_NAME
     output.name = OUTPUT_NAME
+
+
+def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with float16 arithmetic and states; clip or frame in and probabilities out stay as they are."""
+    halved = convert_float_to_float16(model, keep_io_types=_OUTSIDE, op_block_list=[])
+    assert isinstance(halved, onnx.ModelProto)
+    return halved

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph import GraphBuilder
+from export.streaming.graph import GraphBuilder
 from model.config import GRU_UNITS, HEAD_UNITS, LEAKY_SLOPE, STEP_UNITS, TRUNK_FILTERS, NetworkConfig
 
 
