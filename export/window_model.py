@@ -1,5 +1,4 @@
-"""Keras network → ONNX window model: a whole clip in, probabilities out, the contract in its metadata; in half precision for GPUs too.
-"""
+"""Keras network → ONNX window model, in half precision too: a whole clip in, probabilities out, the contract in it."""
 
 import logging
 from typing import Any
