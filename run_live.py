@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from model.contract import ContractError
-from stream.model_file import ModelError
-from stream.options import LiveOptions, parse_options
+from stream.cli.options import LiveOptions, parse_options
+from stream.engine.model_file import ModelError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,13 +28,13 @@ def _run(options: LiveOptions) -> int:
         from stream.benchmark.command import run_benchmark
 
         return run_benchmark(options)
-    from stream.screen import Screen
+    from stream.screen.terminal import Screen
 
     if options.session.report is not None:
-        from stream.session.command import make_report
+        from stream.session.report import make_report
 
         return make_report(options.session.report, Screen())
-    from stream.app import run
+    from stream.cli.app import run
 
     return run(options, Screen())
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from export.errors import ExportError
 from export.spotting_scores import with_spotting
 from model.contract import ClipContract, ContractError, NetworkInput
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 
 _EPILOG = """examples:
   python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
@@ -88,7 +88,7 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
     Raises:
         ExportError: the conversion failed, or a model is not sound or does not answer like the network.
     """
-    with native_stderr_silenced():
+    with native_log_held_back():
         import onnx
 
         from export.streaming.build import StreamingUnsupported, build_streaming_graph

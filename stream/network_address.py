@@ -6,7 +6,7 @@ import re
 import socket
 from dataclasses import dataclass
 
-from stream.output_file import SinkError, reason
+from stream.sinks.base import SinkError, reason
 
 LOOPBACK = "127.0.0.1"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", re.ASCII)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from model.contract import ClipContract
 from model.types import FrameResult, Pace
-from stream.engine import Engine, WindowEngine
-from stream.model_file import (
+from stream.engine.engines import Engine, StreamingEngine, WindowEngine
+from stream.engine.model_file import (
     BUNDLED_MODEL,
     EngineChoice,
     LoadedModel,
@@ -21,8 +21,7 @@ from stream.model_file import (
 from stream.pipeline import LivePipeline, PipelineSettings
 from stream.sources.base import FrameSource
 from stream.sources.live import LiveSource
-from stream.sources.opening import open_source
-from stream.streaming_engine import StreamingEngine
+from stream.sources.open import open_source
 
 
 class Recognizer:

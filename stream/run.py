@@ -8,16 +8,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.types import FrameResult
-from stream.connection import WatchedSource
-from stream.crop_jitter import CropJitter
+from stream.face.quality import CropJitter
+from stream.health import Health, RateMeter, WatchedSource
 from stream.history import LiveHistory
+from stream.machine import peak_memory_mb, seconds_since_start
 from stream.pipeline import LivePipeline
-from stream.process import peak_memory_mb, seconds_since_start
+from stream.screen.summary import RunSummary
 from stream.sinks.base import Sink
-from stream.sinks.record import RecordSink
-from stream.sinks.summary import RunSummary
+from stream.sinks.video import RecordSink
 from stream.sources.base import FrameSource
-from stream.timing import Health, RateMeter
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from model.contract import ClipContract
 from model.preprocess import Preprocessor, TimeResampler
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
-from stream.engine import Engine
-from stream.events import EventDetector
-from stream.faces import FaceTracker, SeenFace
-from stream.model_file import ModelError
-from stream.motion import MotionMeter, light_and_detail
-from stream.rate import SourceClock
-from stream.validity import BlurGate, ValiditySettings
+from stream.clock import SourceClock
+from stream.engine.engines import Engine
+from stream.engine.model_file import ModelError
+from stream.events.detector import EventDetector
+from stream.events.motion import MotionMeter, light_and_detail
+from stream.face.quality import BlurGate, ValiditySettings
+from stream.face.tracker import FaceTracker, SeenFace
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.benchmark.fault_server import FaultServer
+from stream.benchmark.camera import FaultServer
 
 
 def jpegs(frames: Sequence[NDArray[np.uint8]]) -> list[bytes]:

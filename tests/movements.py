@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from model.types import Event, Rejection
-from stream.event_settings import EventSettings
-from stream.events import EventDetector
-from stream.regions import REGIONS
+from stream.events.detector import EventDetector
+from stream.events.motion import REGIONS
+from stream.events.settings import EventSettings
 
 CLASSES = ("negative", "neutral", "positive", "surprise")
 UNSURE = EventSettings(min_confidence=0.0)

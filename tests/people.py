@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.landmarks import FACE_OVAL, eye_centres
+from stream.face.landmarks import FACE_OVAL, eye_centres
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceSource, astronaut
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from model.types import Event, EventKind, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
-from stream.timing import Health
+from stream.health import Health
 
 CLASSES = ("negative", "neutral", "positive", "surprise")
 HEALTH = Health("camera 0", "CUDA", "streaming", 30.0, 29.8, 12.4, {"late": 3}, 327, 900, "2 threads")

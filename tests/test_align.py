@@ -7,9 +7,9 @@ import pytest
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
 from model.preprocess import eye_transform
 from model.types import Frame
-from stream.align import MotionAligner
-from stream.faces import FaceTracker
-from stream.landmarks import FaceMeshDetector, eye_centres
+from stream.face.align import MotionAligner
+from stream.face.landmarks import FaceMeshDetector, eye_centres
+from stream.face.tracker import FaceTracker
 from tests.faces import moved, noisy, portrait
 
 CONTRACT = ClipContract(("a", "b"), input=NetworkInput("flow", 64), reference=Reference("ema", time_constant_s=2.0))

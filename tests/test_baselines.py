@@ -16,7 +16,7 @@ from model.config import NetworkConfig
 from model.contract import CropGeometry
 from model.preprocess import crop_face, eye_transform
 from model.variants import VARIANTS
-from stream.landmarks import FaceMeshDetector, eye_centres
+from stream.face.landmarks import FaceMeshDetector, eye_centres
 from tests.faces import portrait
 from tests.stores import write_store
 from train.baselines import landmark_motion

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.bumps import BumpMeter
+from stream.events.bumps import BumpMeter
 
 
 def plain(motion: np.ndarray, half_width: int, shoulder: int, step_share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,11 @@ import pytest
 from export.spotting_scores import with_spotting
 from model.contract import NEUTRAL, ClipContract
 from model.types import Frame
-from stream.engine import WindowEngine
-from stream.faces import FaceTracker
-from stream.model_file import BUNDLED_MODEL, choose_model, load_model
+from stream.engine.engines import WindowEngine
+from stream.engine.model_file import BUNDLED_MODEL, choose_model, load_model
+from stream.face.tracker import FaceTracker
 from stream.recognizer import Recognizer
-from stream.sources.demo import DemoSource
+from stream.sources.pictures import DemoSource
 from stream.stages import ClassifyStage, FaceStage
 from tests.faces import noisy, portrait
 from tests.model_card import table_with, tables_of

@@ -15,8 +15,8 @@ from scipy.special import softmax
 from export.__main__ import main as export_main
 from model.contract import Calibration, ClipContract, ContractError
 from model.network import load_network
-from stream.model_file import load_model
-from stream.streaming_engine import StreamingEngine
+from stream.engine.engines import StreamingEngine
+from stream.engine.model_file import load_model
 from tests.runs import write_run
 from tests.stores import CLASSES, write_store
 from train.calibration import (

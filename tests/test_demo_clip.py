@@ -9,8 +9,8 @@ import pytest
 
 from model.contract import CropGeometry
 from model.preprocess import crop_face, eye_transform
-from stream.align import MotionAligner
-from stream.landmarks import FaceMeshDetector, eye_centres
+from stream.face.align import MotionAligner
+from stream.face.landmarks import FaceMeshDetector, eye_centres
 from train.synth.demo import DemoClip, DemoEvent
 from train.synth.faces import astronaut, find_landmarks
 

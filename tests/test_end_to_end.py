@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 import run_live
-from stream.engine import WindowEngine
-from stream.model_file import load_model
+from stream.engine.engines import StreamingEngine, WindowEngine
+from stream.engine.model_file import load_model
 from stream.recognizer import Recognizer
-from stream.streaming_engine import StreamingEngine
 from tests.clips import empty_frames, face_frames, timed_frames, write_video
 from train.__main__ import main as train_main
 

@@ -8,10 +8,8 @@ import onnxruntime as ort
 import pytest
 
 from model.contract import ContractError, CropGeometry, NetworkInput, Reference
-from stream.engine import WindowEngine
-from stream.model_file import ModelError, SessionSettings, load_model
-from stream.streaming_engine import StreamingEngine
-from stream.streaming_states import states_of
+from stream.engine.engines import StreamingEngine, WindowEngine
+from stream.engine.model_file import ModelError, SessionSettings, load_model, states_of
 from tests.models import save_tiny_model, save_tiny_streaming_model, tiny_contract
 
 

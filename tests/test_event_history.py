@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.types import Rejection
-from stream.event_history import FRESH_S, EventHistory
+from stream.history import FRESH_S, EventHistory
 from tests.happenings import event, moment
 
 REASONS = st.sampled_from((None, *get_args(Rejection)))

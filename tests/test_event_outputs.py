@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from model.types import Event, FaceResult
+from stream.history import EventTally
 from stream.sinks.base import SinkError
-from stream.sinks.csv_sink import CsvSink
-from stream.sinks.events_sink import EventsSink
-from stream.tally import EventTally
+from stream.sinks.tables import CsvSink, EventsSink
 from tests.results import CLASSES, event, face, prediction, result
 
 FULL = Path("/dev/full")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stream.event_settings import EventSettings
-from stream.events import EventDetector
+from stream.events.detector import EventDetector
+from stream.events.settings import EventSettings
 from tests.movements import (
     BROWS,
     CLASSES,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from model.preprocess import TimeResampler
 from model.types import Event
-from stream.event_settings import EventSettings
-from stream.events import EventDetector
-from stream.regions import REGIONS
+from stream.events.detector import EventDetector
+from stream.events.motion import REGIONS
+from stream.events.settings import EventSettings
 from tests.movements import (
     BROWS,
     CLASSES,

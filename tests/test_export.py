@@ -18,7 +18,7 @@ from export.verify import check_model, check_parity, moving_clips, random_clips
 from export.window_model import build_window_model, require_fit
 from model.contract import ClipContract
 from model.network import load_network
-from stream.model_file import load_model
+from stream.engine.model_file import load_model
 from tests.models import save_tiny_model
 from tests.runs import write_run
 

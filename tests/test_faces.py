@@ -11,9 +11,9 @@ import pytest
 
 from model.contract import ClipContract, NetworkInput, Reference
 from model.types import FaceCrop, Frame
-from stream.faces import FaceTracker, SeenFaces, TrackerSettings
-from stream.landmarks import HeadTurn
-from stream.validity import ValiditySettings
+from stream.face.landmarks import HeadTurn
+from stream.face.quality import ValiditySettings
+from stream.face.tracker import FaceTracker, SeenFaces, TrackerSettings
 from tests.people import HEIGHT_PX, IOD_PX, WIDTH_PX, At, Person, picture, two_people
 from train.synth.drawn import drawn_face
 from train.synth.faces import astronaut
@@ -207,7 +207,7 @@ def test_nobody_and_too_small():
 def test_a_face_that_looks_back_is_placed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was placed on a turned face has not the right size. While it is turned, Face Mesh looks twice as often."""
     turns = [HeadTurn(0.6, 0.6)] * 2 + [HeadTurn(0.0, 0.6)] * 9
-    monkeypatch.setattr("stream.face.head_turn", lambda landmarks: turns.pop(0))
+    monkeypatch.setattr("stream.face.follower.head_turn", lambda landmarks: turns.pop(0))
     seen = watch(lambda _: [At(ANNA, 320.0)], 2.2, max_faces=1)
     assert numbers(seen) == [(1,)]
     faces = [frame.faces[0] for frame in seen]

@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stream.benchmark.fault_server import FaultServer
+from stream.benchmark.camera import FaultServer
 from tests.clips import face_frames, write_video
 from tests.mjpeg_server import endless_server
 from tests.models import save_tiny_model

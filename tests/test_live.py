@@ -16,7 +16,7 @@ import pytest
 from onnx import numpy_helper
 
 import run_live
-from stream.model_file import load_model
+from stream.engine.model_file import load_model
 from stream.recognizer import Recognizer
 from stream.sources.file import FileSource
 from tests.clips import empty_frames, face_frames, timed_frames, write_video
@@ -237,7 +237,7 @@ def test_cuda_where_there_is_none(folder: Path, capfd: pytest.CaptureFixture[str
 
 
 def test_no_cameras(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.app.list_cameras", lambda: [])
+    monkeypatch.setattr("stream.cli.app.list_cameras", lambda: [])
     assert run("--list-cameras") == 1
     assert "No camera" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import run_live
 from model.types import Event, Frame
-from stream.options import parse_options
+from stream.cli.options import parse_options
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceInfo
 from tests.clips import write_video

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model.contract import ClipContract
 from model.preprocess import eye_transform
 from model.types import FaceCrop, FaceResult, Frame, FrameResult
-from stream.landmarks import FaceMeshDetector, eye_centres
+from stream.face.landmarks import FaceMeshDetector, eye_centres
 from train.spotting_faces import Sighting, mixed_windows, person_at, sightings_of
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError, astronaut, mean_shape, mirror_map

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import run_live
-from stream.lsl import LslError, LslSink, load_pylsl
+from stream.sinks.lsl import LslError, LslSink, load_pylsl
 from tests.happenings import event, moment, seen
 from tests.models import CLASSES, tiny_contract
 from tests.results import prediction

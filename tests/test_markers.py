@@ -7,17 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.markers import (
+from stream.sinks.marks import (
     MAX_DATAGRAM_BYTES,
     MAX_LINES,
     MAX_MARK_LETTERS,
     Mark,
     MessageError,
+    RateLimit,
+    Subscribers,
     Subscription,
     lines_of,
     parse_message,
 )
-from stream.markers_limits import RateLimit, Subscribers
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from model.types import FrameResult
-from stream import markers_port
-from stream.markers_port import MAX_SUBSCRIBERS, MarkerPort
 from stream.network_address import NetworkAddress
-from stream.output_file import SinkError
+from stream.sinks import marker_port
+from stream.sinks.base import SinkError
+from stream.sinks.marker_port import MAX_SUBSCRIBERS, MarkerPort
 from tests.happenings import event, moment, seen
 
 DEADLINE_S = 30.0
@@ -156,8 +156,8 @@ def test_nonsense_is_counted_and_answered(tmp_path: Path) -> None:
 
 
 def test_a_flood_is_cut_off_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(markers_port, "RATE_HZ", 0.001)
-    monkeypatch.setattr(markers_port, "BURST", 20)
+    monkeypatch.setattr(marker_port, "RATE_HZ", 0.001)
+    monkeypatch.setattr(marker_port, "BURST", 20)
     out = tmp_path / "markers.jsonl"
     with listening(out) as (port, experiment):
         port.write(frame_at(0.0))

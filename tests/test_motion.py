@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
 from model.preprocess import crop_face, eye_transform
 from model.types import FaceCrop
-from stream.motion import Motion, MotionMeter
-from stream.motion_trace import MotionTrace
-from stream.noise_floor import NoiseFloor
-from stream.regions import EYES, REGIONS, SKIN, RegionMeter
+from stream.events.bumps import MotionTrace, NoiseFloor
+from stream.events.motion import EYES, REGIONS, SKIN, Motion, MotionMeter, RegionMeter
 from tests.faces import portrait
 
 NAMES = tuple(REGIONS)

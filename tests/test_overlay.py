@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from model.contract import NOT_A_LIE_DETECTOR
 from stream.history import LiveHistory
-from stream.overlay import Overlay
-from stream.overlay_chart import TICK, WATCHED
-from stream.overlay_help import KEYS, MARKS
-from stream.overlay_layout import Rect, arrange
-from stream.overlay_parts import TextPainter
-from stream.palette import CALM, TEXT, class_colours, track_colour
+from stream.screen.chart import TICK, WATCHED
+from stream.screen.layout import Rect, arrange
+from stream.screen.overlay import Overlay
+from stream.screen.paint import CALM, TEXT, TextPainter, class_colours, track_colour
+from stream.screen.readout import KEYS, MARKS
 from tests.happenings import event, moment, seen, watched
 from tests.results import CLASSES, HEALTH, SIZES, face, picture, prediction, result
 

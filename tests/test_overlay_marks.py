@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.history import HistoryWindow
-from stream.overlay_chart import (
+from stream.screen.chart import (
     LEAST_SPAN_PX,
     LONGEST_GAP_S,
     TICK,
@@ -17,9 +17,8 @@ from stream.overlay_chart import (
     span_columns,
     watched_columns,
 )
-from stream.overlay_layout import Rect
-from stream.overlay_parts import TextPainter
-from stream.palette import CALM, class_colours
+from stream.screen.layout import Rect
+from stream.screen.paint import CALM, TextPainter, class_colours
 from tests.happenings import event
 from tests.results import CLASSES
 

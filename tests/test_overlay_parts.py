@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from model.contract import NOT_A_LIE_DETECTOR
 from stream.history import HistoryWindow
-from stream.overlay_chart import answered_runs
-from stream.overlay_layout import MIN_FONT_PX, Layout, Rect, arrange, wrap
-from stream.overlay_parts import PANEL_GREY, TextPainter, darken, polyline, polyline_share, readable
+from stream.screen.chart import answered_runs
+from stream.screen.layout import MIN_FONT_PX, Layout, Rect, arrange, wrap
+from stream.screen.paint import PANEL_GREY, TextPainter, darken, polyline, polyline_share, readable
 from tests.results import CLASSES, SIZES, picture
 
 PAINTER = TextPainter()

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from model.types import FrameResult
 from stream.history import LiveHistory
-from stream.sinks.panel import Panel
-from stream.sinks.summary import RunSummary
+from stream.screen.summary import RunSummary
+from stream.screen.terminal import Panel
 from tests.happenings import event, moment, seen, watched
 from tests.results import CLASSES, HEALTH, face, prediction, result, results
 

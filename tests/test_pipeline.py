@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from model.types import Event, Frame, FrameResult
-from stream.engine import WindowEngine
-from stream.events import EventDetector
-from stream.model_file import LoadedModel, load_model
+from stream.engine.engines import WindowEngine
+from stream.engine.model_file import LoadedModel, load_model
+from stream.events.detector import EventDetector
 from stream.pipeline import LivePipeline, PipelineSettings
 from stream.sources.base import SourceError, SourceInfo
 from tests.faces import portrait

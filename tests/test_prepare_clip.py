@@ -9,7 +9,7 @@ import pytest
 
 from model.contract import ClipContract, Colour, CropGeometry, NetworkInput
 from model.types import Frame
-from stream.faces import FaceTracker
+from stream.face.tracker import FaceTracker
 from tests.clips import write_video
 from tests.face_folders import faces, write_frames
 from tests.test_folder import store as small_store

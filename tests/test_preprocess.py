@@ -18,7 +18,7 @@ from model.preprocess import (
     interpolate_clip,
     preprocess_clip,
 )
-from stream.buffer import ClipBuffer
+from stream.engine.engines import ClipBuffer
 from tests.faces import portrait
 
 GEOMETRY = CropGeometry()

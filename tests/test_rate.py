@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stream.rate import RateSettings, SourceClock
+from stream.clock import RateSettings, SourceClock
 
 GAP_S, SPAN_S = 0.25, 29 / 30
 QUICK = settings(max_examples=40, deadline=None)

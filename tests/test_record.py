@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from model.types import FrameResult
 from stream.history import LiveHistory
-from stream.overlay import Overlay
+from stream.screen.overlay import Overlay
 from stream.sinks.base import SinkError
-from stream.sinks.record import RecordSink, Timeline
+from stream.sinks.video import RecordSink, Timeline
 from tests.happenings import event
 from tests.results import CLASSES, HEALTH, prediction, result
 
@@ -207,7 +207,7 @@ def test_an_error_in_the_thread_reaches_the_writer_and_does_not_hang_it(tmp_path
 
 
 def test_a_full_disk_stops_the_recording_with_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("stream.sinks.record.MIN_FREE_BYTES", 1 << 62)
+    monkeypatch.setattr("stream.sinks.video.MIN_FREE_BYTES", 1 << 62)
     with pytest.raises(SinkError, match="the disk is full"), new_video(tmp_path / "video.mp4") as sink:
         sink.write(numbered(0, 0.0))
     assert list(tmp_path.iterdir()) == []

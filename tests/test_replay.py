@@ -11,12 +11,10 @@ import pytest
 from model.contract import NetworkInput
 from model.types import Frame, FrameResult
 from stream.recognizer import Recognizer
-from stream.session.compare import ReplayCheck
-from stream.session.folder import SCHEMA_VERSION, SessionError, SessionFolder
-from stream.session.record import HEADER, SourceRecorder
-from stream.session.replay import ReplaySource
-from stream.sinks.csv_sink import CsvSink
-from stream.sinks.events_sink import EventsSink
+from stream.session.replay import ReplayCheck, ReplaySource
+from stream.session.session_folder import SCHEMA_VERSION, SessionError, SessionFolder
+from stream.session.source_recorder import HEADER, SourceRecorder
+from stream.sinks.tables import CsvSink, EventsSink
 from tests.clips import Frames, face_frames
 from tests.mjpeg_server import endless_server
 from tests.models import save_tiny_model, tiny_contract

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.run_ahead import RunAhead
+from stream.pipeline import RunAhead
 
 
 def test_order_and_end() -> None:

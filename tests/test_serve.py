@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from model.types import FrameResult
-from stream import serve_http, serve_viewers
+from stream.health import Health
 from stream.history import LiveHistory
 from stream.network_address import NetworkAddress
-from stream.output_file import SinkError
-from stream.serve import WebView
-from stream.serve_access import Listener, open_listener
-from stream.timing import Health
+from stream.sinks.base import SinkError
+from stream.web import server, viewers
+from stream.web.access import Listener, open_listener
+from stream.web.server import WebView
 from tests.happenings import event, moment, seen
 from tests.models import tiny_contract
 from tests.results import CLASSES, prediction
@@ -213,7 +213,7 @@ def test_one_that_reads_nothing_holds_nobody_up() -> None:
 
 def test_one_that_is_gone_without_a_word_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers no ping."""
-    monkeypatch.setattr(serve_viewers, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(viewers, "HEARTBEAT_S", 0.2)
     with running() as run:
         with socket.create_connection(("127.0.0.1", run.listener.address.port), DEADLINE_S) as deaf:
             deaf.sendall(HANDSHAKE)
@@ -253,7 +253,7 @@ def test_who_comes_late_sees_the_last_picture() -> None:
 
 
 def test_a_bounded_number_of_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve_viewers.Viewers.__init__, "__defaults__", (2,))
+    monkeypatch.setattr(viewers.Viewers.__init__, "__defaults__", (2,))
 
     async def watch(run: Run) -> None:
         async with watching(run.url):
@@ -269,8 +269,8 @@ def test_a_bounded_number_of_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bounded_number_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve_http, "_MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(serve_http, "_FIRST_REQUEST_S", 0.2)
+    monkeypatch.setattr(server, "_MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(server, "_FIRST_REQUEST_S", 0.2)
     with running() as run:
         where = ("127.0.0.1", run.listener.address.port)
         with contextlib.ExitStack() as stack:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.network_address import NetworkAddress, open_socket, parse_address
-from stream.output_file import SinkError
-from stream.serve_access import Access, check_token, open_listener
+from stream.sinks.base import SinkError
+from stream.web.access import Access, check_token, open_listener
 
 TOKEN = "a-token-for-tests-only"
 HERE = Access(loopback=True, hosts=frozenset({"127.0.0.1"}), machine="lab")

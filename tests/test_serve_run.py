@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 import run_live
-from stream.options import parse_options
+from stream.cli.options import parse_options
 from stream.session.facts import settings
 from tests.models import save_tiny_model
 

@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.connection import Connection
+from stream.health import Connection, Health
 from stream.history import LiveHistory
-from stream.markers import PlacedMark
-from stream.serve_picture import LONGEST_SIDE_PX, PictureMaker
-from stream.serve_state import Moment, NumberedEvent, greeting, health_facts, pack, state_of
-from stream.statement import Waits
-from stream.timing import Health
+from stream.screen.statement import Waits
+from stream.sinks.marks import PlacedMark
+from stream.web.state import Moment, NumberedEvent, greeting, health_facts, pack, state_of
+from stream.web.viewers import LONGEST_SIDE_PX, PictureMaker
 from tests.happenings import event, moment, seen
 from tests.models import CLASSES, tiny_contract
 from tests.results import CLASSES as RESULT_CLASSES

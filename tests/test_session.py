@@ -15,13 +15,13 @@ import pytest
 
 import run_live
 from model.types import Frame, FrameResult
-from stream.options import parse_options
-from stream.output_file import SinkError
+from stream.cli.options import parse_options
 from stream.session.anonymise import Anonymiser, landmark_picture
 from stream.session.facts import contract_hash, settings
-from stream.session.folder import SessionFolder
-from stream.session.record import SourceRecorder
 from stream.session.replay import ReplaySource
+from stream.session.session_folder import SessionFolder
+from stream.session.source_recorder import SourceRecorder
+from stream.sinks.base import SinkError
 from tests.faces import portrait
 from tests.models import CLASSES, tiny_contract
 from tests.processes import until
@@ -199,7 +199,7 @@ def test_the_recording_is_bit_for_bit_and_follows_the_size(tmp_path: Path) -> No
 
 
 def test_a_full_disk_ends_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.session.record.MIN_FREE_BYTES", 1 << 62)
+    monkeypatch.setattr("stream.session.source_recorder.MIN_FREE_BYTES", 1 << 62)
     with pytest.raises(SinkError, match="the disk is full"):
         recorded(SessionFolder(tmp_path / "s"), [picture(64, 48)] * 40)
 

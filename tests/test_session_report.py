@@ -14,15 +14,14 @@ import numpy as np
 import pytest
 
 from model.types import FaceCrop
-from stream.session.crops import RecentCrops
 from stream.session.event_pictures import EventPictures
-from stream.session.event_sheet import EventSheet
-from stream.session.folder import SCHEMA_VERSION, SessionError, SessionFolder
+from stream.session.event_sheet import EventSheet, RecentCrops
 from stream.session.report import MOST_PICTURES, write_report
-from stream.session.report_words import false_alarms, health_rows
+from stream.session.report_text import false_alarms, health_rows
 from stream.session.rows import MOST_BUCKETS, Buckets, Latencies, read_events, read_marks, read_rows
-from stream.session.timeline import Scale, clock, timeline
-from stream.sinks.csv_sink import csv_header
+from stream.session.session_folder import SCHEMA_VERSION, SessionError, SessionFolder
+from stream.session.time_chart import Scale, clock, timeline
+from stream.sinks.tables import csv_header
 from tests.browser import CHROMIUM, browser_tab
 from tests.faces import portrait
 from tests.happenings import event, moment, seen

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from stream.history import LiveHistory
-from stream.overlay import Overlay
+from stream.screen.overlay import Overlay
+from stream.screen.window import save_snapshot
 from stream.sinks.base import SinkError
-from stream.sinks.csv_sink import CsvSink
-from stream.sinks.record import RecordSink
-from stream.sinks.window import save_snapshot
+from stream.sinks.tables import CsvSink
+from stream.sinks.video import RecordSink
 from tests.results import CLASSES, HEALTH, face, prediction, result, results
 
 FIXTURE_IS_PER_TEST = settings(

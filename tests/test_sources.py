@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.live_settings import LiveSettings
-from stream.sources.address import without_credentials
-from stream.sources.base import SourceError
-from stream.sources.demo import DemoSource
+from stream.sources.base import LiveSettings, SourceError, without_credentials
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
-from stream.sources.opening import open_source
+from stream.sources.open import open_source
+from stream.sources.pictures import DemoSource
 from tests.clips import write_video
 from tests.mjpeg_server import mjpeg_server
 

@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.benchmark.fault_server import FAULTS, Fault, FaultServer
-from stream.connection import Backoff, BackoffSettings, Connection
-from stream.live_settings import LiveSettings
-from stream.sources.base import SourceError
+from stream.benchmark.camera import FAULTS, Fault, FaultServer
+from stream.health import Backoff, BackoffSettings, Connection
+from stream.sources.base import LiveSettings, SourceError
 from stream.sources.live import LiveSource
 from tests.clips import write_video
 from tests.mjpeg_server import endless_server, jpegs

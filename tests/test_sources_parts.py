@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from model.types import FaceCrop, FaceResult
-from stream.connection import Connection
-from stream.crop_jitter import CropJitter
-from stream.live_settings import CameraSettings, LiveSettings
-from stream.options import parse_options
-from stream.screen import ConnectionTeller
-from stream.sources.frame_ring import SLOTS, RingReader, RingWriter, shared_file
-from stream.sources.jpeg_splitter import JpegSplitter
+from stream.cli.options import parse_options
+from stream.face.quality import CropJitter
+from stream.health import Connection
+from stream.screen.statement import disconnected
+from stream.screen.terminal import ConnectionTeller
+from stream.sources.base import CameraSettings, LiveSettings
+from stream.sources.capture_protocol import SLOTS, Opened, OpenOrder, Picture, RingReader, RingWriter, shared_file
 from stream.sources.live import LiveSource
-from stream.sources.messages import Opened, OpenOrder, Picture
-from stream.statement import disconnected
+from stream.sources.mjpeg_reader import JpegSplitter
 
 RNG = np.random.default_rng(3)
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stream.live_settings import LiveSettings
-from stream.sources.base import SourceError
+from stream.sources.base import LiveSettings, SourceError
 from stream.sources.live import LiveSource
 from tests.rtsp_server import RtspServer
 from tests.watched import Watched

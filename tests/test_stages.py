@@ -9,8 +9,8 @@ import pytest
 from model.contract import ClipContract, InputKind, NetworkInput, Reference
 from model.preprocess import Preprocessor
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Status
-from stream.faces import SeenFace, SeenFaces
-from stream.rate import SourceClock
+from stream.clock import SourceClock
+from stream.face.tracker import SeenFace, SeenFaces
 from stream.stages import ClassifyStage, FaceFeatures, FaceStage, FrameFeatures
 from tests.faces import noisy, portrait
 from tests.movements import CLASSES, SURPRISED, Movement, accepted, face_rows, grid

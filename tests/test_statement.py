@@ -5,8 +5,7 @@ from typing import get_args
 import pytest
 
 from model.types import Rejection, Status
-from stream.statement import Statement, Waits, statement
-from stream.words import REJECTION_WORDS, STATUS_WORDS, event_details
+from stream.screen.statement import REJECTION_WORDS, STATUS_WORDS, Statement, Waits, event_details, statement
 from tests.happenings import event, moment, seen, watched
 from tests.results import prediction
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from stream.benchmark import faults, latency
-from stream.benchmark.camera_pictures import camera_pictures, read_number
-from stream.benchmark.fault_server import FaultServer
+from stream.benchmark.camera import FaultServer, camera_pictures, read_number
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceError
 from tests.mjpeg_server import endless_server

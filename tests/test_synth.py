@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.landmarks import FaceMeshDetector
+from stream.face.landmarks import FaceMeshDetector
 from train.__main__ import main
 from train.store import ClipStore
 from train.synth.action_units import ACTION_UNITS, unit_label

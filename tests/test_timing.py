@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.timing import Health, RateMeter, StageTimes
+from stream.health import Health, RateMeter, StageTimes
 
 
 @given(times=st.lists(st.floats(0, 1e4), min_size=1, max_size=60), capacity=st.integers(1, 40))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.landmarks import LEFT_EYE_RING, NOSE_TIP, RIGHT_EYE_RING, FaceMeshDetector, head_turn
-from stream.motion import light_and_detail
-from stream.validity import BlurGate, ValiditySettings
+from stream.events.motion import light_and_detail
+from stream.face.landmarks import LEFT_EYE_RING, NOSE_TIP, RIGHT_EYE_RING, FaceMeshDetector, head_turn
+from stream.face.quality import BlurGate, ValiditySettings
 from tests.faces import folder_of_faces, portrait
 from train.synth.faces import astronaut
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stream.screen.window import Window, command_of, display_available
 from stream.sinks.base import SinkError
-from stream.sinks.window import Window, command_of, display_available
 
 ROOT = Path(__file__).resolve().parent.parent
 ON_LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")

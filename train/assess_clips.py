@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import model.preprocess
-import stream.align
+import stream.face.align
 import train.synth
 from train.assess_conditions import Condition
 from train.features import Advance
@@ -173,7 +173,7 @@ def _key(condition: Condition, plan: ClipPlan, faces: Sequence[FaceSource]) -> s
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     generator = sorted(Path(next(iter(train.synth.__path__))).glob("*.py"))
-    for source in (*generator, Path(stream.align.__file__), Path(model.preprocess.__file__)):
+    for source in (*generator, Path(stream.face.align.__file__), Path(model.preprocess.__file__)):
         digest.update(source.read_bytes())
     for face in faces:
         digest.update(f"{face.subject}/{face.name}".encode() + face.image.tobytes() + face.landmarks.tobytes())

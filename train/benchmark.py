@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.augment import draw_transform
 from train.backup import Position
 from train.batches import plain_batches
@@ -144,11 +144,11 @@ class _InMemory:
 
     def fit_once(self) -> None:
         settings: dict[str, Any] = {"verbose": 0, "callbacks": [_Clock(self.fit, self._steps)]}
-        with native_stderr_silenced():
+        with native_log_held_back():
             self._network.fit(self._clips, self._targets, batch_size=self._batch, **settings)
 
     def step_alone_once(self) -> None:
-        with native_stderr_silenced():
+        with native_log_held_back():
             float(self._network.train_on_batch(*self._resident))
             self.step_alone.start()
             for _ in range(self._steps - 1):

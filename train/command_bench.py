@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.contract import InputKind
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from model.variants import VARIANTS
 from train.config import TrainConfig
 from train.config_file import config_from
@@ -95,8 +95,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measured(config: TrainConfig, rounds: int, steps: int, console: Console) -> dict[str, Any]:
-    with native_stderr_silenced():
-        from stream.benchmark.machine import machine_facts
+    with native_log_held_back():
+        from stream.machine import machine_facts
         from train.benchmark import AUGMENTATIONS, measure
     from train.data import Split, TrainingSet, load_features, open_stores, run_contract, samples_of, scaling
 
@@ -132,7 +132,7 @@ def _measured(config: TrainConfig, rounds: int, steps: int, console: Console) ->
 
 def _generator(config: TrainConfig, photos: str, clips: int, rounds: int, console: Console) -> dict[str, Any]:
     from model.contract import CropGeometry
-    from stream.benchmark.machine import machine_facts
+    from stream.machine import machine_facts
     from train.benchmark_generator import EXACT_SHARE, measure_generator
     from train.made_faces import load_made_faces
     from train.synth.recipes import CLASS_NAMES

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.command_fit import names_list
 from train.errors import UsageError
 from train.experiments_spec import read_spec
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(spec, base, args.out, tuple(args.test), args.rows, args.seeds)
     console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
     if args.threads:
-        with native_stderr_silenced():
+        with native_log_held_back():
             from train.fold import prepare_process
 
             prepare_process(args.threads)
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(plan: Any, live_frames: int, console: Console, command: str) -> dict[str, Any]:
     """Of everything that is finished."""
-    from stream.benchmark.machine import machine_facts
+    from stream.machine import machine_facts
     from train.data import open_stores
     from train.experiments_kinds import KINDS
     from train.experiments_live import measure_live

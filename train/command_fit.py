@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.contract import InputKind
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from model.variants import VARIANTS
 from train.augment_flags import add_augmentation_flags
 from train.config import TrainConfig
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(base | (read_config_file(config_file) if config_file else {}) | given)
     console = Console(stderr=True)
     # TensorFlow comes in here, after everything that can be said without it.
-    with native_stderr_silenced():
+    with native_log_held_back():
         from train.fit import fit
     try:
         metrics = fit(

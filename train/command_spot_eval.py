@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from model.contract import NEUTRAL
-from stream.model_file import ModelError
+from stream.engine.model_file import ModelError
 from stream.recognizer import Recognizer
 from train.errors import UsageError
 from train.progress import clip_progress

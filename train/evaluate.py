@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from model.contract import ClipContract, ContractError
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.data import resolve_people, samples_of
 from train.errors import TrainError, UsageError
 from train.features import Advance, clip_features
@@ -83,7 +83,7 @@ class KerasPredictor:
             raise UsageError(f"{contract}: expected the model's contract, found none ({error.strerror})") from error
         except (ContractError, UnicodeDecodeError) as error:
             raise UsageError(f"{contract}: {error}") from error
-        with native_stderr_silenced():
+        with native_log_held_back():
             from model.network import load_network
 
             try:

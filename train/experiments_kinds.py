@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.experiments import LiveLine, RowAnswers, RowKind, RowTask
 
 
 def _network_answers(task: RowTask) -> RowAnswers:
-    with native_stderr_silenced():
+    with native_log_held_back():
         from train.experiments_network import answers
 
     return answers(task)
@@ -20,7 +20,7 @@ def _network_live(task: RowTask) -> LiveLine:
 
 
 def _shallow_flow_answers(task: RowTask) -> RowAnswers:
-    with native_stderr_silenced():
+    with native_log_held_back():
         from train.baselines.flow_row import flow_answers
 
     return flow_answers(task)

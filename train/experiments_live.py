@@ -15,13 +15,12 @@ import cv2
 import numpy as np
 
 from model.preprocess import Preprocessor
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from model.types import FaceCrop, Image
-from stream.engine import Engine, WindowEngine
-from stream.model_file import SessionSettings, load_model
-from stream.motion import MotionMeter
-from stream.streaming_engine import StreamingEngine
-from stream.timing import Percentiles, percentiles_of
+from stream.engine.engines import Engine, StreamingEngine, WindowEngine
+from stream.engine.model_file import SessionSettings, load_model
+from stream.events.motion import MotionMeter
+from stream.health import Percentiles, percentiles_of
 from train.data import open_stores, run_contract
 from train.experiments import LiveLine, RowTask
 from train.store import ClipStore
@@ -80,7 +79,7 @@ def network_live(task: RowTask) -> LiveLine:
 
 def _engine(task: RowTask) -> tuple[Engine, int]:
     """The streaming engine where the network can be streamed, else the window engine; one thread."""
-    with native_stderr_silenced():
+    with native_log_held_back():
         import onnx
 
         from export.streaming.build import StreamingUnsupported, build_streaming_graph

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.config_file import config_from, read_config_file
 from train.data import load_features, open_stores, samples_of
 from train.errors import UsageError
@@ -49,7 +49,7 @@ def _on(path: str, task: RowTask) -> Answers:
     with clip_progress(task.console, f"preparing {path}", len(stores[0])) as advance:
         features = load_features(stores, predictor.contract, task.config, advance)
     found: list[NDArray[np.float32]] = []
-    with native_stderr_silenced():
+    with native_log_held_back():
         for start in range(0, len(features), _BATCH):
             clips = features[np.arange(start, min(start + _BATCH, len(features)))]
             found.append(predictor.predict(clips.astype(predictor.contract.input.dtype, copy=False)))

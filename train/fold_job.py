@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.config import TrainConfig
 from train.data import Samples
 from train.errors import TrainError, UsageError
@@ -94,7 +94,7 @@ class FoldFailure:
 def attempt(data: FoldData, job: FoldJob) -> FoldResult | FoldFailure:
     """Trains and tests a fold in this process, which is for folds alone: its TensorFlow is set up to repeat itself."""
     try:
-        with native_stderr_silenced():
+        with native_log_held_back():
             from train.fold import prepare_process, run_fold
 
             prepare_process(job.threads)

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from model.contract import Colour, CropGeometry
 from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import Image
-from stream.align import MotionAligner
-from stream.face import FaceSettings
-from stream.landmarks import FaceMeshDetector, eye_centres
+from stream.face.align import MotionAligner
+from stream.face.follower import FaceSettings
+from stream.face.landmarks import FaceMeshDetector, eye_centres
+from stream.face.quality import ValiditySettings
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
-from stream.validity import ValiditySettings
 from train.datasets.source import FrameFolder, SourceClip, StoredClip, VideoFile
 from train.prepare_window import ClipError
 from train.store import ClipStore

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.errors import TrainError, UsageError
 from train.fold_job import FOLDS_A_PROCESS, FoldData, FoldFailure, FoldJob, FoldResult, attempt
 from train.fold_workers import Started
@@ -125,7 +125,7 @@ def _cluster(ray: Any, address: str, cpus: int) -> Iterator[None]:
             settings |= {"address": address}
             _require_reachable(address)
         try:
-            with native_stderr_silenced():  # native code announces its log level
+            with native_log_held_back():  # native code announces its log level
                 ray.init(runtime_env=environment, **settings)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             text = " ".join(str(error).split())

@@ -11,7 +11,7 @@ from typing import Any
 from model.contract import NEUTRAL
 from stream.recognizer import Recognizer
 from stream.sources.base import FrameSource, SourceError
-from stream.sources.opening import open_source
+from stream.sources.open import open_source
 from train.errors import TrainError
 from train.rundir import write_text
 from train.spotting import SpottedVideo, TruthEvent

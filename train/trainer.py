@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model.config import NetworkConfig
 from model.losses import WeightedCategoricalCrossentropy
 from model.network import build_network
-from model.quiet import native_stderr_silenced
+from model.quiet import native_log_held_back
 from train.backup import Position
 from train.batches import plain_batches, steps_per_epoch, training_batches
 from train.config import TrainConfig
@@ -86,7 +86,7 @@ class Trainer:
         size = 0
         for step, (inputs, targets) in enumerate(batches, start=position.step + 1):
             # A batch of another size has the graph made anew; a rewrite of it that does not apply is logged as an error.
-            with native_stderr_silenced() if inputs.shape[0] != size else nullcontext():
+            with native_log_held_back() if inputs.shape[0] != size else nullcontext():
                 loss = float(network.train_on_batch(inputs, targets))
             size = inputs.shape[0]
             clips += size
@@ -128,7 +128,7 @@ class Trainer:
 
 def predict(network: keras.Model, features: FeatureRows, rows: NDArray[np.int64], batch: int) -> NDArray[np.float32]:
     """Probabilities (clips, classes) of these rows."""
-    with native_stderr_silenced():
+    with native_log_held_back():
         parts = [network.predict_on_batch(clips) for clips in plain_batches(features, rows, batch)]
     return np.concatenate(parts).astype(np.float32)
 

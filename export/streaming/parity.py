@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from export.errors import ExportError
 from export.verify import TOLERANCE, moving_clips, random_clips
 from model.contract import ClipContract
-from stream.engine import WindowEngine
-from stream.model_file import SessionSettings, load_model
-from stream.streaming_engine import StreamingEngine
+from stream.engine.engines import StreamingEngine, WindowEngine
+from stream.engine.model_file import SessionSettings, load_model
 
 WINDOWS = 4
 HALF_TOLERANCE = 2e-2

@@ -1,18 +1,21 @@
-"""`python run_live.py --benchmark`: measures, shows a table, writes JSON and a chart."""
+"""`python run_live.py --benchmark`: measures, shows a table, writes JSON and a chart.
+
+`--benchmark --latency` and `--benchmark --soak-faults`: measured on a network camera of the benchmark's own.
+"""
 
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stream.benchmark.engines import EngineTimes, measure_batches, measure_engines
-from stream.benchmark.machine import machine_facts
-from stream.model_file import default_threads, usable_cores
-from stream.options import LiveOptions
-from stream.output_file import check_target, write_json
+from stream.benchmark.engine_times import EngineTimes, measure_batches, measure_engines
+from stream.cli.options import LiveOptions
+from stream.engine.model_file import default_threads
+from stream.machine import machine_facts, usable_cores
+from stream.sinks.base import check_target, write_json
 
 _PROGRAM_RUNS = 3
 
@@ -25,12 +28,8 @@ def run_benchmark(options: LiveOptions) -> int:
     if options.soak is not None:
         return _run_soak(options, options.soak)
     if options.soak_faults is not None:
-        from stream.benchmark.command_streams import run_soak_faults
-
         return run_soak_faults(options, options.soak_faults, _note)
     if options.latency is not None:
-        from stream.benchmark.command_streams import run_latency
-
         return run_latency(options, options.latency, _note)
     engines: list[EngineTimes] = []
     whole = options.stages == "all"
@@ -52,7 +51,7 @@ def run_benchmark(options: LiveOptions) -> int:
         write_json(options.json, report)
         print(f"Written: {options.json}")
     if options.chart is not None:
-        from stream.benchmark.chart import write_chart
+        from stream.benchmark.results import write_chart
 
         write_chart(report, options.chart)
         print(f"Written: {options.chart}")
@@ -60,10 +59,10 @@ def run_benchmark(options: LiveOptions) -> int:
 
 
 def _run_soak(options: LiveOptions, frames: int) -> int:
-    from stream.benchmark.demo_file import demo_file
+    from stream.benchmark.program import demo_file
     from stream.benchmark.soak import soak
+    from stream.machine import share_processor
     from stream.recognizer import Recognizer
-    from stream.threads import share_processor
 
     share_processor()
     recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
@@ -100,9 +99,7 @@ def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
 
 
 def _program_fields(options: LiveOptions) -> dict[str, Any]:
-    from stream.benchmark.demo_file import demo_file
-    from stream.benchmark.events_cost import measure_events_cost
-    from stream.benchmark.program import run_program
+    from stream.benchmark.program import demo_file, measure_events_cost, run_program
 
     threads_by_default = options.threads or default_threads("streaming")
     with tempfile.TemporaryDirectory() as name:
@@ -144,8 +141,58 @@ def _note(text: str) -> None:
 def _show(report: dict[str, Any]) -> None:
     """A rich table where rich is installed, plain lines on a bare machine."""
     try:
-        from stream.benchmark.tables import show
+        from stream.benchmark.results import show
     except ImportError:
         print(json.dumps(report, indent=2))
         return
     show(report)
+
+
+def run_latency(options: LiveOptions, seconds: float, note: Callable[[str], None]) -> int:
+    """The exit code."""
+    from stream.benchmark.latency import measure_latency
+    from stream.machine import share_processor
+    from stream.recognizer import Recognizer
+
+    share_processor()
+    recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
+    report: dict[str, Any] = {}
+    for viewers in sorted({0, options.viewers}):
+        watched = f" with {viewers} viewers and one that stalls" if viewers else ""
+        note(f"latency{watched}, {seconds:g} s")
+        found = measure_latency(recognizer, seconds, viewers=viewers)
+        report["latency_with_viewers" if viewers else "latency"] = asdict(found)
+        print(_latency_words(found, watched))
+    _write(options, report | {"engine": recognizer.engine_kind})
+    return 0
+
+
+def run_soak_faults(options: LiveOptions, minutes: float, note: Callable[[str], None]) -> int:
+    """The exit code: 1 when the program failed or lost a row."""
+    from stream.benchmark.faults import run_with_faults
+
+    found = run_with_faults(options.model, options.provider, minutes, note)
+    recover = found.recover_s
+    print(
+        f"{len(found.faults)} faults in {minutes:g} min: {found.rows} rows, {found.rows_lost} lost, {found.rows_torn} torn; "
+        f"back after p50 {recover.get('p50', 0.0):.2f} s, p95 {recover.get('p95', 0.0):.2f} s; {found.reconnects} reconnects; "
+        f"memory grew by {found.memory_growth_mb:.1f} MB; exit code {found.exit_code}"
+    )
+    _write(options, {"soak_faults": asdict(found)})
+    return 0 if found.exit_code == 0 and found.rows_lost == 0 and not found.rows_torn else 1
+
+
+def _latency_words(found: Any, watched: str) -> str:
+    total = found.sent_to_label
+    fps = ", ".join(f"{fps:.1f}" for fps in found.viewer_fps)
+    return (
+        f"{found.labels} labels in {found.seconds:.0f} s at {found.width_px}x{found.height_px}{watched}: sent to label "
+        f"p50 {total.p50_ms:.1f} ms, p95 {total.p95_ms:.1f} ms, p99 {total.p99_ms:.1f} ms (longest {total.max_ms:.1f} ms)"
+        + (f"; viewers see {fps} pictures a second" if fps else "")
+    )
+
+
+def _write(options: LiveOptions, report: dict[str, Any]) -> None:
+    if options.json is not None:
+        write_json(options.json, report | {"model": options.model.name, "machine": machine_facts()})
+        print(f"Written: {options.json}")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -17,12 +16,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 
 from model.types import Image
-from stream.benchmark.camera_pictures import SIZE_PX, camera_pictures
-from stream.benchmark.fault_server import FAULTS, Fault, FaultServer
-from stream.model_file import Provider
-from stream.output_file import SinkError
+from stream.benchmark.camera import FAULTS, SIZE_PX, Fault, FaultServer, camera_pictures
+from stream.engine.model_file import Provider
+from stream.sinks.base import SinkError
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PICTURES = 600
@@ -189,16 +188,11 @@ def _program(url: str, model: Path, provider: Provider, folder: Path) -> Iterato
 
 
 def _memory_mb(pid: int) -> float:
-    """Resident memory of a process and its children, in 10^6 bytes; 0 where the system does not tell."""
+    """Resident memory of a process and its children, in 10^6 bytes; 0 once it has ended."""
     total = 0
-    with contextlib.suppress(OSError):
-        children = [
-            int(child)
-            for task in Path(f"/proc/{pid}/task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
-        for one in (pid, *children):
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        total = sum(one.memory_info().rss for one in (process, *process.children()))
     return total / 1e6
 
 

@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import FrameResult
-from stream.benchmark.camera_pictures import SIZE_PX, read_number
+from stream.benchmark.camera import SIZE_PX, read_number
 from stream.network_address import NetworkAddress
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
-from stream.serve_access import open_listener
-from stream.sinks.csv_sink import CsvSink
-from stream.sinks.events_sink import EventsSink
+from stream.sinks.tables import CsvSink, EventsSink
 from stream.sources.base import SourceError
 from stream.sources.live import LiveSource
+from stream.web.access import open_listener
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PICTURES = 600
@@ -89,7 +88,7 @@ class _Stopwatch:
 
 def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.0, viewers: int = 0) -> Latency:
     """With so many viewers of the web view, and one that stalls. Raises SourceError when there was no answer to measure."""
-    command = [sys.executable, "-m", "stream.benchmark.camera_process", str(rate_hz), str(_PICTURES)]
+    command = [sys.executable, "-m", "stream.benchmark.camera", str(rate_hz), str(_PICTURES)]
     stopwatch = _Stopwatch()
     names = recognizer.contract.class_names
     with (
@@ -128,7 +127,7 @@ def _viewed(live_run: LiveRun, recognizer: Recognizer, viewers: int) -> Iterator
         yield viewer_fps
         return
     # What a run does not use is not loaded.
-    from stream.serve import WebView
+    from stream.web.server import WebView
 
     with open_listener(NetworkAddress("127.0.0.1", 0)) as listener:
         view = WebView(listener, recognizer.contract, live_run.history, live_run.health)

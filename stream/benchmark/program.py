@@ -1,15 +1,26 @@
-"""The whole live program on a file, as a process of its own: frames a second, stages, start-up, memory."""
+"""The whole live program on a file, as a process of its own: frames a second, stages, start-up, memory.
+
+What looking for events costs: the whole program with and without it, in turns.
+
+The demo as a video file, 512×512, so that the benchmark decodes as users' files are decoded.
+"""
 
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from stream.model_file import EngineChoice, ModelError, Provider
+import cv2
+
+from stream.benchmark.engine_times import Note
+from stream.engine.model_file import EngineChoice, ModelError, Provider
+from stream.sources.pictures import DemoSource
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
+_PAIRS = 5
 
 
 @dataclass(frozen=True)
@@ -71,3 +82,54 @@ def _program_run(report: dict[str, Any]) -> ProgramRun:
         peak_mb=report["memory"]["peak_mb"],
         stages_ms=stages,
     )
+
+
+@dataclass(frozen=True)
+class EventsCost:
+    """Frames a second and processor time a frame, medians of the runs.
+
+    `ratio` is the median of the frame rates with over without of each pair of runs, one right after the other, so that a
+    machine that slows down slows both; `ratios` are those of all pairs. Processor time hardly depends on what else the
+    machine does.
+    """
+
+    fps_with: float
+    fps_without: float
+    ratio: float
+    ratios: tuple[float, ...]
+    processor_ms_with: float
+    processor_ms_without: float
+
+
+def measure_events_cost(
+    source: str, model: Path, provider: Provider, threads: int, folder: Path, note: Note
+) -> EventsCost:
+    """The engine is the streaming one. Raises ModelError when a run fails."""
+    runs: dict[bool, list[ProgramRun]] = {True: [], False: []}
+    for pair in range(_PAIRS):
+        note(f"whole program with and without events, {pair + 1} of {_PAIRS}")
+        # Who comes first changes from pair to pair.
+        for events in (True, False) if pair % 2 == 0 else (False, True):
+            runs[events].append(run_program(source, model, provider, "streaming", threads, folder, events))
+    ratios = tuple(first.fps / second.fps for first, second in zip(runs[True], runs[False], strict=True))
+    return EventsCost(
+        fps_with=median(run.fps for run in runs[True]),
+        fps_without=median(run.fps for run in runs[False]),
+        ratio=median(ratios),
+        ratios=ratios,
+        processor_ms_with=median(run.processor_ms for run in runs[True]),
+        processor_ms_without=median(run.processor_ms for run in runs[False]),
+    )
+
+
+def demo_file(folder: Path) -> Path:
+    """Renders the demo into `folder` once; the path of the mp4."""
+    path = folder / "demo.mp4"
+    with DemoSource("fast") as source:
+        info = source.info
+        size_px = (info.width_px, info.height_px)
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), info.fps, size_px)
+        for frame in source:
+            writer.write(frame.image)
+        writer.release()
+    return path

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Frame
-from stream.engine import Engine
-from stream.process import memory_mb
+from stream.engine.engines import Engine
+from stream.machine import memory_mb
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceInfo
 from stream.sources.file import FileSource

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import FrameResult, Image
+from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING, FaceMeshDetector
+from stream.health import Health
 from stream.history import LiveHistory
-from stream.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING, FaceMeshDetector
-from stream.overlay import Overlay
-from stream.palette import CALM
-from stream.timing import Health
+from stream.screen.overlay import Overlay
+from stream.screen.paint import CALM
 
 # Face Mesh ids of closed (rings) and open lines, in drawing order; left and right are the picture's.
 _LIPS = (

@@ -12,10 +12,9 @@ import cv2
 
 from model.contract import ClipContract
 from model.types import FrameResult, Image
-from stream.output_file import SinkError, reason
-from stream.session.crops import EventMoments, RecentCrops
-from stream.session.event_sheet import EventSheet
-from stream.session.folder import SessionFolder
+from stream.session.event_sheet import EventMoments, EventSheet, RecentCrops
+from stream.session.session_folder import SessionFolder
+from stream.sinks.base import SinkError, reason
 
 _WAITING = 16
 

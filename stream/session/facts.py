@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from model.contract import ClipContract
-from stream.options import LiveOptions
+from stream.cli.options import LiveOptions
 from stream.recognizer import Recognizer
-from stream.session.folder import SCHEMA_VERSION
-from stream.sources.address import without_credentials
-from stream.sources.base import SourceInfo
+from stream.session.session_folder import SCHEMA_VERSION
+from stream.sources.base import SourceInfo, without_credentials
 
 NO_CONSENT = "no consent note given"
 PROJECT = Path(__file__).resolve().parent.parent.parent

@@ -1,4 +1,7 @@
-"""A session's report.html: one page that holds everything it shows and asks nobody for anything."""
+"""A session's report.html: one page that holds everything it shows and asks nobody for anything.
+
+`python run_live.py --report DIR`: the page of a session that did not make its own.
+"""
 
 import base64
 import os
@@ -14,12 +17,13 @@ import cv2
 import jinja2
 import numpy as np
 from markupsafe import Markup
+from rich.console import Console
 
-from stream.native_log import native_log_held_back
-from stream.output_file import SinkError, reason
-from stream.session import report_words, timeline
-from stream.session.folder import SessionFolder
+from model.quiet import native_log_held_back
+from stream.session import report_text, time_chart
 from stream.session.rows import read_events, read_marks, read_rows
+from stream.session.session_folder import SessionFolder
+from stream.sinks.base import SinkError, reason
 
 MOST_PICTURES = 60
 MOST_ROWS = 1000
@@ -30,7 +34,7 @@ _MOST_EVENTS = 20_000
 _JPEG_QUALITY = 88
 _PNG, _PNG_HEAD_BYTES = b"\x89PNG\r\n\x1a\n", 33
 _MOST_SIDE_PX = 4096
-_TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 @dataclass
@@ -79,35 +83,40 @@ def _context(folder: SessionFolder) -> dict[str, Any]:
     facts = folder.read_facts()
     rows = read_rows(folder)
     events = _Events().take(read_events(folder))
-    alarms = report_words.false_alarms(facts, events.accepted_n)
+    alarms = report_text.false_alarms(facts, events.accepted_n)
     pictured = nlargest(MOST_PICTURES, events.accepted, key=lambda event: event["confidence"])
     pictures = {event["number"]: uri for event in pictured if (uri := picture_uri(folder.picture(event["number"])))}
     return {
-        "state": report_words.state_words(facts),
-        "title": report_words.title(facts),
-        "lead": report_words.lead(facts, rows, events.accepted_n, events.reasons.total()),
-        "notices": report_words.notices(facts, rows),
-        "model_line": report_words.model_line(facts),
-        "model": report_words.model_rows(facts),
-        "run": report_words.run_rows(facts),
+        "state": report_text.state_words(facts),
+        "title": report_text.title(facts),
+        "lead": report_text.lead(facts, rows, events.accepted_n, events.reasons.total()),
+        "notices": report_text.notices(facts, rows),
+        "model_line": report_text.model_line(facts),
+        "model": report_text.model_rows(facts),
+        "run": report_text.run_rows(facts),
         "looked_for_events": bool(facts.get("settings", {}).get("detect_events", True)),
-        "timeline": timeline.timeline(
-            rows, events.accepted, events.rejected, islice(read_marks(folder), MOST_MARKS), report_words.outages(facts)
+        "timeline": time_chart.timeline(
+            rows, events.accepted, events.rejected, islice(read_marks(folder), MOST_MARKS), report_text.outages(facts)
         ),
-        "geometry": {"width": timeline.WIDTH, "chart": timeline.CHART, "lane": timeline.LANE, "gap": timeline.GAP},
-        "styles": timeline.class_styles(rows.class_names),
+        "geometry": {
+            "width": time_chart.WIDTH,
+            "chart": time_chart.CHART,
+            "lane": time_chart.LANE,
+            "gap": time_chart.GAP,
+        },
+        "styles": time_chart.class_styles(rows.class_names),
         "events": events.accepted[:MOST_ROWS],
         "events_n": events.accepted_n,
         "pictures": pictures,
         "found": sorted(events.found.items()),
-        "reasons": [(timeline.rejection(name), n) for name, n in events.reasons.most_common()],
+        "reasons": [(time_chart.rejection(name), n) for name, n in events.reasons.most_common()],
         "rejected_n": events.reasons.total(),
         "alarms": alarms,
-        "statuses": report_words.status_rows(rows),
+        "statuses": report_text.status_rows(rows),
         "labels": rows.labels.most_common(),
         "answers": rows.labels.total(),
-        "health": report_words.health_rows(facts, rows),
-        "stages": report_words.stage_rows(facts),
+        "health": report_text.health_rows(facts, rows),
+        "stages": report_text.stage_rows(facts),
     }
 
 
@@ -119,7 +128,7 @@ def picture_uri(path: Path) -> str | None:
         return None
     if not _is_small_png(data):
         return None
-    with native_log_held_back():
+    with native_log_held_back(shown_on_error=True):
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         return None
@@ -142,6 +151,14 @@ def _rendered(context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["clock"] = timeline.clock
+    environment.filters["clock"] = time_chart.clock
     style = Markup((_TEMPLATES / "session.css").read_text(encoding="utf-8"))
     return environment.get_template("session.html").render(context, style=style)
+
+
+def make_report(path: Path, console: Console) -> int:
+    """The exit code; raises `SessionError` and `SinkError`."""
+    with console.status("Making the report"):
+        page = write_report(SessionFolder(path))
+    console.print(f"Written: {page}", soft_wrap=True, markup=False)
+    return 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stream.session.folder import SessionError, SessionFolder
+from stream.session.session_folder import SessionError, SessionFolder
 
 MOST_BUCKETS = 1000
 _NUMBERS = ("onset_s", "apex_s", "offset_s", "confidence", "peak_px")

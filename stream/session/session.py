@@ -10,17 +10,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.types import FrameResult
-from stream.options import LiveOptions
-from stream.output_file import SinkError, reason, write_json
+from stream.cli.options import LiveOptions
 from stream.recognizer import Recognizer
 from stream.run import LiveRun
 from stream.session.anonymise import Anonymiser
 from stream.session.event_pictures import EventPictures
 from stream.session.facts import first_facts, source_facts
-from stream.session.folder import SessionFolder
-from stream.session.record import SourceRecorder
-from stream.sinks.csv_sink import CsvSink
-from stream.sinks.events_sink import EventsSink
+from stream.session.session_folder import SessionFolder
+from stream.session.source_recorder import SourceRecorder
+from stream.sinks.base import SinkError, reason, write_json
+from stream.sinks.tables import CsvSink, EventsSink
 from stream.sources.base import FrameSource
 
 REFRESH_S = 10.0

@@ -1,12 +1,48 @@
-"""What all outputs have in common."""
+"""Files that a run writes: can they be made, and one JSON file whole or not at all.
 
+What all outputs have in common.
+
+A text file that grows line by line: what a run that is killed has written stays whole and readable.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from model.types import FrameResult
-from stream.output_file import SinkError, check_target, reason
 
 __all__ = ["Sink", "SinkError", "check_target", "reason"]
+
+
+class SinkError(RuntimeError):
+    """An output cannot be written; the message is one line that says which and why."""
+
+
+def check_target(path: Path, what: str) -> None:
+    """Raises `SinkError` when a file cannot be made at `path` because of where it is."""
+    if path.is_dir():
+        raise SinkError(f"cannot write the {what} {path}: it is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise SinkError(f"cannot write the {what} {path}: the folder {path.parent} does not exist; create it first")
+
+
+def reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes beside `path` and renames, so that a file of that name is always complete; SinkError when it cannot."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SinkError(f"cannot write the JSON file {path}: {reason(error)}") from error
 
 
 class Sink(Protocol):
@@ -21,3 +57,46 @@ class Sink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class LineFile:
+    """Every line is handed to the system as it comes, whole or not at all. Raises `SinkError` at construction when the
+    file cannot be made, and from `write` when it cannot take more; `what` names it in the message."""
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        self.path = Path(path)
+        self._what = what
+        self._whole_bytes = 0
+        check_target(self.path, what)
+        try:
+            self._file = self.path.open("wb", buffering=0)
+        except OSError as error:
+            raise SinkError(f"cannot write the {what} {self.path}: {reason(error)}") from error
+
+    def write(self, line: str) -> None:
+        """A whole line with its end."""
+        data = line.encode()
+        try:
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
+        except OSError as error:
+            self._cut_torn_line()
+            raise SinkError(f"cannot write the {self._what} {self.path}: {reason(error)}") from error
+        self._whole_bytes += len(data)
+
+    def _cut_torn_line(self) -> None:
+        """Of a line that found the disk full, the part that had room would pass for a row."""
+        with contextlib.suppress(OSError):  # a pipe has no end to cut
+            self._file.truncate(self._whole_bytes)
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            raise SinkError(f"cannot finish the {self._what} {self.path}: {reason(error)}") from error
+
+    def abandon(self) -> None:
+        """Closes without a second complaint: the first error is the one to tell."""
+        with contextlib.suppress(OSError):
+            self._file.close()

@@ -1,13 +1,25 @@
-"""What all sources have in common."""
+"""What all sources have in common.
 
+What of a stream's address may be shown.
+
+How live sources are opened and how long they are waited for.
+"""
+
+import math
+import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
+from urllib.parse import urlsplit, urlunsplit
 
 from model.types import Frame, Pace
+
+_SECRET_FIELD = re.compile(
+    r"((?:^|[&;])[^=&;]*(?:pass|pwd|psw|user|usr|login|token|key|auth|secret|sig|account)[^=&;]*=)[^&;]*", re.IGNORECASE
+)
 
 
 class SourceError(RuntimeError):
@@ -70,3 +82,62 @@ class Pacer:
 def growing_time_s(time_s: float, last_s: float, step_s: float) -> float:
     """Some containers give no times or times that stand still; the frame rate stands in for them."""
     return time_s if time_s > last_s else last_s + step_s
+
+
+def without_credentials(url: str) -> str:
+    """The URL for the screen and for logs: without user name and password, without the fragment, and with `…` for the
+    values of query fields that sound like credentials. SourceError when it is no URL; the message shows nothing of it.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SourceError(
+            "the address of the stream is not a valid URL: expected scheme://host[:port]/path, with any of :/?#[]@% in a "
+            "user name or password written as %3A and so on"
+        ) from None
+    shown = parts._replace(
+        netloc=parts.netloc.rpartition("@")[2], query=_SECRET_FIELD.sub(r"\1…", parts.query), fragment=""
+    )
+    return urlunsplit(shown)
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """What a camera is asked for: `size_px` (width, height), `fps`; None leaves it to the camera. `backend` is one of
+    `camera_backends()`, or `auto`."""
+
+    size_px: tuple[int, int] | None = None
+    fps: float | None = None
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.size_px is not None and min(self.size_px) < 1:
+            raise ValueError(f"size_px: expected a width and a height of 1 or more, found {self.size_px}")
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise ValueError(f"fps: expected more than 0 and up to 1000, found {self.fps}")
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """Patience with cameras and streams.
+
+    `open_timeout_s`: until the first picture. `read_timeout_s`: until the next one. Both hold whatever the driver or the
+    decoder does. `retry_for_s`: an outage may last so long before the run ends with an error (None: for ever; 0: the
+    end of a stream is the end of the run, and no error). With `wait`, a source that is not there at the start is waited
+    for in the same way. `camera` is for cameras only.
+    """
+
+    open_timeout_s: float = 5.0
+    read_timeout_s: float = 2.0
+    retry_for_s: float | None = None
+    wait: bool = False
+    camera: CameraSettings = field(default_factory=CameraSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("open_timeout_s", "read_timeout_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name}: expected a finite number above 0, found {value}")
+        if self.retry_for_s is not None and not self.retry_for_s >= 0:
+            raise ValueError(f"retry_for_s: expected 0 or more, found {self.retry_for_s}")

@@ -1,7 +1,7 @@
 """The capture process: reads one camera or stream at a time and places its pictures in shared memory.
 
 A native read that hangs cannot be broken off, but a process can be ended. `python -m stream.sources.capture_child
-CONNECTION MEMORY`, two file descriptors; orders and pictures are `stream.sources.messages`. It ends when the program
+CONNECTION MEMORY`, two file descriptors; orders and pictures are `stream.sources.capture_protocol`. It ends when the program
 that started it does, however that ends: the connection is closed then.
 """
 
@@ -13,11 +13,23 @@ from multiprocessing.connection import Connection
 
 import cv2
 
-from stream.sources.frame_ring import SLOTS, RingWriter
-from stream.sources.messages import Damaged, FreeSlot, Lost, Opened, OpenOrder, Order, Picture, Ready
+from stream.sources.capture_protocol import (
+    SLOTS,
+    Captured,
+    CaptureError,
+    Damaged,
+    FreeSlot,
+    Lost,
+    Opened,
+    OpenOrder,
+    Order,
+    Picture,
+    Reader,
+    Ready,
+    RingWriter,
+)
 from stream.sources.mjpeg_reader import open_mjpeg
 from stream.sources.opencv_reader import OpenCvReader
-from stream.sources.reading import Captured, CaptureError, Reader
 
 _HTTP = ("http://", "https://")
 

@@ -12,8 +12,8 @@ from typing import Self
 import cv2
 import numpy as np
 
+from model.quiet import native_log_held_back
 from model.types import Frame, Pace
-from stream.native_log import native_log_held_back
 from stream.sources.base import Pacer, SourceError, SourceInfo, growing_time_s
 
 
@@ -95,5 +95,5 @@ def quiet_decoder() -> Iterator[None]:
     """Keeps the decoder's own words about a source off the screen; our one line says what is wrong."""
     # FFmpeg's log has a switch of its own, read when a process opens its first video.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    with native_log_held_back():
+    with native_log_held_back(shown_on_error=True):
         yield

@@ -9,14 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from model.types import Frame, Pace
-from stream.connection import Connection, Outage, SourceStatus
-from stream.live_settings import LiveSettings
-from stream.sources.address import without_credentials
-from stream.sources.base import Pacer, SourceError, SourceInfo, growing_time_s
-from stream.sources.capture_process import CaptureProcess
-from stream.sources.capture_watch import CaptureWatch
-from stream.sources.messages import Opened, Picture
-from stream.timing import RateMeter
+from stream.health import Connection, Outage, RateMeter, SourceStatus
+from stream.sources.base import LiveSettings, Pacer, SourceError, SourceInfo, growing_time_s, without_credentials
+from stream.sources.capture import CaptureProcess, CaptureWatch
+from stream.sources.capture_protocol import Opened, Picture
 
 _JOIN_S = 5.0
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import cv2
 
-from stream.sources.messages import OpenOrder
-from stream.sources.reading import Captured, CaptureError
+from stream.sources.capture_protocol import Captured, CaptureError, OpenOrder
 
 
 class OpenCvReader:

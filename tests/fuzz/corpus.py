@@ -181,7 +181,7 @@ def _session(corpus: Corpus) -> None:
 def _eventful(corpus: Corpus) -> None:
     import json
 
-    from stream.sinks.events_sink import event_line
+    from stream.sinks.tables import event_line
     from tests.results import event
 
     if not (corpus.ready / "session").exists():

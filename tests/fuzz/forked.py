@@ -38,7 +38,7 @@ _COMMANDS = {
     "export": [sys.executable, "-m", "export"],
 }
 _MODULES = (
-    "run_live", "stream.app", "stream.sources.mjpeg_reader", "stream.session.report", "train.__main__", "train.report",
+    "run_live", "stream.cli.app", "stream.sources.mjpeg_reader", "stream.session.report", "train.__main__", "train.report",
     "train.evaluate", "train.loso", "train.ablate", "train.experiments_run", "export.__main__", "onnx", "openpyxl",
     "matplotlib.pyplot", "jinja2", "yaml", "tests.fuzz.kinds", "tests.fuzz.model_mutations",
 )  # fmt: skip
@@ -78,11 +78,11 @@ def preload(modules: Sequence[str] = _MODULES, tensorflow: bool = False) -> None
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     for name in modules:
         importlib.import_module(name)
-    importlib.import_module("stream.mediapipe_light").load_face_mesh_class()
+    importlib.import_module("stream.face.landmarks").load_face_mesh_class()
     if tensorflow:
-        from model.quiet import native_stderr_silenced
+        from model.quiet import native_log_held_back
 
-        with native_stderr_silenced():
+        with native_log_held_back():
             importlib.import_module("keras")
             importlib.import_module("export.streaming.parity")
     threads = len(os.listdir("/proc/self/task"))

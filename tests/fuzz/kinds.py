@@ -73,7 +73,7 @@ def _model(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
 
 def _bundled(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
     """The model that comes with the program: a real graph, most of whose bytes are weights."""
-    from stream.model_file import BUNDLED_MODEL
+    from stream.engine.model_file import BUNDLED_MODEL
     from tests.fuzz.model_mutations import mutated_model
 
     data, how = BUNDLED_MODEL.with_name("model.stream.onnx").read_bytes(), "none"

@@ -1,6 +1,6 @@
 """How far brows, lids, cheeks and mouth corners move in a clip, by Face Mesh's landmarks, at the clip's largest motion.
 
-Pixels are those of a crop with 44 between the eyes, as everywhere (`stream.regions.UNIT_IOD_PX`).
+Pixels are those of a crop with 44 between the eyes, as everywhere (`stream.events.motion.UNIT_IOD_PX`).
 """
 
 import hashlib
@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.landmarks import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS, FaceMeshDetector
-from stream.regions import UNIT_IOD_PX
+from stream.events.motion import UNIT_IOD_PX
+from stream.face.landmarks import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS, FaceMeshDetector
 from train.config import TrainConfig
 from train.data import window_frames
 from train.features import Advance

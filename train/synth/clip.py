@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from model.contract import CropGeometry
 from model.preprocess import crop_face, eye_transform
-from stream.align import MotionAligner
-from stream.landmarks import eye_centres
+from stream.face.align import MotionAligner
+from stream.face.landmarks import eye_centres
 from train.synth.action_units import unit_label
 from train.synth.clip_settings import ClipSettings
 from train.synth.confounders import Confounders, Spared, draw_camera, draw_confounders, draw_repeats, draw_texture

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.landmarks import FACE_OVAL
+from stream.face.landmarks import FACE_OVAL
 from train.synth.action_units import LOWER_LID, LOWER_LIP_EDGE, UPPER_LID, UPPER_LIP_EDGE
 from train.synth.faces import FaceSource, mean_shape, mirror_map
 

@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 from model.contract import CropGeometry
 from model.preprocess import eye_transform
 from model.types import Image
-from stream.landmarks import FaceMeshDetector, eye_centres
+from stream.face.landmarks import FaceMeshDetector, eye_centres
 from train.errors import TrainError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model.preprocess import Matrix, eye_transform
 from model.types import Image
-from stream.landmarks import eye_centres
+from stream.face.landmarks import eye_centres
 from train.synth.clip import ClipSpec
 from train.synth.fast_face import FastFace
 from train.synth.fast_motion import followed, residual, similarity_basis

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.contract import Colour, CropGeometry
 from model.types import Image
-from stream.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING
+from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD
 from train.synth.layers import OVERSAMPLING, sampled
 from train.synth.render import Camera, FaceModel

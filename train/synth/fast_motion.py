@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# As stream.align: corners further off than this (crop px) have no say.
+# As stream.face.align: corners further off than this (crop px) have no say.
 _AGREE_PX = 0.5
 _ROUNDS = 3
 # Measured on clips that went through the live alignment, for shifts (px) and for growth and turn: noise from frame to

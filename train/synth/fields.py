@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.landmarks import FACE_OVAL
+from stream.face.landmarks import FACE_OVAL
 from train.synth.action_units import (
     ACTION_UNITS,
     LOWER_LID,

@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.quiet import native_log_held_back
 from model.types import Image
-from stream.landmarks import FACE_OVAL
-from stream.mediapipe_light import load_face_mesh_class
-from stream.native_log import native_log_held_back
+from stream.face.landmarks import FACE_OVAL, load_face_mesh_class
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD, PICTURE_SIDE_IOD
 from train.synth.long_video_scene import feather, picture_to
 from train.synth.render import Camera, FaceModel, FaceRenderer, Pose
@@ -60,7 +59,7 @@ def find_matte(model: FaceModel) -> Image:
     """How much of each pixel of the model's picture is the person, uint8 (height, width): MediaPipe's selfie segmentation
     with the face itself put in (it misses drawn ones), and without people in the background."""
     load_face_mesh_class()
-    with native_log_held_back():
+    with native_log_held_back(shown_on_error=True):
         solution = importlib.import_module("mediapipe.python.solutions.selfie_segmentation").SelfieSegmentation
         with solution(model_selection=0) as segmentation:
             found = segmentation.process(cv2.cvtColor(model.picture, cv2.COLOR_BGR2RGB)).segmentation_mask

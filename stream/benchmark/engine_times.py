@@ -1,0 +1,198 @@
+"""Streaming and window engines side by side on the same frames, one step of each in turn.
+
+Needs numpy and ONNX Runtime alone, so that a bare machine with a GPU can run it.
+
+The window in a compiled TensorFlow function, in a process of its own: the live process never loads TensorFlow.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.contract import ClipContract
+from stream.engine.engines import StreamingEngine, WindowEngine
+from stream.engine.model_file import LoadedModel, ModelError, Provider, SessionSettings, choose_model, load_model
+from stream.health import Percentiles, percentiles_of
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_FRAMES = 64
+Note = Callable[[str], None]
+
+
+class TensorflowWindow:
+    """Asks the other process for one step at a time, so that its steps alternate with those measured here."""
+
+    @classmethod
+    def start(cls, contract: ClipContract, threads: int) -> Self | None:
+        """None where TensorFlow is not installed or does not start."""
+        if importlib.util.find_spec("tensorflow") is None:
+            return None
+        process = cls(contract, threads)
+        if process._answer() is None:
+            process.close()
+            return None
+        return process
+
+    def __init__(self, contract: ClipContract, threads: int) -> None:
+        frames, size_px, _, channels = contract.input_shape
+        settings = {
+            "depth": frames, "size_px": size_px, "channels": channels,
+            "classes": len(contract.class_names), "input_dtype": contract.input.dtype, "threads": threads,
+        }  # fmt: skip
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "model.time_window", json.dumps(settings)],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        )
+
+    def step_ms(self) -> float | None:
+        """Milliseconds of one call on one window; None when the process has ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write("step\n")
+            self._process.stdin.flush()
+        except OSError:
+            return None
+        return self._answer()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answer(self) -> float | None:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        return float(line) if line else None
+
+
+@dataclass(frozen=True)
+class EngineTimes:
+    """Milliseconds a step. `ratio` is median window over median streaming; `max_abs_diff` of their probabilities."""
+
+    threads: int
+    provider: str
+    streaming: Percentiles
+    window: Percentiles
+    tensorflow: Percentiles | None
+    ratio: float
+    max_abs_diff: float
+
+
+@dataclass(frozen=True)
+class BatchTimes:
+    """`batch` independent streams stepped together: milliseconds a step of all, and frames a second in total."""
+
+    batch: int
+    provider: str
+    step: Percentiles
+    frames_per_s: float
+
+
+def measure_engines(
+    model: Path, provider: Provider, threads: int, steps: int, with_tensorflow: bool, note: Note
+) -> EngineTimes:
+    """`steps` full windows, every engine asked once at each. Raises ModelError when a model is missing."""
+    settings = SessionSettings(provider, threads)
+    window_model = _load(model, "window", settings)
+    streaming_model = _load(model, "streaming", settings)
+    contract = window_model.contract
+    note(f"engines, {threads} thread{'s' if threads > 1 else ''}, {streaming_model.provider}")
+    streaming, window = StreamingEngine(streaming_model), WindowEngine(window_model)
+    frames = _frames(contract)
+    times: dict[str, list[float]] = {"streaming": [], "window": [], "tensorflow": []}
+    largest = 0.0
+    tensorflow = TensorflowWindow.start(contract, threads) if with_tensorflow else None
+    try:
+        # The first windows warm up caches and, on a GPU, kernels.
+        warm_up = contract.frames + 5
+        for step in range(contract.frames - 1 + warm_up + steps):
+            frame = frames[step % _FRAMES]
+            streaming_ms, fast = _timed(streaming.step, frame)
+            window_ms, plain = _timed(window.step, frame)
+            if fast is None or plain is None:
+                continue
+            largest = max(largest, float(np.abs(fast - plain).max()))
+            tensorflow_ms = tensorflow.step_ms() if tensorflow is not None else None
+            if step >= contract.frames - 1 + warm_up:
+                times["streaming"].append(streaming_ms)
+                times["window"].append(window_ms)
+                if tensorflow_ms is not None:
+                    times["tensorflow"].append(tensorflow_ms)
+    finally:
+        if tensorflow is not None:
+            tensorflow.close()
+    fast_times, plain_times = percentiles_of(times["streaming"]), percentiles_of(times["window"])
+    return EngineTimes(
+        threads=threads,
+        provider=streaming_model.provider,
+        streaming=fast_times,
+        window=plain_times,
+        tensorflow=percentiles_of(times["tensorflow"]) if times["tensorflow"] else None,
+        ratio=plain_times.p50_ms / fast_times.p50_ms,
+        max_abs_diff=largest,
+    )
+
+
+def measure_batches(
+    model: Path, provider: Provider, threads: int, batches: Sequence[int], steps: int, note: Note
+) -> list[BatchTimes]:
+    """The streaming engine with several independent streams at once."""
+    loaded = _load(model, "streaming", SessionSettings(provider, threads))
+    frames = _frames(loaded.contract)
+    found: list[BatchTimes] = []
+    for batch in batches:
+        note(f"{batch} stream{'s' if batch > 1 else ''} at once")
+        engine = StreamingEngine(loaded, batch)
+        together = [np.repeat(frame[np.newaxis], batch, axis=0) for frame in frames]
+        times = [_timed(engine.step_batch, together[step % _FRAMES])[0] for step in range(10 + steps)][10:]
+        step_times = percentiles_of(times)
+        found.append(BatchTimes(batch, loaded.provider, step_times, 1000 * batch / step_times.p50_ms))
+    return found
+
+
+def _load(model: Path, kind: str, settings: SessionSettings) -> LoadedModel:
+    path = choose_model(model, "streaming") if kind == "streaming" else _window_of(model)
+    loaded = load_model(path, settings)
+    if loaded.kind != kind:
+        raise ModelError(
+            f"{path} is a {loaded.kind} model; the benchmark needs model.onnx and model.stream.onnx side by side"
+        )
+    return loaded
+
+
+def _window_of(model: Path) -> Path:
+    return model.with_name(model.name.replace(".stream.onnx", ".onnx"))
+
+
+def _frames(contract: ClipContract) -> NDArray[Any]:
+    """Network frames of the contract's shape and range, (64, size, size, channels); seeded."""
+    rng = np.random.default_rng(0)
+    shape = (_FRAMES, *contract.input_shape[1:])
+    if contract.input.dtype == "uint8":
+        return rng.integers(0, 256, shape, np.uint8)
+    return (contract.input.offset + contract.input.scale * rng.normal(0, 1, shape)).astype(np.float32)
+
+
+def _timed(call: Callable[[NDArray[Any]], Any], argument: NDArray[Any]) -> tuple[float, Any]:
+    started_s = time.perf_counter()
+    answer = call(argument)
+    return 1000 * (time.perf_counter() - started_s), answer

@@ -1,0 +1,154 @@
+"""The live program: opens what the options ask for, shows the run, says how it ended."""
+
+from rich.console import Console
+from rich.table import Table
+
+from model.contract import ClipContract
+from model.types import FrameResult, Pace
+from stream.cli.options import LiveOptions
+from stream.cli.outputs import Outputs, new_overlay
+from stream.engine.model_file import model_words
+from stream.machine import share_processor
+from stream.pipeline import LivePipeline
+from stream.recognizer import Recognizer
+from stream.run import LiveRun, RunLabels
+from stream.screen.terminal import ConnectionTeller, Panel
+from stream.screen.window import Window, display_available, save_snapshot
+from stream.session.replay import ReplaySource, model_difference, recorded_options
+from stream.session.session_folder import SessionFolder
+from stream.sources.base import FrameSource, without_credentials
+from stream.sources.live import LiveSource
+from stream.sources.open import list_cameras, open_source
+
+_SCREEN_WAIT_S = 0.1
+
+
+def run(options: LiveOptions, console: Console) -> int:
+    """Runs to the end of the source, a key, or Ctrl-C; the exit code. Errors that end it early are raised."""
+    share_processor()
+    if options.list_cameras:
+        return _show_cameras(console)
+    if options.session.replay is not None:
+        options = recorded_options(options, SessionFolder(options.session.replay).read_facts())
+    recognizer = Recognizer(
+        options.model, options.provider, options.threads, options.engine, options.max_faces, options.detect_events
+    )
+    _introduce(recognizer.contract, console)
+    windowed = not options.headless and display_available()
+    if not windowed and not options.headless:
+        console.print("No display: going on without a window.")
+    accompanied = windowed or options.serve is not None or options.experiment.needs_pace
+    pace: Pace = options.pace or ("realtime" if accompanied else "fast")
+    source = _source(options, pace, recognizer, console)
+    with Outputs(options, recognizer) as outputs, source:
+        pipeline = recognizer.pipeline(source, max_frames=options.max_frames)
+        live_run = _new_run(recognizer, pipeline, source)
+        outputs.attach(live_run, source)
+        if isinstance(source, LiveSource) and source.notice is not None:
+            console.print(source.notice, style="yellow", markup=False, highlight=False)
+        for line in outputs.greeting():
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+        try:
+            with live_run:
+                if windowed:
+                    _show_window(live_run, pipeline, recognizer.contract, options, outputs, console)
+                else:
+                    _show_panel(live_run, recognizer.contract, options, console)
+        except KeyboardInterrupt:
+            console.print("Stopped.")
+    console.print(live_run.summary.table())
+    try:
+        outputs.finish(live_run, console)
+    finally:
+        if live_run.error is not None:
+            raise live_run.error
+    return 0
+
+
+def _source(options: LiveOptions, pace: Pace, recognizer: Recognizer, console: Console) -> FrameSource:
+    """Not open yet."""
+    if options.session.replay is not None:
+        replay = ReplaySource(SessionFolder(options.session.replay), pace)
+        difference = model_difference(replay.facts, recognizer.contract, recognizer.model_path)
+        if difference is not None:
+            console.print(difference, style="yellow")
+        return replay
+    name = f"camera {options.source}"
+    if isinstance(options.source, str):
+        name = without_credentials(options.source) if "://" in options.source else options.source
+    return open_source(options.source, pace, options.live, ConnectionTeller(console, name))
+
+
+def _introduce(contract: ClipContract, console: Console) -> None:
+    """What the model is and is not, before anything is shown."""
+    words = f"{model_words(contract)} {contract.disclaimer}"
+    # The words are the model's own: brackets in them are no markup.
+    console.print(words, style="dim", markup=False, highlight=False)
+
+
+def _new_run(recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource) -> LiveRun:
+    threads = f"model {recognizer.threads}, decode 1, face 1"
+    labels = RunLabels(recognizer.provider, recognizer.engine_kind, threads, recognizer.threads)
+    return LiveRun(pipeline, source, recognizer.contract.class_names, labels)
+
+
+def _show_panel(live_run: LiveRun, contract: ClipContract, options: LiveOptions, console: Console) -> None:
+    with Panel(console, contract.class_names, contract.frames, options.detect_events) as panel:
+        last: FrameResult | None = None
+        while not live_run.ended:
+            # Without a new frame too: the state of the connection and the rates change.
+            last = live_run.take(_SCREEN_WAIT_S) or last
+            if last is not None and panel.update(last, live_run.history, live_run.health()):
+                live_run.note_shown()
+
+
+def _show_window(
+    live_run: LiveRun,
+    pipeline: LivePipeline,
+    contract: ClipContract,
+    options: LiveOptions,
+    outputs: Outputs,
+    console: Console,
+) -> None:
+    overlay = new_overlay(contract, options)
+    last: FrameResult | None = None
+    helping = False
+    with Window("Microlive") as window:
+        while not live_run.ended:
+            newest = live_run.take(_SCREEN_WAIT_S)
+            last = newest or last
+            if last is None:
+                continue
+            if newest is not None:
+                live_run.note_shown()
+            picture = overlay.draw(last, live_run.history, live_run.health())
+            picture = overlay.draw_paused(picture) if pipeline.paused else picture
+            command = window.show(overlay.draw_help(picture) if helping else picture)
+            if command == "quit":
+                return
+            if command == "pause":
+                pipeline.set_paused(not pipeline.paused)
+            elif command == "reset":
+                pipeline.request_reset()
+                live_run.history.reset()
+            elif command == "snapshot":
+                if options.session.anonymise:
+                    picture = outputs.snapshot_overlay().draw(last, live_run.history, live_run.health())
+                console.print(f"Snapshot: {save_snapshot(picture, options.snapshots)}", soft_wrap=True, markup=False)
+            elif command == "help":
+                helping = not helping
+
+
+def _show_cameras(console: Console) -> int:
+    cameras = list_cameras()
+    if not cameras:
+        console.print("No camera can be opened (0 to 9). Is one plugged in, and not in use by another program?")
+        return 1
+    table = Table(title="Cameras", box=None)
+    for column in ("--camera", "size", "fps"):
+        table.add_column(column, justify="right")
+    for camera in cameras:
+        fps = f"{camera.fps:.0f}" if camera.fps else "unknown"
+        table.add_row(camera.name.removeprefix("camera "), f"{camera.width_px}×{camera.height_px}", fps)
+    console.print(table)
+    return 0

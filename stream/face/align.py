@@ -1,0 +1,171 @@
+"""Alignment by motion: Lucas–Kanade tracks from a key frame, and the similarity that most of them agree on.
+
+Aligning every frame by its landmarks takes the small motion out that is looked for (and adds the landmarks' jitter).
+Here the face's landmarks place the key frame only; every later frame is tied to it by about 250 tracked corners, eyes
+left out, and RANSAC leaves out what moves by itself: brows, cheeks, mouth. When the head has turned so far that few
+corners agree, the frame before becomes the key frame at the transform it had, so the crop does not jump.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.contract import CropGeometry
+from model.preprocess import Matrix, crop_face
+from model.types import Image
+from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING
+
+
+@dataclass(frozen=True)
+class AlignSettings:
+    """Lengths in crop pixels. `margin_px`: what the tracking sees around the crop.
+
+    `ransac_px`: distances at which corners agree with a motion; the second is for heads that turn, where no similarity
+    fits well. `renew_share`: share of agreeing corners under which the key frame is renewed.
+    """
+
+    corners: int = 250
+    corner_quality: float = 0.001
+    min_corner_distance_px: int = 4
+    margin_px: int = 16
+    mask_erosion_px: int = 5
+    ransac_px: tuple[float, float] = (0.5, 1.5)
+    min_inliers: int = 25
+    min_inlier_share: float = 0.3
+    renew_share: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """`transform` (2, 3) from image to crop pixels; `inlier_share` 0–1 of the key frame's corners that agree with it.
+
+    `tracked` is False when too few agree: `transform` is then that of the frame before.
+    """
+
+    transform: Matrix
+    inlier_share: float
+    tracked: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _KeyFrame:
+    """What frames are tied to: the view, where in it the face is (255), and its corners (n, 1, 2)."""
+
+    view: Image
+    mask: Image
+    corners: NDArray[Any]
+
+
+class MotionAligner:
+    """Ties frames to a key frame. `rekey` first, then `step` for every frame that follows.
+
+    The tracking works on a crop at the last known transform, so its cost does not depend on the camera's resolution.
+    """
+
+    def __init__(self, geometry: CropGeometry, settings: AlignSettings | None = None) -> None:
+        self._settings = settings or AlignSettings()
+        margin = self._settings.margin_px
+        self._geometry = CropGeometry(geometry.size_px + 2 * margin, geometry.iod_px, geometry.eye_line_px + margin)
+        self._shift = np.array([[0.0, 0.0, margin], [0.0, 0.0, margin]])
+        self.reset()
+
+    def reset(self) -> None:
+        self._key: _KeyFrame | None = None
+        self._last_grey: Image | None = None
+        self._transform: Matrix = np.eye(2, 3)
+
+    @property
+    def keyed(self) -> bool:
+        return self._key is not None
+
+    def rekey(self, grey: Image, landmarks: NDArray[Any], transform: Matrix) -> None:
+        """Makes a grey picture (height, width) the key frame; landmarks (468, 2) in its pixels say where the face is."""
+        self._transform = transform
+        self._last_grey = grey
+        self._key = self._key_frame(self._view(grey, transform), self._mask(_apply(transform + self._shift, landmarks)))
+
+    def step(self, grey: Image) -> Alignment:
+        """The alignment of the next grey picture (height, width)."""
+        if self._key is None or self._last_grey is None:
+            raise ValueError("alignment: expected a key frame, found none (call rekey first)")
+        view = self._view(grey, self._transform)
+        near_px, far_px = self._settings.ransac_px
+        motion, share = self._motion(self._key, view, near_px)
+        if motion is None or share < self._settings.renew_share:
+            renewed = self._key_frame(self._view(self._last_grey, self._transform), self._key.mask)
+            again, again_share = self._motion(renewed, view, near_px)
+            if again is None:
+                again, again_share = self._motion(renewed, view, far_px)
+            if again is not None and again_share > share:
+                self._key, motion, share = renewed, again, again_share
+        if motion is None:
+            return Alignment(self._transform, share, tracked=False)
+        # `motion` takes the view's pixels back to the key frame's; both views are the crop shifted by the margin.
+        self._transform = _compose(motion, self._transform + self._shift) - self._shift
+        self._last_grey = grey
+        return Alignment(self._transform, share, tracked=True)
+
+    def _key_frame(self, view: Image, mask: Image) -> "_KeyFrame":
+        corners = cv2.goodFeaturesToTrack(
+            view,
+            self._settings.corners,
+            self._settings.corner_quality,
+            self._settings.min_corner_distance_px,
+            mask=mask,
+            blockSize=5,
+        )
+        return _KeyFrame(view, mask, np.empty((0, 1, 2), np.float32) if corners is None else corners)
+
+    def _motion(self, key: "_KeyFrame", view: Image, ransac_px: float) -> tuple[Matrix | None, float]:
+        """The similarity from the view's pixels to the key frame's (None when too few corners agree) and their share."""
+        if len(key.corners) < self._settings.min_inliers:
+            return None, 0.0
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(
+            key.view, view, key.corners, key.corners.copy(), winSize=(15, 15), maxLevel=2,
+            criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01), flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        )  # fmt: skip
+        kept = found.ravel() == 1
+        if kept.sum() < self._settings.min_inliers:
+            return None, 0.0
+        motion, inliers = cv2.estimateAffinePartial2D(
+            moved[kept], key.corners[kept], method=cv2.RANSAC, ransacReprojThreshold=ransac_px
+        )
+        if motion is None:
+            return None, 0.0
+        count = int(inliers.sum())
+        share = count / len(key.corners)
+        agreed = count >= self._settings.min_inliers and share >= self._settings.min_inlier_share and _plausible(motion)
+        return (motion if agreed else None), share
+
+    def _view(self, grey: Image, transform: Matrix) -> Image:
+        return crop_face(grey, transform + self._shift, self._geometry, "grey")
+
+    def _mask(self, points: Matrix) -> Image:
+        """255 inside the face oval, a little away from its edge, and outside the eyes."""
+        mask = np.zeros((self._geometry.size_px, self._geometry.size_px), np.uint8)
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[list(FACE_OVAL)]).astype(np.int32)), (255,))
+        reach = 2 * self._settings.mask_erosion_px + 1
+        mask = cv2.erode(mask, np.ones((reach, reach), np.uint8))
+        for ring in (LEFT_EYE_RING, RIGHT_EYE_RING):
+            eye = np.zeros_like(mask)
+            cv2.fillConvexPoly(eye, cv2.convexHull(np.rint(points[list(ring)]).astype(np.int32)), (255,))
+            mask[cv2.dilate(eye, np.ones((reach, reach), np.uint8)) > 0] = 0
+        return mask
+
+
+def _apply(matrix: Matrix, points: NDArray[Any]) -> Matrix:
+    return points.astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
+
+
+def _compose(outer: Matrix, inner: Matrix) -> Matrix:
+    """outer ∘ inner, both (2, 3)."""
+    return outer @ np.vstack([inner, [0.0, 0.0, 1.0]])
+
+
+def _plausible(motion: Matrix) -> bool:
+    """A head between two frames: no collapse and no flip of scale."""
+    scale = float(np.hypot(motion[0, 0], motion[1, 0]))
+    return bool(np.isfinite(motion).all()) and 0.7 < scale < 1.4

@@ -1,0 +1,142 @@
+"""What a run came to: counts, events, labels, and the time of every stage."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from model.types import EventKind, FrameResult
+from stream.health import Percentiles, StageTimes
+from stream.history import EventTally
+from stream.screen.statement import REJECTION_WORDS
+
+LATENCY = "latency"
+
+
+class RunSummary:
+    """Counts results; `table()` for people, `as_dict()` for scripts. Percentiles are of the last 1000 frames.
+
+    Labels and statuses are those of the first face in every frame, events those of all faces.
+    """
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self._class_names = tuple(class_names)
+        self.reset()
+
+    def reset(self) -> None:
+        self.frames = 0
+        self.faces = 0
+        self.answers = 0
+        self.labels: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+        self.tally = EventTally()
+        self._stages = StageTimes()
+        self._latency = StageTimes()
+
+    def add(self, result: FrameResult) -> None:
+        self.tally.add(result)
+        if result.closing:
+            return
+        self.frames += 1
+        self.faces += result.face is not None
+        self.statuses[result.status] += 1
+        self._stages.add_all(result.stages_ms)
+        if result.prediction is not None:
+            self.answers += 1
+            self.labels[result.prediction.label] += 1
+            self._latency.add(LATENCY, result.latency_ms)
+
+    def times(self) -> dict[str, Percentiles]:
+        """By stage; the last entry is the latency of the frames with an answer."""
+        return self._stages.percentiles() | self._latency.percentiles()
+
+    def as_dict(self) -> dict[str, Any]:
+        times = {
+            stage: {"p50_ms": p.p50_ms, "p95_ms": p.p95_ms, "p99_ms": p.p99_ms, "count": p.count}
+            for stage, p in self.times().items()
+        }
+        return {
+            "frames": self.frames,
+            "frames_with_face": self.faces,
+            "answers": self.answers,
+            "labels": {name: self.labels[name] for name in self._class_names},
+            "statuses": dict(self.statuses),
+            "events": self.tally.as_dict(),
+            "events_per_min": self._events_a_minute(),
+            "times": times,
+        }
+
+    def table(self) -> RenderableType:
+        counts = Table(
+            title="Summary", title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
+        )
+        counts.add_column(style="dim")
+        counts.add_column(justify="right")
+        counts.add_column(style="dim")
+        counts.add_row("frames", str(self.frames), "")
+        counts.add_row("with a face", str(self.faces), _share(self.faces, self.frames, "of the frames"))
+        counts.add_row("with an answer", str(self.answers), _share(self.answers, self.frames, "of the frames"))
+        for name in self._class_names:
+            counts.add_row(
+                Text(f"  {name}"), str(self.labels[name]), _share(self.labels[name], self.answers, "of the answers")
+            )
+        tables = [counts, *self._event_tables()]
+        times = self.times()
+        if not times:
+            return Group(*tables)
+        stages = Table(
+            title="\nTime per frame, ms",
+            title_justify="left",
+            title_style="bold",
+            box=None,
+            pad_edge=False,
+            header_style="dim",
+        )
+        stages.add_column("stage", style="dim")
+        for percentile in ("p50", "p95", "p99", "frames"):
+            stages.add_column(percentile, justify="right")
+        for stage, p in times.items():
+            stages.add_row(Text(stage), f"{p.p50_ms:.1f}", f"{p.p95_ms:.1f}", f"{p.p99_ms:.1f}", str(p.count))
+        return Group(*tables, stages)
+
+    def _events_a_minute(self) -> float | None:
+        """Accepted events in a minute of watching one calibrated face; None where none was watched."""
+        return self.tally.events.total() / (self.tally.watched_s / 60) if self.tally.watched_s else None
+
+    def _event_tables(self) -> list[RenderableType]:
+        """Nothing where no events were looked for, or no face could be watched."""
+        tally = self.tally
+        watched_min = tally.watched_s / 60
+        if not (watched_min or tally.events or tally.rejected):
+            return []
+        kinds: tuple[EventKind, ...] = get_args(EventKind)
+        found = Table(
+            title="\nEvents", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        )
+        found.add_column("", style="dim")
+        for name in (*kinds, "a minute"):
+            found.add_column(name, justify="right")
+        totals = [sum(count for (kind, _), count in tally.events.items() if kind == wanted) for wanted in kinds]
+        for name in self._class_names:
+            numbers = [tally.events[kind, name] for kind in kinds]
+            if any(numbers):
+                found.add_row(Text(f"  {name}"), *map(str, numbers), _a_minute(sum(numbers), watched_min))
+        found.add_row("all", *map(str, totals), _a_minute(sum(totals), watched_min))
+        reasons = Table(show_header=False, box=None, pad_edge=False)
+        reasons.add_column(style="dim")
+        reasons.add_column(justify="right")
+        reasons.add_row("watched with a calibrated face", f"{watched_min:.1f} min")
+        for reason, count in tally.rejected.most_common():
+            reasons.add_row(f"  rejected: {REJECTION_WORDS[reason]}", str(count))
+        return [found, reasons]
+
+
+def _a_minute(count: int, minutes: float) -> str:
+    return f"{count / minutes:.1f}" if minutes else ""
+
+
+def _share(part: int, whole: int, what: str) -> str:
+    return f"{100 * part / whole:.0f} % {what}" if whole else ""

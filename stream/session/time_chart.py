@@ -1,0 +1,175 @@
+"""The time line of a session in the coordinates of its drawing."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from model.contract import NEUTRAL
+from stream.screen.statement import REJECTION_WORDS, STATUS_WORDS
+from stream.session.rows import RowSummary
+
+WIDTH, CHART, LANE, GAP = 1000.0, 160.0, 16.0, 10.0
+_TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
+_MOST_TICKS = 8
+_REJECTED_WIDTH = 4.0
+_LEAST_WIDTH = 2.5
+_GAP_S = 1.0
+_SHADED_S = 600.0
+"""In longer runs events are thinner than a line."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A rectangle with a tooltip. `style` names its colour."""
+
+    x: float
+    width: float
+    style: str
+    words: str
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """`lines`: style and points of every class's probability; `statuses`, `events` and `rejected`: three lanes; `marks`
+    of an experiment go through all of them; `outages` of the source lie in that of the statuses. `shaded`: events go through the chart too."""
+
+    step_s: float
+    shaded: bool
+    lines: tuple[tuple[str, str], ...]
+    statuses: tuple[Mark, ...]
+    events: tuple[Mark, ...]
+    rejected: tuple[Mark, ...]
+    marks: tuple[Mark, ...]
+    outages: tuple[Mark, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+
+class Scale:
+    """Seconds of the source's clock → x."""
+
+    def __init__(self, first_s: float, last_s: float) -> None:
+        self.first_s, self.last_s = first_s, max(last_s, first_s + 1e-3)
+
+    def x(self, time_s: float) -> float:
+        share = (time_s - self.first_s) / (self.last_s - self.first_s)
+        return round(WIDTH * min(max(share, 0.0), 1.0), 2)
+
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        span_s = self.last_s - self.first_s
+        step_s = next((s for s in _TICKS_S if span_s / s <= _MOST_TICKS), _TICKS_S[-1])
+        first = int(-(-self.first_s // step_s))
+        last = int(self.last_s // step_s)
+        return tuple((self.x(n * step_s), clock(n * step_s)) for n in range(first, last + 1))
+
+
+def class_styles(class_names: Sequence[str]) -> dict[str, str]:
+    """A style for each class, by order; `neutral` has its own."""
+    lively = [name for name in class_names if name != NEUTRAL]
+    return {name: "neutral" if name == NEUTRAL else f"c{lively.index(name) % 7}" for name in class_names}
+
+
+def timeline(
+    rows: RowSummary,
+    accepted: Iterable[Mapping[str, Any]],
+    rejected: Iterable[Mapping[str, Any]],
+    marks: Iterable[Mapping[str, Any]] = (),
+    outages: Iterable[Mapping[str, Any]] = (),
+) -> Timeline:
+    """Of the run's rows and its events; `accepted` have a `number` too."""
+    styles = class_styles(rows.class_names)
+    scale = Scale(rows.first_s or 0.0, rows.last_s)
+    return Timeline(
+        rows.buckets.step_s,
+        rows.duration_s <= _SHADED_S,
+        tuple(_lines(rows, styles, scale)),
+        tuple(_statuses(rows, scale)),
+        tuple(_accepted(event, styles, scale) for event in accepted),
+        tuple(_rejected(rejected, scale)),
+        tuple(Mark(scale.x(m["time_s"]), 1.0, "mark", f"{m['mark']}, at {m['time_s']:.2f} s") for m in marks),
+        tuple(_outage(outage, scale) for outage in outages),
+        scale.ticks(),
+    )
+
+
+def clock(time_s: float) -> str:
+    """ "12.5 s" under two minutes, "1:02:03" beyond."""
+    if abs(time_s) < 120:
+        return f"{round(time_s, 1):g} s"
+    minutes, seconds = divmod(round(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _lines(rows: RowSummary, styles: Mapping[str, str], scale: Scale) -> Iterable[tuple[str, str]]:
+    """Stretches with answers, of every class but neutral: what is left to 1 is neutral's."""
+    for place, (name, style) in enumerate(styles.items()):
+        if style == "neutral":
+            continue
+        points: list[str] = []
+        for time_s, bucket in rows.buckets.items():
+            share = bucket.highest[place]
+            if share >= 0:
+                points.append(f"{scale.x(time_s):g},{CHART * (1 - share):.1f}")
+            elif points:
+                yield styles[name], " ".join(points)
+                points = []
+        if points:
+            yield styles[name], " ".join(points)
+
+
+def _statuses(rows: RowSummary, scale: Scale) -> Iterable[Mark]:
+    """What most frames of a stretch had; neighbours that are alike are one mark."""
+    half_s = rows.buckets.step_s / 2
+    run: tuple[str, float, float] | None = None
+    for time_s, bucket in rows.buckets.items():
+        status, begin_s = bucket.statuses.most_common(1)[0][0], time_s - half_s
+        if run is not None:
+            # Without frames for long there is nothing to show.
+            end_s = begin_s if begin_s - run[2] <= _GAP_S else run[2]
+            if run[0] == status and end_s == begin_s:
+                run = (status, run[1], time_s + half_s)
+                continue
+            yield _status_mark((run[0], run[1], end_s), scale)
+        run = (status, begin_s, time_s + half_s)
+    if run is not None:
+        yield _status_mark(run, scale)
+
+
+def _status_mark(run: tuple[str, float, float], scale: Scale) -> Mark:
+    status, first_s, last_s = run
+    words = next((words for known, (words, _) in STATUS_WORDS.items() if known == status), status)
+    style = status if status in ("ok", "filling", "no_face") else "trouble"
+    x = scale.x(first_s)
+    return Mark(x, max(scale.x(last_s) - x, 0.5), style, f"{words}, {clock(first_s)} to {clock(last_s)}")
+
+
+def _outage(outage: Mapping[str, Any], scale: Scale) -> Mark:
+    began_s = float(outage["began_s"])
+    ended_s = scale.last_s if outage.get("ended_s") is None else float(outage["ended_s"])
+    x = scale.x(began_s)
+    words = f"source away, {clock(began_s)} to {clock(ended_s)}: {outage.get('reason', '')}"
+    return Mark(x, max(scale.x(ended_s) - x, _LEAST_WIDTH), "away", words)
+
+
+def _accepted(event: Mapping[str, Any], styles: Mapping[str, str], scale: Scale) -> Mark:
+    x = scale.x(event["onset_s"])
+    words = f"{event['number']}: {event['label']}, {event['kind']}, at {event['apex_s']:.2f} s, confidence {100 * event['confidence']:.0f} %, face {event['track']}"
+    width = max(scale.x(event["offset_s"]) - x, _LEAST_WIDTH)
+    return Mark(x, width, styles.get(event["label"], "neutral"), words, f"event-{event['number']}")
+
+
+def _rejected(events: Iterable[Mapping[str, Any]], scale: Scale) -> Iterable[Mark]:
+    """Those that lie close together in one mark: a long run has thousands."""
+    by_place: dict[int, Counter[str]] = {}
+    for event in events:
+        place = int(scale.x(event["apex_s"]) / _REJECTED_WIDTH)
+        by_place.setdefault(place, Counter())[event["rejected"]] += 1
+    for place, reasons in sorted(by_place.items()):
+        words = ", ".join(f"{count} {rejection(reason)}" for reason, count in reasons.most_common())
+        yield Mark(place * _REJECTED_WIDTH, _REJECTED_WIDTH - 1, "rejected", f"rejected: {words}")
+
+
+def rejection(reason: str) -> str:
+    return next((words for known, words in REJECTION_WORDS.items() if known == reason), reason)

@@ -1,0 +1,100 @@
+"""Lab Streaming Layer: the run as two streams that a lab's other programs record on one clock.
+
+`NAME-probabilities` has a float32 channel for every class and a sample for every frame of the first face with an answer;
+`NAME-events` has one string channel with an accepted event as JSON. Both have an irregular rate. Time stamps are those of
+LSL's local clock: of the frame in hand for probabilities, of the onset for events (which are decided about a second
+later). Needs pylsl (requirements-lsl.txt), which brings LSL's own library on most machines.
+"""
+
+import json
+import socket
+import time
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+from model.contract import ClipContract
+from model.quiet import native_log_held_back
+from model.types import FrameResult
+from stream.engine.model_file import model_words
+from stream.sinks.base import SinkError
+from stream.sinks.tables import event_fields
+
+_BUFFERED_HUNDREDS = 20
+"""LSL counts the samples that it keeps for a slow listener in hundreds."""
+
+
+class LslError(RuntimeError):
+    """Lab Streaming Layer is not there; one line that says what to do."""
+
+
+def load_pylsl() -> ModuleType:
+    """Raises `LslError` when pylsl is not installed, or cannot find or load LSL's library."""
+    try:
+        import pylsl
+    except ImportError:
+        raise LslError("pylsl is not installed: .venv/bin/pip install -r requirements-lsl.txt") from None
+    except (RuntimeError, OSError) as error:
+        first = " ".join(str(error).split())[:120]
+        raise LslError(f"pylsl finds no liblsl that works here ({first}…): install liblsl, or set PYLSL_LIB") from None
+    return pylsl
+
+
+class LslSink:
+    """A sink of a run. Sending never waits: who listens, and how fast, is the business of LSL's own threads.
+
+    `lsl` is pylsl, `source` the name of the run's source. Raises `SinkError` at construction when the streams cannot be
+    opened. Leaving takes them off the network.
+    """
+
+    def __init__(self, lsl: ModuleType, name: str, contract: ClipContract, source: str) -> None:
+        self._lsl = lsl
+        self._class_names = contract.class_names
+        try:
+            with native_log_held_back(shown_on_error=True):
+                self._probabilities: Any = self._outlet(f"{name}-probabilities", contract, source)
+                self._events: Any = self._outlet(f"{name}-events", contract, source)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise SinkError(f"cannot open the LSL streams {name}: {' '.join(str(error).split())}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, result: FrameResult) -> None:
+        frame = result.frame
+        # The two clocks are compared at every frame: where they are not the same one, they may drift apart.
+        captured_s = frame.captured_s + self._lsl.local_clock() - time.monotonic()
+        for event in result.events:
+            if event.rejected is None:
+                stamp_s = captured_s + event.onset_s - frame.time_s
+                self._events.push_sample([json.dumps(event_fields(event))], stamp_s)
+        if result.prediction is not None and not result.closing:
+            shares = result.prediction.probabilities
+            self._probabilities.push_sample([shares[name] for name in self._class_names], captured_s)
+
+    def close(self) -> None:
+        # Outlets end with their last reference.
+        self._probabilities = self._events = None
+
+    def _outlet(self, name: str, contract: ClipContract, source: str) -> Any:
+        lsl, are_events = self._lsl, name.endswith("-events")
+        kind, channels = ("Markers", 1) if are_events else ("Probabilities", len(contract.class_names))
+        form = lsl.cf_string if are_events else lsl.cf_float32
+        # The same name from the same machine is the same source: listeners find it again after a new start.
+        info = lsl.StreamInfo(name, kind, channels, lsl.IRREGULAR_RATE, form, f"{socket.gethostname()}-{name}")
+        info.set_channel_labels(["event"] if are_events else list(contract.class_names))
+        info.set_channel_types("event" if are_events else "probability")
+        info.set_channel_units("JSON" if are_events else "1")
+        about = {
+            "disclaimer": contract.disclaimer,
+            "model": model_words(contract),
+            "source": source,
+            "time": "onset of the event" if are_events else "frame in hand",
+        }
+        for key, value in about.items():
+            info.desc().append_child_value(key, value)
+        return lsl.StreamOutlet(info, 0, _BUFFERED_HUNDREDS)

@@ -1,0 +1,132 @@
+"""One row for every frame and face, and one for every frame without faces, with the frame's own time.
+
+Micro-expression events as JSON lines, one object a line, as soon as they are decided.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from model.types import Event, FrameResult, Prediction, Status
+from stream.sinks.base import LineFile, SinkError
+
+
+class CsvSink:
+    """Writes `frame,time_s,face,status,label,confidence,p_<class>…,latency_ms`.
+
+    `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
+    are empty where there is no answer. Every row is handed to the system as it comes, so that a run that is killed keeps
+    its rows. Raises `SinkError` at construction when the file cannot be made, and from `write` when it cannot take more.
+    """
+
+    def __init__(self, path: Path | str, class_names: Sequence[str]) -> None:
+        self.path = Path(path)
+        self.rows = 0
+        self._class_names = tuple(class_names)
+        self._lines = LineFile(self.path, "CSV file")
+        self._writer = csv.writer(self._lines, lineterminator="\n")
+        try:
+            self._writer.writerow(csv_header(self._class_names))
+        except SinkError:
+            self._lines.abandon()
+            raise
+
+    def write(self, result: FrameResult) -> None:
+        for row in frame_rows(result, self._class_names):
+            self._writer.writerow(row)
+            self.rows += 1
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._lines.close()
+        else:
+            self._lines.abandon()
+
+
+def csv_header(class_names: Sequence[str]) -> tuple[str, ...]:
+    probabilities = (f"p_{name}" for name in class_names)
+    return ("frame", "time_s", "face", "status", "label", "confidence", *probabilities, "latency_ms")
+
+
+def frame_rows(result: FrameResult, class_names: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    """The rows of one frame: largest face first, one row without a face, none of a closing result."""
+    if result.closing:
+        return
+    for face in result.faces:
+        yield _row(result, face.track, face.status, face.prediction, class_names)
+    if not result.faces:
+        yield _row(result, 0, result.absence, None, class_names)
+
+
+def _row(
+    result: FrameResult, track: int, status: Status, answer: Prediction | None, class_names: Sequence[str]
+) -> tuple[object, ...]:
+    if answer is None:
+        answer_cells = ("",) * (2 + len(class_names))
+    else:
+        probabilities = (f"{answer.probabilities[name]:.6f}" for name in class_names)
+        answer_cells = (answer.label, f"{answer.confidence:.6f}", *probabilities)
+    frame = result.frame
+    return (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells, f"{result.latency_ms:.3f}")
+
+
+class EventsSink:
+    """Writes accepted and rejected events. Every line is handed to the system as it comes, so that a run that is killed
+    keeps its events. Raises `SinkError` at construction when the file cannot be made, and from `write` when it cannot
+    take more.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.events = 0
+        self._lines = LineFile(self.path, "events file")
+
+    def write(self, result: FrameResult) -> None:
+        for event in result.events:
+            self._lines.write(event_line(event))
+            self.events += 1
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._lines.close()
+        else:
+            self._lines.abandon()
+
+
+def event_line(event: Event) -> str:
+    """With its end."""
+    return json.dumps(event_fields(event)) + "\n"
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """An event as it is written: times in seconds of the source's clock, and `rejected` only where it is."""
+    fields: dict[str, Any] = {
+        "kind": event.kind,
+        "label": event.label,
+        "onset_s": round(event.onset_s, 4),
+        "apex_s": round(event.apex_s, 4),
+        "offset_s": round(event.offset_s, 4),
+        "confidence": round(event.confidence, 4),
+        "peak_px": round(event.peak_px, 3),
+        "track": event.track,
+    }
+    return fields if event.rejected is None else fields | {"rejected": event.rejected}

@@ -1,0 +1,242 @@
+"""The overlay as a video that plays at the source's true speed."""
+
+import contextlib
+import math
+import queue
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import cv2
+import numpy as np
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from model.types import FrameResult
+from stream.health import Health
+from stream.history import LiveHistory
+from stream.screen.overlay import Overlay
+from stream.sinks.base import SinkError, check_target, reason
+
+DEFAULT_FPS = 30.0
+MAX_FPS = 240.0
+"""Files with an uneven rate give their time base, often 1000 or 90000, for a frame rate."""
+MAX_HOLD_S = 60.0
+"""A longer jump of the timestamps is taken for a clock that was set anew, not for time that passed."""
+MIN_FREE_BYTES = 16 * 1024 * 1024
+"""The recording leaves so much room to the rows, which matter more."""
+_CODEC = "libx264"
+_CODEC_OPTIONS: dict[str, object] = {"preset": "superfast", "tune": "zerolatency", "crf": "20"}
+_KEYFRAME_EVERY = 15
+_FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flush_packets": "1"}
+
+
+class RecordSink:
+    """Draws and encodes in a thread of its own, behind a queue of `capacity` results.
+
+    Every picture has the time of its frame, to half a frame of the rate `fps` (30 where that is None or no camera's
+    rate), so that a source with an uneven rate plays at its true speed; of two for the same time the later one is kept,
+    the last frame lasts one frame.
+    With `block` (files) `write` waits for the thread and nothing is lost; without it (live) a result that finds the
+    queue full is counted in `dropped` and left out. `overlay` and `history` belong to this recorder alone.
+
+    H.264 in fragments of one picture, handed to the system when the next one comes: what was recorded can be played
+    while it is written, and after a run that was killed. Raises `SinkError` when the file cannot be made (at construction, from the
+    first `write` for the encoder) or cannot take more (from a later `write` or from `close`).
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        overlay: Overlay,
+        history: LiveHistory,
+        health: Callable[[], Health],
+        fps: float | None = None,
+        block: bool = True,
+        capacity: int = 8,
+    ) -> None:
+        self.path = Path(path)
+        self.fps = fps if fps is not None and 1 <= fps <= MAX_FPS else DEFAULT_FPS
+        self._place_s = 1 / Fraction(self.fps).limit_denominator(10000)
+        self.dropped = 0
+        self.frames_written = 0
+        self._overlay, self._history, self._health = overlay, history, health
+        self._block = block
+        self._size_px: tuple[int, int] | None = None
+        self._file: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._error: SinkError | None = None
+        self._queue: queue.Queue[FrameResult | None] = queue.Queue(capacity)
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._closed = False
+        if self.path.suffix.lower() != ".mp4":
+            raise SinkError(f"cannot write the video {self.path}: the name must end in .mp4")
+        check_target(self.path, "video")
+        self._existed = self.path.exists()
+        try:
+            self.path.open("ab").close()
+        except OSError as error:
+            raise SinkError(f"cannot write the video {self.path}: {reason(error)}") from error
+
+    def write(self, result: FrameResult) -> None:
+        if self._closed:
+            raise ValueError(f"the recorder of {self.path} is closed")
+        if self._error is not None:
+            raise self._error
+        if self._file is None:
+            self._open(result.frame.image)
+        if self._block:
+            self._queue.put(result)
+            return
+        try:
+            self._queue.put_nowait(result)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Encodes what is queued and closes the file; a recording without a frame leaves none."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._file is not None:
+            self._queue.put(None)
+            self._thread.join()
+        if not self.frames_written and not (self._existed and self._file is None):
+            self.path.unlink(missing_ok=True)
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            # The first error is the one to tell.
+            with contextlib.suppress(SinkError):
+                self.close()
+
+    def _open(self, image: NDArray[np.uint8]) -> None:
+        height, width = image.shape[:2]
+        # The codec halves the chroma planes: it takes even sizes only.
+        self._size_px = (max(2, width & ~1), max(2, height & ~1))
+        try:
+            self._file = av.open(str(self.path), "w", format="mp4", options=_FRAGMENTED)
+            stream = self._file.add_stream(_CODEC, rate=1 / self._place_s)
+        except (OSError, FFmpegError, ValueError) as error:
+            raise SinkError(f"cannot write the video {self.path}: {_why(error)}") from error
+        stream.width, stream.height = self._size_px
+        stream.pix_fmt, stream.gop_size = "yuv420p", _KEYFRAME_EVERY
+        stream.time_base = stream.codec_context.time_base = self._place_s
+        stream.options = _CODEC_OPTIONS
+        # The stages of the run need the other cores.
+        stream.codec_context.thread_count = 1
+        self._stream = stream
+        self._thread.start()
+
+    def _work(self) -> None:
+        results = iter(self._queue.get, None)
+        try:
+            self._record(results)
+        except SinkError as error:
+            self._error = error
+        except Exception as error:  # whatever it is, it must reach the thread that writes, as an error of this sink
+            self._error = SinkError(f"cannot write the video {self.path}: {_why(error)}")
+            self._error.__cause__ = error
+        for _ in results:
+            pass  # empties the queue until the end, so that nobody waits for a place in it
+        self._finish()
+
+    def _record(self, results: Iterator[FrameResult]) -> None:
+        timeline = Timeline(self.fps)
+        pending: FrameResult | None = None
+        place = -1
+        for result in results:
+            if result.closing:
+                # The last picture once again, with the events that the end decided: no frame more.
+                self._history.record(result)
+                continue
+            # A picture is drawn when the next one comes: only then is it known that it is not the last.
+            next_place = timeline.place(result.frame.time_s)
+            if pending is not None and next_place > place:
+                self._emit(pending, place)
+            self._history.record(result)
+            pending, place = result, next_place
+        if pending is not None:
+            self._emit(pending, place)
+
+    def _emit(self, result: FrameResult, place: int) -> None:
+        """The next picture, at `place` frames of the file's rate after the first."""
+        assert self._size_px is not None
+        if shutil.disk_usage(self.path.parent).free < MIN_FREE_BYTES:
+            raise SinkError(f"cannot write the video {self.path}: the disk is full")
+        picture = _fit(self._overlay.draw(result, self._history, self._health()), self._size_px)
+        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        frame.pts, frame.time_base = place, self._place_s
+        self._encode(frame)
+        self.frames_written += 1
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        """None: what the encoder still holds."""
+        assert self._file is not None and self._stream is not None
+        for packet in self._stream.encode(frame):
+            # Where the next picture is late, the file says so by that one's time.
+            packet.duration = 1
+            self._file.mux(packet)
+
+    def _finish(self) -> None:
+        """What was recorded before an error is kept."""
+        assert self._file is not None
+        try:
+            if self.frames_written:
+                self._encode(None)
+            self._file.close()
+        except (OSError, FFmpegError) as error:
+            if self._error is None:
+                self._error = SinkError(f"cannot finish the video {self.path}: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    return reason(error) if isinstance(error, OSError) else str(error)
+
+
+class Timeline:
+    """Turns timestamps into frame numbers of a constant rate; the first time is frame 0."""
+
+    def __init__(self, fps: float, max_hold_s: float = MAX_HOLD_S) -> None:
+        self._fps = fps
+        self._max_hold_s = max_hold_s
+        self._origin_s = math.nan
+        self._last_s = math.nan
+
+    def place(self, time_s: float) -> int:
+        """The frame with which the picture of `time_s` begins; time that runs backwards goes on one frame later."""
+        if math.isnan(self._last_s):
+            self._origin_s = time_s
+        elif not 0 <= time_s - self._last_s <= self._max_hold_s:
+            self._origin_s += time_s - self._last_s - 1 / self._fps
+        self._last_s = time_s
+        return round((time_s - self._origin_s) * self._fps)
+
+
+def _fit(image: NDArray[np.uint8], size_px: tuple[int, int]) -> NDArray[np.uint8]:
+    """The picture in a video of (width, height): an odd edge is cut off, another size is scaled, with black bars."""
+    width, height = size_px
+    if image.shape[0] - height in (0, 1) and image.shape[1] - width in (0, 1):
+        return np.ascontiguousarray(image[:height, :width])
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    framed: NDArray[np.uint8] = np.zeros((height, width, 3), np.uint8)
+    x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
+    framed[y : y + inner[1], x : x + inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
+    return framed

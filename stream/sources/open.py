@@ -1,0 +1,62 @@
+"""From a user's word to a source.
+
+Which cameras there are.
+"""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from model.types import Pace
+from stream.health import Connection
+from stream.sources.base import FrameSource, LiveSettings, SourceInfo
+from stream.sources.capture import CaptureProcess
+from stream.sources.capture_protocol import CaptureError, Opened, OpenOrder, Ready
+from stream.sources.file import FileSource
+from stream.sources.live import LiveSource
+from stream.sources.pictures import DemoSource
+
+_MAX_CAMERAS = 10
+_START_TIMEOUT_S, _OPEN_TIMEOUT_S = 20.0, 5.0
+
+
+def open_source(
+    source: str | int,
+    pace: Pace = "realtime",
+    settings: LiveSettings | None = None,
+    on_change: Callable[[Connection], None] | None = None,
+) -> FrameSource:
+    """The source that a user's word stands for: a camera's index, `demo`, a URL, or a file's path. `settings` and
+    `on_change` are those of `LiveSource`."""
+    if isinstance(source, int) or "://" in source:
+        return LiveSource(source, settings, pace, on_change)
+    if source == "demo":
+        return DemoSource(pace)
+    return FileSource(Path(source).expanduser(), pace)
+
+
+def list_cameras() -> list[SourceInfo]:
+    """Cameras that open and give a picture, index 0 to 9."""
+    found: list[SourceInfo] = []
+    process: CaptureProcess | None = None
+    for index in range(_MAX_CAMERAS):
+        if process is None:
+            process = CaptureProcess()
+            ready = None
+            with contextlib.suppress(CaptureError):
+                ready = process.receive(_START_TIMEOUT_S)
+            if not isinstance(ready, Ready):
+                break
+        process.send(OpenOrder(index, _OPEN_TIMEOUT_S, _OPEN_TIMEOUT_S))
+        answer = None
+        with contextlib.suppress(CaptureError):
+            answer = process.receive(_OPEN_TIMEOUT_S)
+        if isinstance(answer, Opened):
+            found.append(SourceInfo(f"camera {index}", answer.width_px, answer.height_px, answer.fps, live=True))
+        if answer is None or isinstance(answer, Opened):
+            # One that streams or hangs goes on doing so.
+            process.close()
+            process = None
+    if process is not None:
+        process.close()
+    return found

@@ -1,0 +1,1 @@
+"""The web view: one run in a browser, for several viewers."""

@@ -1,0 +1,281 @@
+"""The web view: a page with the live picture and what is found in it, for machines without a display.
+
+The web view's page over HTTP: few files, few connections, nothing from anywhere else.
+"""
+
+import asyncio
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from model.contract import ClipContract
+from model.types import FrameResult
+from stream.events.settings import EventSettings
+from stream.health import Health
+from stream.history import LiveHistory
+from stream.screen.statement import Waits
+from stream.sinks.base import SinkError
+from stream.sinks.marks import PlacedMark
+from stream.web.access import Access, Listener, Refusal
+from stream.web.state import Moment, NumberedEvent, greeting, state_of
+from stream.web.viewers import PictureMaker, Redraw, Viewers
+
+_FOLDER = Path(__file__).parent / "page"
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MAX_CONNECTIONS = 128
+_FIRST_REQUEST_S = 10.0
+"""A connection that asks for nothing is closed after so long."""
+_KEEP_ALIVE_S = 15.0
+_CLEAN_UP_S = 0.5
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+Hello = Callable[[], Mapping[str, Any]]
+MAX_FPS = 25.0
+_WITHOUT_FRAMES_S = 1.0
+"""Without new frames viewers hear so often how the run is."""
+_MOST_EVENTS = 200
+_END_S = 5.0
+
+
+class PageServer:
+    """Serves the page and its WebSocket to those whom `access` lets in. For one asyncio loop."""
+
+    def __init__(self, access: Access, port: int, viewers: Viewers, hello: Hello) -> None:
+        self._access = access
+        # Cookies know no ports: two runs on one machine need two names.
+        self._cookie = f"microlive-{port}"
+        self._viewers = viewers
+        self._hello = hello
+        self._silent: set[asyncio.BaseProtocol] = set()
+        self._pages = {f"/{path.name}": path for path in _FOLDER.iterdir() if path.suffix in _TYPES}
+        self._pages["/"] = self._pages.pop("/index.html")
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
+            refusal = self._refusal(request)
+            if refusal is not None:
+                return web.Response(status=refusal.status, text=refusal.words + "\n")
+            return await handler(request)
+
+        app = web.Application(middlewares=[guard], client_max_size=1024)
+        app.on_response_prepare.append(_add_headers)
+        app.router.add_get("/live", self._live)
+        for name in self._pages:
+            app.router.add_get(name, self._page)
+        self._runner = web.AppRunner(
+            app,
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=_KEEP_ALIVE_S,
+            shutdown_timeout=_CLEAN_UP_S,
+        )
+
+    async def start(self, listening: Any) -> asyncio.Server:
+        """Serves on an open listening socket, which it then owns."""
+        await self._runner.setup()
+        return await asyncio.get_running_loop().create_server(self._connect, sock=listening)
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    def _connect(self) -> asyncio.BaseProtocol:
+        """A new connection; one too many is closed at once."""
+        server = self._runner.server
+        assert server is not None
+        if len(server.connections) >= _MAX_CONNECTIONS:
+            return _Closed()
+        protocol = server()
+        self._silent.add(protocol)
+        asyncio.get_running_loop().call_later(_FIRST_REQUEST_S, self._close_silent, protocol)
+        return protocol
+
+    def _close_silent(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._silent:
+            self._silent.discard(protocol)
+            if isinstance(protocol.transport, asyncio.WriteTransport):
+                protocol.transport.abort()
+
+    def _refusal(self, request: web.Request) -> Refusal | None:
+        self._silent.discard(request.protocol)
+        return self._access.refusal(
+            request.headers.get("Host"),
+            request.headers.get("Origin"),
+            request.cookies.get(self._cookie),
+            request.query.get("token"),
+            request.headers.get("Authorization"),
+        )
+
+    async def _page(self, request: web.Request) -> web.Response:
+        path = self._pages[request.path]
+        response = web.Response(body=path.read_bytes(), content_type=_TYPES[path.suffix], charset="utf-8")
+        if request.path == "/" and self._access.is_token(given := request.query.get("token")):
+            # No redirect: a browser that comes from elsewhere would not send a strict cookie along with it. The page
+            # takes the token out of its address itself.
+            assert given is not None
+            response.set_cookie(self._cookie, given, httponly=True, samesite="Strict")
+        return response
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        if self._viewers.full:
+            return web.Response(status=503, text="Too many viewers: close another page first.\n")
+        return await self._viewers.attend(request, self._hello())
+
+
+class _Closed(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+class WebView:
+    """A sink of a run: `write` only keeps the newest result, and everything else happens in one asyncio thread.
+
+    A picture is drawn and encoded once for all viewers, at most `MAX_FPS` times a second, and only while somebody waits
+    for one. Entering starts the thread, leaving tells the viewers that the run has ended and ends the thread. `history`
+    has taken up every result until the one that is written; `health` can be asked from any thread, and so can `redraw`,
+    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. When the thread fails, the next `write` raises `SinkError`.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        contract: ClipContract,
+        history: LiveHistory,
+        health: Callable[[], Health],
+        with_events: bool = True,
+        redraw: Redraw | None = None,
+        marks: Callable[[], Sequence[PlacedMark]] | None = None,
+    ) -> None:
+        self._listener = listener
+        self._contract = contract
+        self._history = history
+        self._health = health
+        self._with_events = with_events
+        self._marks = marks
+        self._waits = Waits(contract.frames, EventSettings().calibration_s if with_events else None)
+        self._pictures = PictureMaker(contract.class_names, self._waits, redraw)
+        self._result: FrameResult | None = None
+        self._events: tuple[NumberedEvent, ...] = ()
+        self._wanted = False
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop, self._wake = asyncio.Event(), asyncio.Event()
+        self._viewers = Viewers()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._work, args=(self._loop,), name="web view", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, result: FrameResult) -> None:
+        if self._error is not None:
+            raise SinkError(f"the web view has failed: {self._error}") from self._error
+        if result.events:
+            first = self._events[-1].number + 1 if self._events else 1
+            numbered = (NumberedEvent(first + place, event) for place, event in enumerate(result.events))
+            # One step, so that the other thread sees the old or the new ones.
+            self._events = (*self._events, *numbered)[-_MOST_EVENTS:]
+        self._result = result
+        if self._wanted:
+            self._wanted = False
+            self._call(self._wake)
+
+    def close(self) -> None:
+        self._call(self._stop)
+        if self._thread is not None:
+            self._thread.join(_END_S)
+
+    def _call(self, event: asyncio.Event) -> None:
+        # A loop that is closed is that of a thread that has ended.
+        with contextlib.suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(event.set)
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._error = error
+
+    async def _serve(self) -> None:
+        listener = self._listener
+        pages = PageServer(listener.access, listener.address.port, self._viewers, self._hello)
+        server = await pages.start(listener.listening)
+        making = asyncio.create_task(self._make())
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((making, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                making.result()
+        finally:
+            server.close()
+            for task in (making, stopped):
+                task.cancel()
+            await self._viewers.dismiss()
+            await pages.stop()
+
+    def _hello(self) -> dict[str, object]:
+        span_s = self._history.probabilities.span_s
+        return dict(greeting(self._contract, self._health().source, span_s, self._with_events))
+
+    async def _make(self) -> None:
+        """Moments, as long as viewers wait for them."""
+        last: Moment | None = None
+        shown: FrameResult | None = None
+        made_s = -math.inf
+        while True:
+            await self._viewers.wanted()
+            await asyncio.sleep(max(0.0, made_s + 1 / MAX_FPS - time.monotonic()))
+            await self._newer_than(shown)
+            made_s = time.monotonic()
+            result = self._result
+            last = self._moment(result, last, new_picture=result is not shown)
+            shown = result
+            await self._viewers.publish(last)
+
+    async def _newer_than(self, shown: FrameResult | None) -> None:
+        """Waits for a newer result, but not for long."""
+        self._wake.clear()
+        self._wanted = True
+        if self._result is shown:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WITHOUT_FRAMES_S):
+                    await self._wake.wait()
+        self._wanted = False
+
+    def _moment(self, result: FrameResult | None, last: Moment | None, new_picture: bool) -> Moment:
+        recent = self._history.recent()
+        names, now_s = self._contract.class_names, time.monotonic()
+        state = state_of(result, recent, self._health(), self._waits, names, now_s)
+        number = last.number + 1 if last is not None else 1
+        picture, picture_number = (last.picture, last.picture_number) if last is not None else (b"", 0)
+        if result is not None and new_picture:
+            picture, picture_number = self._pictures.jpeg(result, recent), picture_number + 1
+        marks = tuple(self._marks()) if self._marks is not None else ()
+        return Moment(number, state, recent.probabilities, self._events, picture, picture_number, marks)
