@@ -6,7 +6,7 @@ from typing import Any
 
 from model.variants import VARIANTS
 from tests.loso_runs import write_loso
-from train.store import ClipStore
+from train.clips.store import ClipStore
 
 NAMES = tuple(VARIANTS)
 PEOPLE = ("ann", "bob", "cid", "dot", "eve")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import NEUTRAL
-from train.assess_scores import Answered
+from train.assessment.condition_scores import Answered
 
 NAMES = ("negative", "positive", "surprise", NEUTRAL)
 

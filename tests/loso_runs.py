@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.config import TrainConfig
-from train.loso_scores import write_scores
-from train.store import ClipRecord, ClipStore
+from train.clips.store import ClipRecord, ClipStore
+from train.fit_config import TrainConfig
+from train.loso.pooled_scores import write_scores
 
 EPOCHS = 5
 

@@ -13,7 +13,7 @@ import numpy as np
 from model.contract import ClipContract, NetworkInput, Reference
 from model.network import build_network
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES
-from train.config import TrainConfig
+from train.fit_config import TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,7 +52,7 @@ def fit_killed(config: TrainConfig, epoch: int, step: int) -> None:
         "import io, json, os, signal, sys\n"
         "from rich.console import Console\n"
         "from train.config_file import config_from\n"
-        "from train.fit import fit\n"
+        "from train.fit.fit import fit\n"
         "from train.progress import TrainingProgress\n"
         "class Killed(TrainingProgress):\n"
         "    def step(self, epoch, step, steps, loss):\n"

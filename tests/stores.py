@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import Colour, CropGeometry
-from train.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
+from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
 
 CLASSES = ("negative", "positive", "surprise")
 GEOMETRY = CropGeometry(size_px=32, iod_px=11.0, eye_line_px=10.0)

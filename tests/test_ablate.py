@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import train.ablate
+import train.ablation.ablate
 from tests.ablations import NAMES, PEOPLE, SKILL, facts_of
 from tests.loso_runs import EPOCHS, write_loso
 from tests.stores import write_store
-from train.ablate import AblationSettings, ablate
-from train.command_ablate import add_parser
+from train.ablation.ablate import AblationSettings, ablate
+from train.clips.features import features_key
+from train.clips.samples import open_stores, run_contract
+from train.clips.store import ClipStore
+from train.commands.ablate import add_parser
 from train.config_file import config_from
-from train.data import open_stores, run_contract
 from train.errors import UsageError
-from train.features import features_key
-from train.loso import LosoSettings
-from train.loso_scores import read_run
-from train.store import ClipStore
+from train.loso.loso import LosoSettings
+from train.loso.pooled_scores import read_run
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def quiet() -> Console:
 
 
 class FakeLoso:
-    """In place of `train.loso.loso`: writes the run that is asked for, and remembers what was asked."""
+    """In place of `train.loso.loso.loso`: writes the run that is asked for, and remembers what was asked."""
 
     def __init__(self, store: ClipStore) -> None:
         self.store, self.asked = store, list[LosoSettings]()
@@ -61,7 +61,7 @@ class FakeLoso:
 @pytest.fixture
 def fake(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> FakeLoso:
     found = FakeLoso(store)
-    monkeypatch.setattr(train.ablate, "loso", found)
+    monkeypatch.setattr(train.ablation.ablate, "loso", found)
     return found
 
 
@@ -123,7 +123,7 @@ def test_other_settings_or_clips_are_refused_before_anything_is_trained(store, f
 
 
 def test_a_store_that_cannot_be_written_has_its_features_kept_once(store, fake, tmp_path, monkeypatch):
-    monkeypatch.setattr(train.ablate.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(train.ablation.ablate.os, "access", lambda path, mode: False)
     ablate(settings_for(store, tmp_path / "run", ("plain", "cbam")), quiet())
     assert {asked.config.cache_dir for asked in fake.asked} == {str(tmp_path / "run" / "features")}
 

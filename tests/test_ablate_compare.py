@@ -10,11 +10,20 @@ from model.variants import VARIANTS
 from tests.ablations import NAMES, PEOPLE, write_rows
 from tests.loso_runs import write_loso
 from tests.stores import write_store
-from train.ablate_compare import Bootstrap, Comparison, people_confusions, tail_share, uf1_of
-from train.ablate_rows import base_of, read_rows, ticks_of, title_of
+from train.ablation.rows import (
+    Bootstrap,
+    Comparison,
+    base_of,
+    people_confusions,
+    read_rows,
+    tail_share,
+    ticks_of,
+    title_of,
+    uf1_of,
+)
+from train.clips.store import ClipStore
 from train.errors import UsageError
-from train.metrics import confusion_matrix, scores
-from train.store import ClipStore
+from train.scores.metrics import confusion_matrix, scores
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +107,7 @@ def test_uf1_of_field_vectors_and_of_an_absent_class():
 
 
 def test_the_bootstrap_is_that_of_a_plain_loop(finished):
-    """The same draws of people and seeds, taken one by one, with the scores of `train.metrics`."""
+    """The same draws of people and seeds, taken one by one, with the scores of `train.scores.metrics`."""
     rows = read_rows(finished, ("plain", "paper"))
     draws, people, seeds = 40, len(PEOPLE), 3
     found = Bootstrap(rows, draws=draws, seed=5)

@@ -15,13 +15,11 @@ from model.variants import VARIANTS
 from tests.ablations import NAMES, PEOPLE, facts_of, write_rows
 from tests.loso_runs import write_loso
 from tests.stores import FRAMES, LEAD_FRAMES, write_store
-from train.ablate import AblationDir, write_table
-from train.ablate_compare import Bootstrap, Comparison
-from train.ablate_rows import read_rows
-from train.ablate_table import clips_text, markdown, terminal_table
-from train.ablate_words import conclusion, difference_text, signed
+from train.ablation.ablate import AblationDir, write_table
+from train.ablation.rows import Bootstrap, Comparison, read_rows
+from train.ablation.table import clips_text, conclusion, difference_text, markdown, signed, terminal_table
+from train.clips.store import ClipStore
 from train.config_file import config_from
-from train.store import ClipStore
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +120,8 @@ def test_the_terminal_table_fits_80_columns(finished):
 
 
 def test_the_picture_shows_the_scores_on_their_whole_scale(finished):
-    from train.ablate_figure import ablation_figure
-    from train.report_theme import LIGHT
+    from train.ablation.figure import ablation_figure
+    from train.report.figures import LIGHT
 
     facts = facts_of(finished)
     figure = ablation_figure(facts, LIGHT)

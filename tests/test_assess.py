@@ -13,16 +13,16 @@ from tests.answered import NAMES
 from tests.models import save_tiny_model, tiny_contract
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
 from train.__main__ import main
-from train.assess_answers import answers, open_candidates, window
-from train.assess_clips import ClipPlan, ClipWorkers, condition_store
-from train.assess_conditions import CONDITIONS, HEAD_HZ, PLAIN, Condition
-from train.assess_failures import draw_failures, surest_mistakes
+from train.assessment.answers import answers, open_candidates, window
+from train.assessment.condition_clips import ClipPlan, ClipWorkers, condition_store
+from train.assessment.conditions import CONDITIONS, HEAD_HZ, PLAIN, Condition
+from train.assessment.failures import draw_failures, surest_mistakes
+from train.clips.store import ClipStore
 from train.errors import UsageError
-from train.evaluate import evaluate, open_model
-from train.store import ClipStore
+from train.scores.evaluate import evaluate, open_model
 from train.synth.clip import ClipSettings, draw_clip
 from train.synth.drawn import drawn_face
-from train.synth.motion import pose_at
+from train.synth.motion_curves import pose_at
 from train.synth.sensor import SensorModel
 
 SETTINGS = ClipSettings()

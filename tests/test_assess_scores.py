@@ -7,11 +7,19 @@ import pytest
 
 from model.contract import CropGeometry
 from tests.answered import NAMES, answered
-from train.assess_scores import balanced, by_band, by_group, chance_range, spread, whole
-from train.assess_static import model_probe, picture_probe
-from train.assess_table import Sheet, markdown_table, number, sheets
-from train.metrics import chance, summary
-from train.store import ClipRecord, ClipStore, StoreManifest
+from train.assessment.condition_scores import (
+    balanced,
+    by_band,
+    by_group,
+    chance_range,
+    model_probe,
+    picture_probe,
+    spread,
+    whole,
+)
+from train.assessment.condition_tables import Sheet, markdown_table, number, sheets
+from train.clips.store import ClipRecord, ClipStore, StoreManifest
+from train.scores.metrics import chance, summary
 
 
 def test_the_whole_is_each_models_own_scores() -> None:

@@ -12,19 +12,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rich.console import Console
 
-import train.batches
+import train.clips.batches
 from model.contract import ClipContract, CropGeometry, InputKind, NetworkInput, Reference
 from model.preprocess import preprocess_clip
 from tests.stores import CLASSES, write_store
-from train.augment import Transform, draw_transform, mirrored_units
-from train.batches import epoch_order, plain_batches, training_batches
-from train.config import TrainConfig
+from train.clips.batches import Transform, draw_transform, epoch_order, mirrored_units, plain_batches, training_batches
+from train.clips.samples import Split, TrainingSet, load_features, open_stores, run_contract, samples_of
+from train.clips.store import ClipRecord, ClipStore
 from train.config_file import config_from, read_config_file
-from train.data import Split, TrainingSet, load_features, open_stores, run_contract, samples_of
 from train.errors import UsageError
-from train.fit import fit
-from train.records import ClipRecord
-from train.store import ClipStore
+from train.fit.fit import fit
+from train.fit_config import TrainConfig
 
 SIZE, FRAMES = 96, 10
 EVERYTHING = {"rotate": 8.0, "zoom": 0.1, "shift": 0.05, "time_jitter": 0.2, "magnify": (0.8, 2.0)}
@@ -468,7 +466,7 @@ def test_only_training_clips_are_augmented(store, tmp_path, monkeypatch):
         drawn.add((epoch, row))
         return draw_transform(config, frames, epoch, row)
 
-    monkeypatch.setattr(train.batches, "draw_transform", watched)
+    monkeypatch.setattr(train.clips.batches, "draw_transform", watched)
     config = run_settings(store, tmp_path / "run", validation_people=("bob",), exclude_people=("cid",), **EVERYTHING)
     fit(config, Console(file=io.StringIO()))
     samples = samples_of(open_stores(config.data))

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
-from train import command_augment, command_bench
-from train.augment import draw_transform
-from train.augment_sheet import choose_clips, example
+from train.clips.batches import draw_transform
+from train.clips.samples import run_contract
+from train.clips.sheets import choose_clips, example
+from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
+from train.commands import augment as command_augment
+from train.commands import bench as command_bench
 from train.config_file import config_from
-from train.data import run_contract
 from train.errors import UsageError
-from train.records import ClipRecord, StoreManifest
-from train.store import ClipStore, ClipStoreWriter
 
 SIZE = ("--size-px", "32")
 
@@ -128,9 +128,9 @@ def test_the_old_flag_names_the_new_one(capsys):
 
 @pytest.mark.slow
 def test_the_benchmark_measures_all_ways(store, tmp_path, capsys, monkeypatch):
-    import train.benchmark
+    import train.fit.speed
 
-    monkeypatch.setattr(train.benchmark, "AUGMENTATIONS", {"mirroring": {"flip": True}})
+    monkeypatch.setattr(train.fit.speed, "AUGMENTATIONS", {"mirroring": {"flip": True}})
     small = ("--variant", "plain", "--size-px", "32", "--batch", "4", "--rounds", "2", "--steps", "3")
     out = tmp_path / "bench.json"
     assert command("bench", "--data", str(store.path), *small, "--json", str(out)) == 0

@@ -19,20 +19,32 @@ from model.variants import VARIANTS
 from stream.face.landmarks import FaceMeshDetector, eye_centres
 from tests.faces import portrait
 from tests.stores import write_store
-from train.baselines import landmark_motion
-from train.baselines.flow_row import BestWeights, flow_answers
-from train.baselines.landmark_motion import MOTION_SHAPE, PARTS, clip_motion, largest_motion
-from train.baselines.landmark_rule import LandmarkRule, fit_rule
-from train.baselines.majority_row import majority_answers
-from train.baselines.rule_row import rule_answers
-from train.baselines.shallow_flow import AreaAverage, LargestMotion, area_shares, build_shallow_flow
+from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
 from train.config_file import config_from
 from train.errors import UsageError
-from train.experiments import RowAnswers, RowTask
-from train.experiments_spec import read_spec
-from train.history import EpochResult
-from train.metrics import summary
-from train.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
+from train.experiments import landmark_rule as landmark_motion
+from train.experiments.landmark_rule import (
+    MOTION_SHAPE,
+    PARTS,
+    LandmarkRule,
+    clip_motion,
+    fit_rule,
+    largest_motion,
+    majority_answers,
+    rule_answers,
+)
+from train.experiments.rows import RowAnswers, RowTask
+from train.experiments.shallow_flow import (
+    AreaAverage,
+    BestWeights,
+    LargestMotion,
+    area_shares,
+    build_shallow_flow,
+    flow_answers,
+)
+from train.experiments.spec import read_spec
+from train.fit.resume import EpochResult
+from train.scores.metrics import summary
 
 FOUR = ("negative", "positive", "surprise", "neutral")
 SPEC = Path(__file__).resolve().parent.parent / "docs" / "experiments" / "comparison.yaml"

@@ -19,8 +19,8 @@ from stream.sources.pictures import DemoSource
 from stream.stages import ClassifyStage, FaceStage
 from tests.faces import noisy, portrait
 from tests.model_card import table_with, tables_of
-from train.assess_table import markdown_table, sheets
-from train.metrics import scores as scores_of
+from train.assessment.condition_tables import markdown_table, sheets
+from train.scores.metrics import scores as scores_of
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSESSMENT = ROOT / "docs" / "assessment.json"

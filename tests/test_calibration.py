@@ -19,7 +19,10 @@ from stream.engine.engines import StreamingEngine
 from stream.engine.model_file import load_model
 from tests.runs import write_run
 from tests.stores import CLASSES, write_store
-from train.calibration import (
+from train.clips.store import ClipStore
+from train.config_file import config_from
+from train.fit.fit import fit
+from train.scores.calibration import (
     HIGHEST,
     LOWEST,
     MIN_CLIPS,
@@ -30,10 +33,7 @@ from train.calibration import (
     reliability,
     tempered,
 )
-from train.config_file import config_from
-from train.evaluate import OnnxPredictor
-from train.fit import fit
-from train.store import ClipStore
+from train.scores.evaluate import OnnxPredictor
 
 
 def test_the_error_by_hand() -> None:
@@ -148,7 +148,7 @@ def test_a_run_is_calibrated_on_its_validation_people(run) -> None:
 
 
 def test_predictions_are_the_saved_models_own(run) -> None:
-    from train.evaluate import evaluate, open_model
+    from train.scores.evaluate import evaluate, open_model
 
     store, path, metrics = run
     found = evaluate(open_model(path), store, metrics["validation_people"])

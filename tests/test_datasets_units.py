@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.datasets.action_units import mirrored, parse_units
+from train.datasets.au_codes import mirrored, parse_units
 
 SINGLE = st.builds(
     lambda side, number, intensity: f"{side}{number}{intensity}",

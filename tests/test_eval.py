@@ -18,10 +18,10 @@ from tests.models import save_tiny_model, tiny_contract
 from tests.runs import write_run
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
 from train.__main__ import main
+from train.clips.store import ClipStore
 from train.errors import TrainError, UsageError
-from train.evaluate import OnnxPredictor, evaluate, open_model, require_fit
-from train.metrics import scores
-from train.store import ClipStore
+from train.scores.evaluate import OnnxPredictor, evaluate, open_model, require_fit
+from train.scores.metrics import scores
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOW = FRAMES - LEAD_FRAMES

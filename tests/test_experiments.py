@@ -12,15 +12,15 @@ from rich.console import Console
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
 from tests.stores import CLASSES, write_store
 from train.__main__ import main
-from train.data import open_stores, samples_of
+from train.clips.samples import open_stores, samples_of
 from train.errors import TrainError, UsageError
-from train.experiments import Answers, LiveLine, RowAnswers, RowKind, RowTask
-from train.experiments_kinds import KINDS
-from train.experiments_live import CAMERA_FPS, measure_live
-from train.experiments_run import Plan, read_finished, run_rows
-from train.experiments_spec import Row, read_spec
-from train.experiments_table import VALIDATION, experiments_facts, markdown
-from train.metrics import summary
+from train.experiments.comparison import VALIDATION, experiments_facts, markdown
+from train.experiments.kinds import KINDS
+from train.experiments.live_cost import CAMERA_FPS, measure_live
+from train.experiments.rows import Answers, LiveLine, RowAnswers, RowKind, RowTask
+from train.experiments.schedule import Plan, read_finished, run_rows
+from train.experiments.spec import Row, read_spec
+from train.scores.metrics import summary
 
 BASE = {"variant": "plain", "size_px": 32, "epochs": 2, "batch": 4, "class_weights": "none"}
 HELD = {"validation_people": ["dot"]}
@@ -102,7 +102,7 @@ class Guess:
         self.asked: list[tuple[str, int]] = []
 
     def answers(self, task: RowTask) -> RowAnswers:
-        from train.data import split_by_people
+        from train.clips.samples import split_by_people
 
         self.asked.append((Path(task.config.out).parent.name, task.config.seed))
         samples = samples_of(open_stores(task.config.data))

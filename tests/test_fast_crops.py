@@ -14,14 +14,11 @@ from train.synth.clip import ClipSettings, ClipSpec, draw_clip, make_clip
 from train.synth.confounders import Confounders
 from train.synth.drawn import drawn_face
 from train.synth.faces import astronaut
-from train.synth.fast import fast_crops
-from train.synth.fast_face import FastFace
-from train.synth.fast_motion import followed, residual, similarity_basis
+from train.synth.fast import FastFace, fast_crops, followed, residual, similarity_basis
 from train.synth.fields import PITCH, YAW
-from train.synth.motion import BLINK_LEFT, BLINK_RIGHT, HEAD_ROLL, HEAD_X, LIGHT
+from train.synth.motion_curves import BLINK_LEFT, BLINK_RIGHT, HEAD_ROLL, HEAD_X, LIGHT, Envelope, Oscillation, Pulse
 from train.synth.render import FaceModel, Pose
 from train.synth.sensor import Sensor
-from train.synth.timeline import Envelope, Oscillation, Pulse
 
 SETTINGS = ClipSettings(peak_min_px=2.0, peak_max_px=2.5)
 APEX = 35

@@ -16,10 +16,9 @@ from model.network import load_network, network_config
 from model.preprocess import preprocess_clip
 from tests.runs import fit_killed
 from tests.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
-from train.batches import epoch_order, training_batches
-from train.config import PAPER_WEIGHTS, TrainConfig
-from train.config_file import config_from, read_config_file
-from train.data import (
+from train.clips.batches import epoch_order, training_batches
+from train.clips.features import cached_features
+from train.clips.samples import (
     FeatureRows,
     Split,
     TrainingSet,
@@ -31,14 +30,15 @@ from train.data import (
     scaling,
     split_by_people,
 )
+from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
+from train.config_file import config_from, read_config_file
 from train.errors import TrainError, UsageError
-from train.features import cached_features
-from train.fit import fit
-from train.history import EpochResult, best_epoch, read_history
-from train.json_text import read_object
-from train.metrics import scores
+from train.files import read_object
+from train.fit.fit import fit
+from train.fit.resume import EpochResult, best_epoch, read_history
+from train.fit_config import PAPER_WEIGHTS, TrainConfig
 from train.progress import TrainingProgress
-from train.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
+from train.scores.metrics import scores
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"variant": "plain", "input": "difference", "size_px": 32, "epochs": 2, "workers": 1, "batch": 4}
@@ -507,7 +507,7 @@ def test_progress_tells_each_epoch_in_a_line_where_there_is_no_terminal():
 
 def test_half_a_line_of_history_is_cut(tmp_path):
     row = EpochResult(1, 0.5, 1e-3, None, None, None, None, True, 1.0, 20.0)
-    from train.history import append_result
+    from train.fit.resume import append_result
 
     append_result(tmp_path / "h", row)
     with (tmp_path / "h").open("a") as file:

@@ -8,9 +8,9 @@ import pytest
 
 from model.contract import CropGeometry
 from tests.clips import empty_frames, write_video
+from train.clips.store import ClipRecord, ClipStoreWriter, StoreManifest
 from train.datasets import folder, synthetic
 from train.datasets.source import DatasetError, FrameFolder, Reading, SourceClip, StoredClip, VideoFile
-from train.store import ClipRecord, ClipStoreWriter, StoreManifest
 
 
 def video(path: Path, fps: float = 30.0) -> Path:

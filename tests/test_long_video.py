@@ -18,14 +18,21 @@ from train.spotting_faces import Sighting, mixed_windows, person_at, sightings_o
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError, astronaut, mean_shape, mirror_map
 from train.synth.fields import FaceFields, build_fields
-from train.synth.long_video import LongVideo, Sampling, make_long_video, make_rest_video, pick_face
+from train.synth.long_video import (
+    LongVideo,
+    Sampling,
+    Whereabouts,
+    compressed,
+    make_long_video,
+    make_rest_video,
+    pick_face,
+    write_while,
+)
 from train.synth.long_video_pair import Path, Walk, make_pair_video
-from train.synth.long_video_scene import Whereabouts
 from train.synth.long_video_script import Script, ScriptSettings, draw_script
-from train.synth.motion import pose_at
-from train.synth.picture_effects import IntegerNoise, Light
+from train.synth.motion_curves import pose_at
 from train.synth.render import Pose
-from train.synth.video_file import compressed, write_while
+from train.synth.sensor import IntegerNoise, Light
 
 FACES = [astronaut(), drawn_face(0)]
 SHORT = ScriptSettings(duration_s=12.0, lead_s=1.0)

@@ -21,15 +21,13 @@ from tests.processes import DEADLINE_S, alive, children, until
 from tests.runs import write_run
 from tests.stores import CLASSES, FRAMES, LEAD_FRAMES, write_store
 from train.__main__ import main
+from train.clips.samples import Samples, leave_one_out, load_features, open_stores, run_contract, samples_of
 from train.config_file import config_from
-from train.data import Samples, load_features, open_stores, run_contract, samples_of
 from train.errors import TrainError, UsageError
-from train.fold_job import FoldData, FoldFailure, FoldJob, FoldResult
-from train.fold_progress import FoldProgress
-from train.fold_workers import local_folds
-from train.loso import LosoSettings, lacking, loso
-from train.pretrain import Pretrained, open_pretrained, transfer
-from train.splits import leave_one_out
+from train.fit.pretrained import Pretrained, open_pretrained, transfer
+from train.loso.fold_job import FoldData, FoldFailure, FoldJob, FoldResult
+from train.loso.loso import LosoSettings, lacking, loso
+from train.loso.workers import FoldProgress, local_folds
 
 ROOT = Path(__file__).resolve().parent.parent
 PEOPLE = ("ann", "bob", "cid", "dot")
@@ -199,7 +197,7 @@ def fold_data(data: tuple[str, ...], config: Any) -> FoldData:
 def test_the_published_protocol_changes_nothing_in_the_honest_answers_and_pretraining_does(
     reference, data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("train.fold_workers.FOLDS_A_PROCESS", 1)  # the second fold gets a process of its own
+    monkeypatch.setattr("train.loso.workers.FOLDS_A_PROCESS", 1)  # the second fold gets a process of its own
     config = settings(data, tmp_path).config
     shared = fold_data(data, config)
     last = leave_one_out(shared.samples.people, "cde", 0.3, 0)[-1]

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from train.clips.samples import Samples
 from train.config_file import config_from
-from train.data import Samples
 from train.errors import TrainError, UsageError
-from train.fold_job import FoldResult
-from train.history import EpochResult
-from train.loso import LosoSettings
-from train.loso_run import LosoDir
+from train.fit.resume import EpochResult
+from train.loso.fold_job import FoldResult
+from train.loso.loso import LosoSettings
+from train.loso.run_folder import LosoDir
 
 CLASSES = ("negative", "positive", "surprise")
 PEOPLE = ("d/ann", "d/bob", "d/ann", "d/cid\u2028")  # a line separator that JSON does not escape

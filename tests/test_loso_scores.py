@@ -11,10 +11,10 @@ from rich.console import Console
 from tests.composite_counts import CASME2, SAMM, SMIC
 from tests.loso_folders import NAMES, counted, read_lines, write_lines, write_loso_run
 from train.errors import UsageError
-from train.loso_scores import loso_scores, read_run, scores_table, spread, write_scores
-from train.metrics import chance
-from train.metrics import scores as scores_of
-from train.published import published_chance
+from train.loso.pooled_scores import loso_scores, read_run, scores_table, spread, write_scores
+from train.scores.metrics import chance
+from train.scores.metrics import scores as scores_of
+from train.scores.published import published_chance
 
 PEOPLE = {
     "casme2/sub01": [0, 0, 1, 2],

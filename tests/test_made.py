@@ -19,16 +19,16 @@ from model.preprocess import NeutralReference, Preprocessor
 from tests.runs import fit_killed
 from tests.stores import write_store
 from train.__main__ import main
-from train.config import TrainConfig
+from train.clips.generated import SCALING_EPOCH, MadeClips, MadePlan
+from train.clips.portraits import load_made_faces, made_clips, made_split
+from train.clips.samples import samples_of
+from train.clips.store import ClipStore
 from train.config_file import config_from
-from train.data import samples_of
 from train.errors import UsageError
-from train.fit import fit
-from train.history import read_history
-from train.made import SCALING_EPOCH, MadeClips, MadePlan
-from train.made_faces import load_made_faces, made_clips, made_split
+from train.fit.fit import fit
+from train.fit.resume import read_history
+from train.fit_config import TrainConfig
 from train.progress import TrainingProgress
-from train.store import ClipStore
 from train.synth.drawn import drawn_face
 from train.synth.faces import subjects
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from train.metrics import by_peak, chance, confusion_matrix, join, scores, summary
+from train.scores.metrics import by_peak, chance, confusion_matrix, join, scores, summary
 
 NAMES = ("negative", "positive", "surprise")
 counts = hnp.arrays(np.int64, (3, 3), elements=st.integers(0, 40))

@@ -19,11 +19,11 @@ from model.contract import Reference
 from tests.face_folders import write_frames
 from tests.processes import DEADLINE_S, alive, children, until
 from train.__main__ import main
-from train.config import TrainConfig
-from train.data import open_stores, run_contract, samples_of
+from train.clips.features import clip_features
+from train.clips.samples import open_stores, run_contract, samples_of
+from train.clips.store import ClipStore
 from train.errors import UsageError
-from train.features import clip_features
-from train.store import ClipStore
+from train.fit_config import TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNT = 12

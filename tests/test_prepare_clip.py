@@ -13,11 +13,11 @@ from stream.face.tracker import FaceTracker
 from tests.clips import write_video
 from tests.face_folders import faces, write_frames
 from tests.test_folder import store as small_store
+from train.clips.store import ClipStore
 from train.datasets.source import FrameFolder, SourceClip, StoredClip, VideoFile
-from train.prepare_clip import ClipPreparer, PreparedClip, PrepareSettings
-from train.prepare_pieces import piece_key
-from train.prepare_window import ClipError
-from train.store import ClipStore
+from train.prepare.crops import ClipError
+from train.prepare.prepare import piece_key
+from train.prepare.recorded_clip import ClipPreparer, PreparedClip, PrepareSettings
 
 COUNT = 12
 FAST = PrepareSettings(frames=COUNT, lead_frames=4)

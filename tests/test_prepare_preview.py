@@ -11,9 +11,9 @@ from tests.dataset_trees import casme2_tree, composite_tree
 from tests.faces import folder_of_faces
 from tests.test_folder import store as small_store
 from train.__main__ import main
-from train.contact_sheet import contact_sheet
-from train.prepare_report import write_preview
-from train.store import ClipStore
+from train.clips.sheets import contact_sheet
+from train.clips.store import ClipStore
+from train.prepare.overview import write_preview
 
 
 def test_a_contact_sheet_holds_every_crop_under_its_title(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.preprocess import interpolate_clip
-from train.prepare_window import ClipError, Interval, find_interval, sample_window
+from train.prepare.crops import ClipError, Interval, find_interval, sample_window
 
 
 def ramp(numbers: list[int], gain: float = 1.0) -> np.ndarray:

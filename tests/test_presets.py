@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-import train.fit
+import train.fit.fit
 from train.__main__ import main
-from train.config import TrainConfig
-from train.config_file import config_from
+from train.config_file import PRESETS, config_from, preset
 from train.errors import UsageError
-from train.presets import PRESETS, preset
+from train.fit_config import TrainConfig
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, *flags: str) -> TrainConfig:
@@ -21,7 +20,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *flags: str) -> TrainConfig:
         found.append(config)
         return {}
 
-    monkeypatch.setattr(train.fit, "fit", fit)
+    monkeypatch.setattr(train.fit.fit, "fit", fit)
     assert main(["fit", "--data", "d", "--out", "o", *flags]) == 0
     return found[0]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.composite_counts import CASME2, COMPOSITE, SAMM, SMIC
-from train.metrics import chance, confusion_matrix
-from train.published import FoldAnswers, epoch_scores, published_chance, published_scores
+from train.scores.metrics import chance, confusion_matrix
+from train.scores.published import FoldAnswers, epoch_scores, published_chance, published_scores
 
 EPOCHS = 200
 

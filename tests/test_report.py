@@ -13,11 +13,11 @@ from tests.loso_runs import write_loso
 from tests.report_page import Page
 from tests.stores import write_store
 from train.__main__ import main
-from train.ablate import AblationDir, write_table
-from train.loso_scores import loso_scores, read_run
-from train.report import PAGE
-from train.report_runs import finished_part
-from train.store import ClipStore
+from train.ablation.ablate import AblationDir, write_table
+from train.clips.store import ClipStore
+from train.loso.pooled_scores import loso_scores, read_run
+from train.report.page import PAGE
+from train.report.runs import finished_part
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,14 @@ from tests.composite_counts import CASME2, SAMM, SMIC
 from tests.loso_folders import counted, read_lines, write_lines, write_loso_run
 from tests.loso_runs import write_loso
 from tests.stores import CLASSES, write_store
-from train.config import TrainConfig
-from train.loso_scores import read_run
-from train.published_tables import PART_TITLES, PUBLISHED
-from train.report_curves import curves_of, loss_in_words
-from train.report_figures import count_text, shortened
-from train.report_mistakes import mistakes_of, show_mistakes
-from train.report_pictures import PictureBook
-from train.report_runs import open_run
-from train.report_theme import blended, readable_on
-from train.report_view import facts, not_comparable, part_title, people_of
-from train.store import ClipStore
+from train.clips.store import ClipStore
+from train.fit_config import TrainConfig
+from train.loso.pooled_scores import read_run
+from train.report.figures import PictureBook, blended, count_text, readable_on, shortened
+from train.report.mistakes import mistakes_of, show_mistakes
+from train.report.runs import curves_of, loss_in_words, open_run
+from train.report.text import facts, not_comparable, part_title, people_of
+from train.scores.literature import PART_TITLES, PUBLISHED
 
 PEOPLE = {"fake/ann": [0, 0, 1], "fake/bob": [2], "fake/cid": [1, 1]}
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from train.clips.samples import leave_one_out
 from train.errors import UsageError
-from train.splits import leave_one_out
 
 # sub01 is in both datasets: two different people.
 PEOPLE = ("one/sub01", "one/sub02", "one/sub01", "two/sub01", "two/sub02", "one/sub03", "two/sub03", "two/sub03")

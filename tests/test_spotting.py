@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.types import Event, EventKind, Rejection
-from train.spotting import (
+from train.spotting.event_scores import RateRun, chance, compare_rates, curve, score
+from train.spotting.match import (
     Counts,
     SpottedVideo,
     TruthEvent,
@@ -26,8 +27,6 @@ from train.spotting import (
     rejections,
     timing_errors,
 )
-from train.spotting_rates import RateRun, compare_rates
-from train.spotting_scores import chance, curve, score
 
 CLASSES = ("negative", "positive", "surprise")
 

@@ -14,13 +14,13 @@ import pytest
 from model.contract import ClipContract
 from model.types import Event, Prediction
 from stream.sources.base import FrameSource
-from train import command_spot_eval, command_spot_rates
-from train.command_spot_eval import choose_faces
+from train.commands import spot_eval as command_spot_eval
+from train.commands import spot_rates as command_spot_rates
+from train.commands.spot_eval import choose_faces
 from train.errors import TrainError, UsageError
-from train.spotting import event_from_record
-from train.spotting_chart import draw_curve
-from train.spotting_dump import STATUSES
-from train.spotting_run import Outputs, Watcher
+from train.spotting.event_tables import draw_curve
+from train.spotting.match import event_from_record
+from train.spotting.watch import STATUSES, Outputs, Watcher
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError
 from train.synth.long_video import Sampling, make_long_video

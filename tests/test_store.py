@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.contract import CropGeometry
-from train.store import ClipRecord, ClipStore, ClipStoreWriter, StoreError, StoreManifest
+from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreError, StoreManifest
 
 GEOMETRY = CropGeometry(size_px=32, iod_px=11.0, eye_line_px=10.5)
 MANIFEST = StoreManifest(

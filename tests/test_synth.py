@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from stream.face.landmarks import FaceMeshDetector
 from train.__main__ import main
-from train.store import ClipStore
-from train.synth.action_units import ACTION_UNITS, unit_label
+from train.clips.store import ClipStore
+from train.synth.action_units import ACTION_UNITS, CLASS_NAMES, RECIPES, UnitShare, draw_expression, unit_label
 from train.synth.clip import MAX_INTENSITY, ClipSettings, ClipSpec, Expression, camera_frames, draw_clip, make_clip
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError, astronaut, load_faces, mean_shape, mirror_map
 from train.synth.fields import FaceFields, build_fields, channel, grid_points, weighted_sum
 from train.synth.generate import Plan, generate
-from train.synth.recipes import CLASS_NAMES, RECIPES, UnitShare, draw_expression
+from train.synth.motion_curves import MICRO_MAX_S, MICRO_MIN_S, Envelope, Oscillation, macro_envelope, micro_envelope
 from train.synth.render import Camera, FaceModel, FaceRenderer, Head, Pose
 from train.synth.sensor import Sensor, SensorModel
-from train.synth.timeline import MICRO_MAX_S, MICRO_MIN_S, Envelope, Oscillation, macro_envelope, micro_envelope
 
 SETTINGS = ClipSettings()
 IOD_PX = SETTINGS.geometry.iod_px

@@ -8,21 +8,30 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from train.synth.clip import ClipSpec, draw_clip, make_clip
-from train.synth.clip_settings import ClipSettings
-from train.synth.confounders import BROW_UNITS, MOUTH_UNITS, Spared, draw_confounders, draw_texture
+from train.synth.action_units import CLASS_NAMES, UnitShare, draw_expression
+from train.synth.clip import ClipSettings, ClipSpec, draw_clip, make_clip
+from train.synth.confounders import (
+    BROW_UNITS,
+    MOUTH_UNITS,
+    Spared,
+    draw_confounders,
+    draw_texture,
+    jolt,
+    mouth_act,
+    quick_move,
+    smears,
+    speaking_brows,
+    speech,
+    turn,
+)
 from train.synth.drawn import drawn_face
-from train.synth.face_acts import mouth_act, speaking_brows, speech
 from train.synth.faces import astronaut, mean_depth, mean_shape, mirror_map
 from train.synth.fields import NODES, PITCH, YAW, build_fields, channel, grid_points
 from train.synth.generate import Plan
-from train.synth.head_motion import jolt, quick_move, smears, turn
-from train.synth.motion import HEAD_X, HEAD_Y, pose_at
+from train.synth.motion_curves import HEAD_X, HEAD_Y, Envelope, Pulse, drift_envelope, pose_at
 from train.synth.motion_statistics import apex_motion, measure
-from train.synth.recipes import CLASS_NAMES, UnitShare, draw_expression
 from train.synth.render import FaceModel
 from train.synth.sensor import FocusHunt, Sensor, SensorModel, Tone
-from train.synth.timeline import Envelope, Pulse, drift_envelope
 
 SETTINGS = ClipSettings()
 EVENTS = CLASS_NAMES[:3]

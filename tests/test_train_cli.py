@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import train.fit
+import train.fit.fit
 from tests.face_folders import write_frames
 from tests.stores import CLASSES, write_store
 from train.__main__ import main
-from train.rundir import write_with
-from train.store import ClipStore
+from train.clips.store import ClipStore
+from train.files import write_with
 
 SMALL = [
     "--variant",
@@ -54,7 +54,7 @@ def test_a_run_from_a_file_and_flags_then_measured(store, tmp_path, capsys, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.fit.Trainer, "train", stopped)
+        patch.setattr(train.fit.fit.Trainer, "train", stopped)
         assert main(flags) == 130
     told = capsys.readouterr().err
     assert f"stopped; go on with: python -m train fit --config {out}/config.yaml" in told
@@ -128,7 +128,7 @@ def test_failures_while_running_exit_1_and_show_a_traceback_only_with_debug(stor
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("out of\nmemory")
 
-    monkeypatch.setattr(train.fit, "fit", fail)
+    monkeypatch.setattr(train.fit.fit, "fit", fail)
     flags = ["fit", "--data", str(store.path), "--out", str(tmp_path / "run"), *SMALL]
     assert "RuntimeError: out of memory (--debug shows where)" in fails(flags, capsys, code=1)
     with pytest.raises(RuntimeError):
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_written_is_named_and_told_what_to_do(store, tmp_p
     def fail(*_: object, **__: object) -> None:
         write_with(tmp_path / "metrics.json", full)
 
-    monkeypatch.setattr(train.fit, "fit", fail)
+    monkeypatch.setattr(train.fit.fit, "fit", fail)
     told = fails(["fit", "--data", str(store.path), "--out", str(tmp_path / "run"), *SMALL], capsys, code=1)
     assert (
         told == f"train: {tmp_path}/metrics.json: no space left on device; make room and give the same command again\n"

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from model.contract import ContractError
+from train.clips.store import StoreError
 from train.datasets.source import DatasetError
 from train.errors import TrainError, UsageError, os_error_text
-from train.store import StoreError
 
 _EPILOG = """the usual way:
   python -m train synth --help    make clips from face photos
@@ -56,22 +56,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     # Here, not above: loading them takes most of a second, in which Ctrl-C must not end in a traceback.
-    from train import (
-        command_ablate,
-        command_assess,
-        command_augment,
-        command_bench,
-        command_eval,
-        command_experiments,
-        command_fit,
-        command_list,
-        command_loso,
-        command_prepare,
-        command_report,
-        command_spot_eval,
-        command_spot_rates,
-    )
-    from train.synth import command as command_synth
+    from train.commands import ablate as command_ablate
+    from train.commands import assess as command_assess
+    from train.commands import augment as command_augment
+    from train.commands import bench as command_bench
+    from train.commands import eval as command_eval
+    from train.commands import experiments as command_experiments
+    from train.commands import fit as command_fit
+    from train.commands import list as command_list
+    from train.commands import loso as command_loso
+    from train.commands import prepare as command_prepare
+    from train.commands import report as command_report
+    from train.commands import spot_eval as command_spot_eval
+    from train.commands import spot_rates as command_spot_rates
+    from train.commands import synth as command_synth
 
     parser = argparse.ArgumentParser(
         prog="python -m train",

@@ -1,4 +1,7 @@
-"""The settings of a training run out of a YAML or JSON file and flags. No TensorFlow here."""
+"""The settings of a training run out of a YAML or JSON file and flags. No TensorFlow here.
+
+Settings of `python -m train fit` under a name; files and flags override them.
+"""
 
 import difflib
 from collections.abc import Mapping
@@ -8,9 +11,27 @@ from typing import Any
 
 import yaml
 
-from train.checks import check_type
-from train.config import TrainConfig
-from train.errors import UsageError
+from train.errors import UsageError, check_type
+from train.fit_config import TrainConfig
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # Fang, Liu, Liu, MLSP 2024, section 3: every setting that a default elsewhere could change.
+    "paper": {
+        "variant": "paper",
+        "input": "pixels",
+        "size_px": 128,
+        "colour": "rgb",
+        "reference": "none",
+        "epochs": 200,
+        "batch": 8,
+        "learning_rate": 1e-3,
+        "decay": 0.9,
+        "decay_epochs": 40,
+        "dropout": 0.3,
+        "label_smoothing": 0.0,
+        "class_weights": "auto",
+    },
+}
 
 
 def config_from(values: Mapping[str, Any]) -> TrainConfig:
@@ -72,3 +93,10 @@ def _normal(name: str, value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The preset's settings; raises UsageError for a name that is none."""
+    if name not in PRESETS:
+        raise UsageError(f"preset: expected {' or '.join(PRESETS)}, found {name!r}")
+    return dict(PRESETS[name])

@@ -8,8 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from train.features import Advance
-from train.history import EpochResult
+from train.clips.features import Advance
+from train.fit.resume import EpochResult
 
 
 @contextmanager

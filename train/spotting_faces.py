@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.contract import ClipContract, CropGeometry
 from model.types import FrameResult
-from train.synth.long_video_scene import Scene, Whereabouts
+from train.synth.long_video import Scene, Whereabouts
 
 # A face belongs to the person whose eyes are nearer than this, in distances between the eyes.
 _NEAR_IOD = 0.6

@@ -235,7 +235,7 @@ def _datasets(corpus: Corpus) -> None:
 
 
 def _settings(corpus: Corpus) -> None:
-    from train.config import TrainConfig
+    from train.fit_config import TrainConfig
 
     corpus.settings.mkdir(exist_ok=True)
     config = TrainConfig(("no-such-store",), "out", epochs=2, size_px=32, exclude_people=("ann",), magnify=(0.8, 1.2))

@@ -38,8 +38,8 @@ _COMMANDS = {
     "export": [sys.executable, "-m", "export"],
 }
 _MODULES = (
-    "run_live", "stream.cli.app", "stream.sources.mjpeg_reader", "stream.session.report", "train.__main__", "train.report",
-    "train.evaluate", "train.loso", "train.ablate", "train.experiments_run", "export.__main__", "onnx", "openpyxl",
+    "run_live", "stream.cli.app", "stream.sources.mjpeg_reader", "stream.session.report", "train.__main__", "train.report.page",
+    "train.scores.evaluate", "train.loso.loso", "train.ablation.ablate", "train.experiments.schedule", "export.__main__", "onnx", "openpyxl",
     "matplotlib.pyplot", "jinja2", "yaml", "tests.fuzz.kinds", "tests.fuzz.model_mutations",
 )  # fmt: skip
 

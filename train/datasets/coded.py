@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from train.datasets.action_units import parse_units
+from train.datasets.au_codes import parse_units
 from train.datasets.frames import FoundClip, Tree, choose, frames_of, missing_frames
 from train.datasets.source import THREE_CLASSES, Defect, Reading, SourceClip
 from train.datasets.spreadsheet import Row, SheetKind, find_sheet, frame_number, no_sheet

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from train.clips.store import ClipRecord, ClipStore, StoreError
 from train.datasets.source import DatasetError, Defect, Reading, SourceClip, StoredClip
-from train.store import ClipRecord, ClipStore, StoreError
 
 
 def read(roots: Sequence[Path], classes: Sequence[str] = ()) -> Reading:

@@ -1,0 +1,1 @@
+"""Made micro-expressions: action units, fields, confounders, cameras, clips and long videos."""

@@ -1,4 +1,9 @@
-"""What moves or changes in a picture without being an expression; drawn alike for every class, so that none gives a class away."""
+"""What moves or changes in a picture without being an expression; drawn alike for every class, so that none gives a class away.
+
+Things a face does that are no expression, as pulses of channels: blinks, looks, lids, talking, swallowing, brows that speak.
+
+How heads move in front of a webcam: sway, changes of posture, nods and shakes, jolts and turns out of the picture plane.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,16 +13,175 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.synth.face_acts import blink, gaze_shift, lid_motion, mouth_act, speaking_brows, speech
-from train.synth.fields import NODES, channel
-from train.synth.head_motion import jolt, quick_move, smears, sway, turn
-from train.synth.motion import LIGHT, LIGHT_SLOPE, Motion
+from train.synth.fields import GAZE_X, GAZE_Y, NODES, PITCH, YAW, channel
+from train.synth.motion_curves import (
+    BLINK_LEFT,
+    BLINK_RIGHT,
+    HEAD_GROWTH,
+    HEAD_ROLL,
+    HEAD_X,
+    HEAD_Y,
+    LIGHT,
+    LIGHT_SLOPE,
+    Envelope,
+    Motion,
+    Oscillation,
+    Pulse,
+)
 from train.synth.render import Camera
 from train.synth.sensor import FocusHunt, Sensor, Tone
-from train.synth.timeline import Envelope, Oscillation, Pulse
 
 BROW_UNITS = frozenset({1, 2, 4})
 MOUTH_UNITS = frozenset({10, 12, 14, 15, 17, 20, 24, 25, 26})
+
+
+def blink(rng: np.random.Generator, start_s: float) -> list[Pulse]:
+    """Both eyes shut in about 80 ms and open in about 150 ms; some blinks stay half."""
+    closing, held, opening = rng.uniform(0.06, 0.11), rng.uniform(0.0, 0.05), rng.uniform(0.11, 0.2)
+    envelope = Envelope(start_s, start_s + closing, start_s + closing + held, start_s + closing + held + opening)
+    depth = 1.0 if rng.random() < 0.75 else rng.uniform(0.35, 0.9)
+    return [Pulse(BLINK_LEFT, depth, envelope), Pulse(BLINK_RIGHT, depth * rng.uniform(0.94, 1.0), envelope)]
+
+
+def gaze_shift(rng: np.random.Generator, start_s: float) -> list[Pulse]:
+    """A saccade, a fixation and the way back; the upper lid follows the eye up or down."""
+    across, down = rng.normal(0, 0.35), rng.normal(0, 0.2)
+    away_s = rng.uniform(0.2, 1.5)
+    envelope = Envelope(start_s, start_s + 0.045, start_s + 0.045 + away_s, start_s + 0.09 + away_s)
+    lid = float(np.clip(-1.2 * down, -0.4, 0.4))
+    return [
+        Pulse(GAZE_X, float(np.clip(across, -0.8, 0.8)), envelope),
+        Pulse(GAZE_Y, float(np.clip(down, -0.4, 0.4)), envelope),
+        *(Pulse(channel(5, side), lid, envelope) for side in "LR"),
+    ]
+
+
+def lid_motion(rng: np.random.Generator, start_s: float) -> list[Pulse]:
+    """Lids that narrow or widen a little, for as long as a micro-expression or longer; a few on one side."""
+    rise, hold, fall = rng.uniform(0.07, 0.4), rng.uniform(0, 0.6), rng.uniform(0.07, 0.5)
+    envelope = Envelope(start_s, start_s + rise, start_s + rise + hold, start_s + rise + hold + fall)
+    unit = 5 if rng.random() < 0.5 else 7
+    gain = rng.uniform(0.08, 0.3) * (1 if rng.random() < 0.6 else -1)
+    sides = "LR" if rng.random() < 0.8 else str(rng.choice(["L", "R"]))
+    return [Pulse(channel(unit, side), float(gain * rng.uniform(0.8, 1.2)), envelope) for side in sides]
+
+
+def speech(rng: np.random.Generator, start_s: float, length_s: float) -> list[Pulse]:
+    """Syllables of 100 to 250 ms with pauses between words: jaw and lips, mostly symmetrical, mumbled or clear."""
+    pulses: list[Pulse] = []
+    end_s = start_s + length_s
+    loudness = rng.uniform(0.3, 1.0)
+    while start_s < end_s:
+        rise, fall = rng.uniform(0.05, 0.12), rng.uniform(0.05, 0.13)
+        envelope = Envelope(start_s, start_s + rise, start_s + rise, start_s + rise + fall)
+        jaw = loudness * rng.uniform(0.04, 0.22)
+        gains = [(26, jaw), (25, rng.uniform(1.0, 2.0) * jaw)]
+        if rng.random() < 0.6:
+            gains.append((int(rng.choice([10, 12, 15, 17, 20, 24])), loudness * rng.uniform(0.06, 0.3)))
+        tilt = rng.normal(0, 0.08)
+        pulses += [
+            Pulse(channel(number, side), float(gain * (1 + tilt * sign)), envelope)
+            for number, gain in gains
+            for side, sign in (("L", 1), ("R", -1))
+        ]
+        pause_s = rng.uniform(0.05, 0.35) if rng.random() < 0.2 else 0.0
+        start_s += (rise + fall) * rng.uniform(0.7, 1.2) + pause_s
+    return pulses
+
+
+def mouth_act(rng: np.random.Generator, start_s: float) -> list[Pulse]:
+    """A swallow, pressed lips, a pout of the chin or a mouth that opens to breathe: 0.5 to 2 s, slower than an expression
+    that leaks."""
+    rise, hold, fall = rng.uniform(0.2, 0.5), rng.uniform(0.1, 0.9), rng.uniform(0.2, 0.6)
+    envelope = Envelope(start_s, start_s + rise, start_s + rise + hold, start_s + rise + hold + fall)
+    acts = ({17: 0.3, 24: 0.35}, {24: 0.5, 14: 0.2}, {17: 0.4, 15: 0.15}, {26: 0.1, 25: 0.3})
+    gains = acts[rng.integers(len(acts))]
+    size = rng.uniform(0.3, 1.0)
+    return [
+        Pulse(channel(number, side), float(size * gain * rng.uniform(0.85, 1.15)), envelope)
+        for number, gain in gains.items()
+        for side in "LR"
+    ]
+
+
+def speaking_brows(rng: np.random.Generator, start_s: float) -> list[Pulse]:
+    """Brows that go up or down with what is said: as far as a micro-expression, but slower (0.7 s and more)."""
+    rise, hold, fall = rng.uniform(0.22, 0.5), rng.uniform(0.2, 0.9), rng.uniform(0.28, 0.7)
+    envelope = Envelope(start_s, start_s + rise, start_s + rise + hold, start_s + rise + hold + fall)
+    numbers = (1, 2) if rng.random() < 0.65 else (4,)
+    gain = np.exp(rng.uniform(np.log(0.08), np.log(0.4)))
+    tilt = np.clip(rng.normal(0, 0.15), -0.4, 0.4)
+    return [
+        Pulse(channel(number, side), float(gain * (1 + tilt * sign)), envelope)
+        for number in numbers
+        for side, sign in (("L", 1), ("R", -1))
+    ]
+
+
+def sway(rng: np.random.Generator, slow: bool) -> list[Oscillation]:
+    """Sway that everybody has, or the larger and slower motion of somebody who changes posture (3 to 6 px of the crop)."""
+    low_hz, high_hz = (0.08, 0.35) if slow else (0.3, 1.6)
+    size = rng.uniform(0.3, 1.0)
+    spread = {HEAD_X: 0.12, HEAD_Y: 0.08, HEAD_ROLL: 3.0, HEAD_GROWTH: 0.035} if slow else {
+        HEAD_X: 0.012, HEAD_Y: 0.012, HEAD_ROLL: 0.4, HEAD_GROWTH: 0.004}  # fmt: skip
+    return [_swing(rng, name, size * rng.normal(0, amplitude), low_hz, high_hz) for name, amplitude in spread.items()]
+
+
+def turn(rng: np.random.Generator, large: float = 0.3) -> list[Oscillation]:
+    """Turns out of the picture plane, degrees: a similarity cannot take their parallax out. `large`: the probability of
+    one of more than 1.5."""
+    size = rng.uniform(1.5, 3.0) if rng.random() < large else 1.0
+    return [
+        _swing(rng, name, size * float(np.clip(rng.normal(0, 0.8), -1.5, 1.5)), 0.1, 0.8 / size)
+        for name in (YAW, PITCH)
+    ]
+
+
+def quick_move(rng: np.random.Generator, start_s: float, end_s: float) -> list[Pulse]:
+    """The head goes 1 to 6 px of the crop within half a second; it comes back (a nod) or stays until after `end_s`.
+
+    It turns on the way, as necks do: up to 4 degrees.
+    """
+    rise_s, fall_s, hold_s = rng.uniform(0.1, 0.45), rng.uniform(0.1, 0.45), rng.uniform(0, 0.3)
+    release_s = start_s + rise_s + hold_s
+    if rng.random() < 0.5:
+        release_s = max(release_s, end_s + 1.0)
+    envelope = Envelope(start_s, start_s + rise_s, release_s, release_s + fall_s)
+    size, angle = math.exp(rng.uniform(math.log(0.02), math.log(0.14))), rng.uniform(0, 2 * math.pi)
+    x, y = size * math.cos(angle), size * math.sin(angle)
+    turned_deg = rng.uniform(0, 30)  # per IOD
+    return [
+        Pulse(HEAD_X, x, envelope),
+        Pulse(HEAD_Y, y, envelope),
+        Pulse(YAW, float(turned_deg * x), envelope),
+        Pulse(PITCH, float(turned_deg * y), envelope),
+        Pulse(HEAD_ROLL, float(rng.normal(0, 0.8)), envelope),
+    ]
+
+
+def jolt(rng: np.random.Generator, start_s: float, end_s: float, fps: float) -> list[Pulse]:
+    """From one frame to the next the picture jumps by 0.5 to 3 px of the crop: for one frame, or for good."""
+    frame_s = 1 / fps
+    stays = rng.random() < 0.5
+    release_s = max(start_s + frame_s, end_s + 1.0) if stays else start_s + 0.6 * frame_s
+    envelope = Envelope(start_s, start_s + 0.5 * frame_s, release_s, release_s + 0.5 * frame_s)
+    size, angle = rng.uniform(0.012, 0.07), rng.uniform(0, 2 * math.pi)
+    return [Pulse(HEAD_X, size * math.cos(angle), envelope), Pulse(HEAD_Y, size * math.sin(angle), envelope)]
+
+
+def smears(moves: Sequence[Pulse], shutter_s: float, frames: int, fps: float) -> tuple[tuple[float, float], ...]:
+    """How far the head goes (x, y in IOD) while the shutter is open, for every frame."""
+
+    def travel(name: str, time_s: float) -> float:
+        return sum(
+            move.at(time_s + shutter_s / 2) - move.at(time_s - shutter_s / 2) for move in moves if move.channel == name
+        )
+
+    return tuple((travel(HEAD_X, index / fps), travel(HEAD_Y, index / fps)) for index in range(frames))
+
+
+def _swing(rng: np.random.Generator, name: str, amplitude: float, low_hz: float, high_hz: float) -> Oscillation:
+    return Oscillation(name, float(amplitude), float(rng.uniform(low_hz, high_hz)), float(rng.uniform(0, 2 * math.pi)))
 
 
 @dataclass(frozen=True)

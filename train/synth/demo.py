@@ -12,13 +12,22 @@ from numpy.typing import NDArray
 
 from model.contract import CropGeometry
 from model.types import Image
-from train.synth.face_acts import blink, gaze_shift
+from train.synth.confounders import blink, gaze_shift
 from train.synth.faces import astronaut
 from train.synth.fields import channel
-from train.synth.motion import HEAD_GROWTH, HEAD_ROLL, HEAD_X, HEAD_Y, Motion, expression_pulses, pose_at
+from train.synth.motion_curves import (
+    HEAD_GROWTH,
+    HEAD_ROLL,
+    HEAD_X,
+    HEAD_Y,
+    Envelope,
+    Motion,
+    Oscillation,
+    expression_pulses,
+    pose_at,
+)
 from train.synth.render import Camera, FaceModel, FaceRenderer
 from train.synth.sensor import Sensor, SensorModel
-from train.synth.timeline import Envelope, Oscillation
 
 _IOD_PX = 62.0
 # Where the eyes' middle lies in the frame.

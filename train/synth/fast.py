@@ -4,30 +4,183 @@ The camera has the crop's own geometry. What the alignment takes out (the head's
 what it follows and what it leaves is computed from the motion of the corners it would track, and everything that is
 linear in the channels' gains is done for all frames of a clip at once. Yaw, pitch, expression, lids, gaze, light, shading,
 skin texture and the background that a moving head uncovers are those of the exact path (`train.synth.clip.make_clip`).
+
+A face made ready for drawing aligned crops directly: what depends on the face and the crop's geometry alone.
+
+What the alignment leaves of a clip's motion: for all frames at once, from the motion of the corners it would track.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.contract import Colour, CropGeometry
 from model.preprocess import Matrix, eye_transform
 from model.types import Image
-from stream.face.landmarks import eye_centres
+from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING, eye_centres
 from train.synth.clip import ClipSpec
-from train.synth.fast_face import FastFace
-from train.synth.fast_motion import followed, residual, similarity_basis
+from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD
 from train.synth.fields import GAZE_X, GAZE_Y, NODES, PITCH, STEP_IOD, YAW, Field
-from train.synth.layers import OVERSAMPLING, close_lid, part_lips, sampled
-from train.synth.motion import Motion, expression_pulses, pose_at
-from train.synth.render import FRAME_SIDE_IOD, Pose, grid_position, moved_by, pixel_grid, sample
+from train.synth.motion_curves import Motion, expression_pulses, pose_at
+from train.synth.render import (
+    FRAME_SIDE_IOD,
+    OVERSAMPLING,
+    Camera,
+    FaceModel,
+    Pose,
+    close_lid,
+    grid_position,
+    moved_by,
+    part_lips,
+    pixel_grid,
+    sample,
+    sampled,
+)
 from train.synth.sensor import SensorModel
 
+# As the live alignment does: so many corners of the face, a little away from its edge, the eyes left out.
+_CORNERS, _CORNER_QUALITY, _CORNERS_APART_PX, _EROSION_PX = 250, 0.001, 4, 5
+# As stream.face.align: corners further off than this (crop px) have no say.
+_AGREE_PX = 0.5
+_ROUNDS = 3
+# Measured on clips that went through the live alignment, for shifts (px) and for growth and turn: noise from frame to
+# frame, and slower errors of the tracking, which differ from clip to clip (lognormal).
+_NOISE = np.array([0.018, 0.018, 0.0006, 0.0006])
+_SLOW = np.array([0.04, 0.04, 0.0013, 0.0013])
+_SLOW_SPREAD, _SLOW_S = 0.5, 0.2
+
+SIMILARITY = 4
 _NO_SKIN = (GAZE_X, GAZE_Y, YAW, PITCH)
 # Variance of bilinear sampling's kernel, in squared camera pixels.
 _BILINEAR_VARIANCE = 1 / 6
+
+
+@dataclass(frozen=True, eq=False)
+class FastFace:
+    """A face's fields, and its picture at `OVERSAMPLING` times the crop's resolution, grey or BGR."""
+
+    model: FaceModel
+    geometry: CropGeometry
+    colour: Colour
+
+    @property
+    def scale(self) -> float:
+        """Pixels of `picture` between the eyes."""
+        return PICTURE_IOD_PX * self.picture.shape[0] / self.model.picture.shape[0]
+
+    @cached_property
+    def picture(self) -> Image:
+        """The canonical picture at the crop's scale."""
+        picture = self.model.picture
+        if self.colour == "grey":
+            picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        side = round(picture.shape[0] * self.geometry.iod_px * OVERSAMPLING / PICTURE_IOD_PX)
+        return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+
+    def to_picture(self, canonical: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Canonical points in pixels of `picture`."""
+        # Resizing keeps the outer edge of the first pixel in place, not its centre.
+        half_px = (self.scale / PICTURE_IOD_PX - 1) / 2
+        return ((canonical - np.array(PICTURE_ORIGIN_IOD, np.float32)) * self.scale + half_px).astype(np.float32)
+
+    @cached_property
+    def lip_channels(self) -> frozenset[str]:
+        """Channels that move the lips apart."""
+        fields = self.model.fields
+        apart = np.abs(fields.upper - fields.lower).max(axis=(1, 2, 3)) > 0
+        return frozenset(name for name, parts in zip(fields.channels, apart, strict=True) if parts)
+
+    @cached_property
+    def corners(self) -> NDArray[np.float32]:
+        """Canonical points (n, 2) that an alignment would track on the face at rest."""
+        iod_px = self.geometry.iod_px
+        side, origin = round(3.4 * iod_px), np.array([1.7, 1.1]) * iod_px
+        to_crop = np.column_stack([iod_px * np.eye(2), origin])
+        landmarks = self.model.camera_landmarks(Camera())
+        canonical = cv2.transform(
+            landmarks[np.newaxis].astype(np.float64), cv2.invertAffineTransform(Camera().from_canonical())
+        )[0]
+        points = canonical @ to_crop[:, :2].T + origin
+        mask = np.zeros((side, side), np.uint8)
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points[list(FACE_OVAL)]).astype(np.int32)), (255,))
+        reach = np.ones((2 * _EROSION_PX + 1, 2 * _EROSION_PX + 1), np.uint8)
+        mask = cv2.erode(mask, reach)
+        for ring in (LEFT_EYE_RING, RIGHT_EYE_RING):
+            eye = np.zeros_like(mask)
+            cv2.fillConvexPoly(eye, cv2.convexHull(np.rint(points[list(ring)]).astype(np.int32)), (255,))
+            mask[cv2.dilate(eye, reach) > 0] = 0
+        grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1)
+        view = sampled(self.picture, self.to_picture((grid - origin) / iod_px))
+        view = view if view.ndim == 2 else cv2.cvtColor(view, cv2.COLOR_BGR2GRAY)
+        found = cv2.goodFeaturesToTrack(view, _CORNERS, _CORNER_QUALITY, _CORNERS_APART_PX, mask=mask, blockSize=5)
+        return ((found[:, 0] - origin) / iod_px).astype(np.float32)
+
+
+def similarity_basis(points: NDArray[np.floating], middle: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Displacements (4, ..., 2) of points (..., 2) by shifts across and down, growth, and turn about `middle`."""
+    x, y = (points[..., axis] - middle[axis] for axis in (0, 1))
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    fields = ((one, zero), (zero, one), (x, y), (-y, x))
+    return np.stack([np.stack(pair, axis=-1) for pair in fields]).astype(np.float32)
+
+
+def followed(moved: NDArray[np.float32], points: NDArray[np.float32], middle: NDArray[np.floating]) -> NDArray:
+    """The similarity that most corners agree on, as gains (frames, 4) of `similarity_basis`.
+
+    `moved` (frames, n, 2) is how far each of the `points` (n, 2) has moved since the key frame, crop px. As RANSAC does,
+    it begins with the largest group that moved alike and leaves out what moves by itself.
+    """
+    centred = (points - middle).astype(np.float64)
+    off = moved - np.median(moved, axis=1, keepdims=True)
+    agree = (off**2).sum(axis=-1) < _AGREE_PX**2
+    gains = np.zeros((len(moved), SIMILARITY))
+    for _ in range(_ROUNDS):
+        gains = _fitted(moved, centred, agree)
+        left = moved - _apply(gains, centred)
+        agree = (left**2).sum(axis=-1) < _AGREE_PX**2
+    return gains
+
+
+def residual(rng: np.random.Generator, times_s: Sequence[float]) -> NDArray[np.float64]:
+    """The alignment's errors, as gains (frames, 4) of `similarity_basis`."""
+    noise = rng.standard_normal((len(times_s), SIMILARITY)) * _NOISE
+    steps = rng.standard_normal((len(times_s), SIMILARITY)) * _SLOW * np.exp(rng.normal(0, _SLOW_SPREAD))
+    kept = np.exp(-np.diff(times_s, prepend=0.0) / _SLOW_S)
+    slow = np.zeros(SIMILARITY)
+    for index, (share, step) in enumerate(zip(kept, steps, strict=True)):
+        slow = share * slow + np.sqrt(1 - share**2) * step
+        noise[index] += slow
+    return noise
+
+
+def _apply(gains: NDArray, centred: NDArray) -> NDArray:
+    shift_x, shift_y, growth, turn = (gains[:, [index]] for index in range(SIMILARITY))
+    x, y = centred.T
+    return np.stack([shift_x + growth * x - turn * y, shift_y + growth * y + turn * x], axis=-1)
+
+
+def _fitted(moved: NDArray, centred: NDArray, agree: NDArray[np.bool_]) -> NDArray:
+    """Least squares over the corners that agree, for each frame."""
+    weight = agree.astype(np.float64)
+    total = np.maximum(weight.sum(axis=1), 1.0)
+    at = np.einsum("fn,ni->fi", weight, centred) / total[:, np.newaxis]
+    went = np.einsum("fn,fni->fi", weight, moved) / total[:, np.newaxis]
+    # Sums about the centroids, multiplied out: no (frames, n) temporaries.
+    spread = weight @ (centred**2).sum(axis=1) - total * (at**2).sum(axis=1)
+    along = np.einsum("fn,fni,ni->f", weight, moved, centred) - total * (went * at).sum(axis=1)
+    turned = np.einsum("fn,fn,n->f", weight, moved[..., 1], centred[:, 0]) - np.einsum(
+        "fn,fn,n->f", weight, moved[..., 0], centred[:, 1]
+    )
+    turned -= total * (went[:, 1] * at[:, 0] - went[:, 0] * at[:, 1])
+    spread = np.maximum(spread, 1e-9)
+    growth, turn = along / spread, turned / spread
+    shift_x = went[:, 0] - growth * at[:, 0] + turn * at[:, 1]
+    shift_y = went[:, 1] - growth * at[:, 1] - turn * at[:, 0]
+    return np.stack([shift_x, shift_y, growth, turn], axis=1)
 
 
 def fast_crops(face: FastFace, spec: ClipSpec, frames: Sequence[int]) -> NDArray[np.uint8]:

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.clips.store import ClipRecord
 from train.interrupts import ignore_interrupts, interrupts_blocked
-from train.store import ClipRecord
 from train.synth.clip import ClipSettings, ClipTruth, make_clip_from_seed
 from train.synth.faces import FaceSource, subjects
 from train.synth.render import FaceModel

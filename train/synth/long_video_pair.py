@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from model.types import Image
 from train.synth.confounders import draw_texture
 from train.synth.faces import FaceError, FaceSource, subjects
-from train.synth.long_video import LongVideo, draw_noise, draw_video_camera, pick_face
-from train.synth.long_video_scene import View, Whereabouts
+from train.synth.long_video import LongVideo, View, Whereabouts, draw_noise, draw_video_camera, pick_face
 from train.synth.long_video_script import ScriptSettings, draw_script
 from train.synth.person_layer import PersonLayer
 from train.synth.render import FaceModel, Pose

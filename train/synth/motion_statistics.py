@@ -22,11 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from model.contract import CropGeometry
-from train.synth.clip import ClipSpec, draw_clip
-from train.synth.clip_settings import ClipSettings
+from train.synth.action_units import RECIPES
+from train.synth.clip import ClipSettings, ClipSpec, draw_clip
 from train.synth.faces import astronaut, load_faces
 from train.synth.fields import ORIGIN_IOD, STEP_IOD, grid_points, weighted_sum
-from train.synth.recipes import RECIPES
 from train.synth.render import Camera, FaceModel, FaceRenderer, Pose
 
 _CELLS = 28

@@ -12,7 +12,7 @@ from model.quiet import native_log_held_back
 from model.types import Image
 from stream.face.landmarks import FACE_OVAL, load_face_mesh_class
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD, PICTURE_SIDE_IOD
-from train.synth.long_video_scene import feather, picture_to
+from train.synth.long_video import feather, picture_to
 from train.synth.render import Camera, FaceModel, FaceRenderer, Pose
 
 _FEATHER_PX = 12

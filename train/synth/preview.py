@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from model.types import Image
-from train.store import ClipRecord, ClipStore
+from train.clips.store import ClipRecord, ClipStore
 
 _TILE_PX = 192
 _SHEET_EXAMPLES = 2

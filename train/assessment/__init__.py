@@ -1,0 +1,1 @@
+"""How a model does on people never seen, condition by condition, and where it fails."""

@@ -1,1 +1,0 @@
-"""Small baselines that the network is compared with."""

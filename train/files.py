@@ -1,0 +1,152 @@
+"""The folder of a run: which files are in it, when it may be used again, and how they are written.
+
+JSON out of files that may be damaged: one kind of error, whatever is wrong with them.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Container
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from train.config_file import config_from, read_config_file
+from train.errors import UsageError
+from train.fit_config import TrainConfig
+
+
+def parsed_json(text: str) -> Any:
+    """As `json.loads`, with a ValueError for lists that lie too deep in lists, too."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("lists too deep in lists") from None
+
+
+def read_object(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in a file; UsageError where there is none. `what` it should be, for the message."""
+    try:
+        found = parsed_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}: expected {what}, found no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: expected {what}, found {type(found).__name__}")
+    return found
+
+
+class RunDir:
+    """Paths of a run's files. `metrics.json` is written last: a run that has it is finished."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.data = self.path / "data.json"
+        self.history = self.path / "history.jsonl"
+        self.backup = self.path / "backup"
+        self.tensorboard = self.path / "tensorboard"
+        self.model = self.path / "model.keras"
+        self.contract = self.path / "contract.json"
+        self.samples = self.path / "samples.npy"
+        self.predictions = self.path / "predictions.jsonl"
+        self.curves = self.path / "curves.png"
+        self.confusion = self.path / "confusion.png"
+        self.reliability = self.path / "reliability.png"
+        self.metrics = self.path / "metrics.json"
+
+    @property
+    def finished(self) -> bool:
+        return self.metrics.is_file()
+
+    def begin(self, config: TrainConfig, overwrite: bool = False) -> bool:
+        """Makes the folder ready and writes the config; True when it holds an unfinished run of the same config.
+
+        Raises:
+            UsageError: it holds a finished run, another run, or something else; `overwrite` clears the first two.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path}: expected a folder for the run, found a file")
+        if not self.config.is_file() and other_files(self.path, {"features"}):
+            raise UsageError(f"{self.path}: expected an empty folder or a run, found other files; choose another --out")
+        if overwrite:
+            self._clear()
+        if self.finished:
+            raise UsageError(
+                f"{self.path}: holds a finished run; choose another --out, or add --overwrite to replace it"
+            )
+        resumes = self.config.is_file()
+        if resumes:
+            self._require_same(config)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
+        return resumes
+
+    def record_data(self, facts: dict[str, Any]) -> None:
+        """Writes what the run is trained on; raises UsageError when an unfinished run was trained on something else."""
+        if self.data.is_file():
+            before = read_object(self.data, "what the run is trained on")
+            # Other features that give the same scaling are the same for training.
+            changed = [name for name in facts if name != "features" and facts[name] != before.get(name)]
+            if changed:
+                raise UsageError(
+                    f"{self.path}: the data changed since this run began ({', '.join(changed)}); choose another --out, or add --overwrite"
+                )
+        write_text(self.data, json.dumps(facts, indent=2) + "\n")
+
+    def best_weights(self, epoch: int) -> Path:
+        return self.path / f"best-{epoch:04d}.weights.h5"
+
+    def drop_weights(self, keep: int | None = None) -> None:
+        """Removes the best epochs' weights, but not those of epoch `keep`."""
+        for path in self.path.glob("best-*.weights.h5"):
+            if keep is None or path != self.best_weights(keep):
+                path.unlink()
+
+    def _require_same(self, config: TrainConfig) -> None:
+        before = config_from(read_config_file(self.config))
+        differences = config.differences(before)
+        if differences:
+            told = "; ".join(f"{name} was {old!r}, is now {new!r}" for name, (new, old) in differences.items())
+            raise UsageError(
+                f"{self.path}: holds an unfinished run with other settings ({told}); choose another --out, or add --overwrite"
+            )
+
+    def _clear(self) -> None:
+        """Removes what a run wrote, computed features excepted."""
+        self.metrics.unlink(missing_ok=True)
+        self.drop_weights()
+        for path in (value for value in vars(self).values() if value != self.path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def other_files(folder: Path, known: Container[str]) -> list[str]:
+    """The names in a folder that are not known; what a killed process was just writing, hidden, does not count."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith("."))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file so that readers see the old one or the whole new one."""
+    write_with(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_with(path: Path, write: Callable[[Path], Any]) -> None:
+    """Has `write` fill a temporary file with the same ending beside `path`, then puts it in place.
+
+    Raises:
+        OSError: it cannot be written; names `path`, whatever the temporary file is called.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary), temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):  # where nothing can be written, nothing can be removed either
+            temporary.unlink(missing_ok=True)

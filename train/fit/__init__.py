@@ -1,0 +1,1 @@
+"""Training one network: epochs, resuming, pretrained weights, curves, speed."""

@@ -1,0 +1,1 @@
+"""Leave one subject out: folds, processes, the run's folder, scores over all folds."""

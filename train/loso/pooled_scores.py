@@ -1,0 +1,276 @@
+"""Scores of a leave-one-subject-out run: pooled over its folds, beside what guessing gets on the same folds.
+
+Every part (all samples, "composite", and each dataset) is scored once a seed from the confusion matrix of all its
+samples, as in MEGC 2019; mean and standard deviation are over seeds. Where a run kept the answers of every epoch, the
+published scoring stands beside it, labelled optimistic, with its own line of chance.
+
+Tables for the terminal of what `loso_scores` found.
+
+Does `scores.json` of a leave-one-subject-out run have the shape that `train.loso.pooled_scores` gives it?
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from train.errors import UsageError
+from train.files import write_text
+from train.loso.predictions import (
+    COMPOSITE,
+    EpochAnswers,
+    Fold,
+    LosoRun,
+    Prediction,
+    Sample,
+    read_run,
+    require_finished,
+)
+from train.scores.metrics import Scores, chance, confusion_matrix, join, scores
+from train.scores.published import OPTIMISTIC, FoldAnswers, published_chance, published_scores
+
+_COLUMNS = (("UF1", "uf1"), ("UAR", "uar"), ("accuracy", "accuracy"))
+__all__ = [
+    "COMPOSITE",
+    "EpochAnswers",
+    "Fold",
+    "LosoRun",
+    "Prediction",
+    "Sample",
+    "loso_scores",
+    "read_run",
+    "scores_table",
+    "spread",
+    "write_scores",
+]
+
+_SCORES = ("uf1", "uar", "accuracy")
+_SCORE_NAMES = ("uf1", "uar", "accuracy")
+_LARGEST = 1e12
+
+
+def scores_table(scores: Mapping[str, Any]) -> list[Table]:
+    """Pooled scores beside chance; the published scoring where there is one, marked optimistic; the classes.
+
+    Scores are means over seeds, ± standard deviation where there is more than one seed.
+    """
+    parts: Mapping[str, Mapping[str, Any]] = scores["parts"]
+    if len(parts) == 2:  # of one dataset, with which the composite is the same
+        parts = {name: part for name, part in parts.items() if name != COMPOSITE}
+    chosen = "chosen on validation people" if scores["select"] == "validation" else "the last"
+    seeds = len(scores["seeds"])
+    title = (
+        f"Leave one subject out ({scores['scheme']}), pooled over folds\n"
+        f"{scores['epochs']} {'epoch' if scores['epochs'] == 1 else 'epochs'}, {chosen} kept, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
+    )
+    tables = [_table(title, parts, parts, _absent(parts))]
+    published = {name: part["published"] for name, part in parts.items() if part["published"]}
+    if published:
+        one = next(iter(published.values()))
+        caption = f"chance: the best of {one['chance_draws']} guesses in every fold, as many as there were epochs"
+        tables.append(_table(f"Published scoring,\n{one['label']}", parts, published, caption))
+    return [*tables, _classes(parts)]
+
+
+def _table(title: str, parts: Mapping[str, Any], scored: Mapping[str, Any], caption: str | None) -> Table:
+    table = Table("part", title=title, caption=caption)
+    for heading in ("clips", "people"):
+        table.add_column(heading, justify="right")
+    table.add_column("score")
+    for heading in ("mean", "chance"):
+        table.add_column(heading, justify="right")
+    for name, found in scored.items():
+        who = (escape(name), str(parts[name]["n"]), str(parts[name]["people"]))
+        for score, key in _COLUMNS:
+            table.add_row(*who, score, _spread(found[key]), f"{found['chance'][key]:.3f}")
+            who = ("", "", "")
+        table.add_section()
+    return table
+
+
+def _classes(parts: Mapping[str, Any]) -> Table:
+    table = Table(title="By class, pooled over folds, mean over seeds")
+    for heading in ("part", "class"):
+        table.add_column(heading)
+    for heading in ("clips", "precision", "recall", "F1"):
+        table.add_column(heading, justify="right")
+    for name, part in parts.items():
+        for label, found in part["per_class"].items():
+            row = (f"{found[key]:.3f}" for key in ("precision", "recall", "f1"))
+            table.add_row(escape(name), escape(label), str(found["n"]), *row)
+        table.add_section()
+    return table
+
+
+def _absent(parts: Mapping[str, Any]) -> str | None:
+    told = []
+    for name, part in parts.items():
+        absent = [label for label, found in part["per_class"].items() if found["n"] == 0]
+        if absent:
+            told.append(f"{name} has no clips of {', '.join(absent)}: left out of UAR, 0 in UF1")
+    return escape("; ".join(told)) or None
+
+
+def _spread(found: Mapping[str, Any]) -> str:
+    return f"{found['mean']:.3f}" + (f" ± {found['sd']:.3f}" if found["sd"] is not None else "")
+
+
+def loso_scores(run: LosoRun) -> dict[str, Any]:
+    """What `scores.json` holds.
+
+    class_names, scheme, select, protocol, epochs, seeds, and parts: "composite" and each dataset, with n, people, uf1,
+    uar and accuracy (as `spread` gives them), per_class (means over seeds), confusion (one matrix a seed, rows truth),
+    chance, and published (null without the answers of every epoch).
+
+    Raises:
+        UsageError: folds are missing, or some folds have the answers of every epoch and others not.
+    """
+    require_finished(run)
+    return {
+        "class_names": list(run.class_names),
+        "scheme": run.scheme,
+        "select": run.select,
+        "protocol": run.protocol,
+        "epochs": run.epochs,
+        "seeds": list(run.seeds),
+        "parts": {name: _part(run, run.part(name)) for name in (COMPOSITE, *run.datasets)},
+    }
+
+
+def write_scores(path: Path | str) -> dict[str, Any]:
+    """Reads the finished run in the folder `path`, writes its `scores.json` and returns what is in it.
+
+    Raises:
+        UsageError: as `read_run` and `loso_scores`. OSError: the file cannot be written.
+    """
+    found = loso_scores(read_run(path))
+    write_text(Path(path) / "scores.json", json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    return found
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """mean, sd (of a sample of seeds, n - 1; None for one seed) and by_seed."""
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "sd": sd, "by_seed": [float(value) for value in values]}
+
+
+def _part(run: LosoRun, samples: Sequence[Sample]) -> dict[str, Any]:
+    found = [_pooled(run, samples, seed) for seed in run.seeds]
+    guess = chance(np.bincount([sample.label for sample in samples], minlength=len(run.class_names)))
+    return {
+        "n": len(samples),
+        "people": len({sample.person for sample in samples}),
+        **{name: spread([getattr(one, name) for one in found]) for name in _SCORES},
+        "per_class": {
+            name: {
+                **{
+                    kind: float(np.mean([getattr(one.per_class[name], kind) for one in found]))
+                    for kind in ("precision", "recall", "f1")
+                },
+                "n": found[0].per_class[name].n,
+            }
+            for name in run.class_names
+        },
+        "confusion": [[list(row) for row in one.confusion] for one in found],
+        "chance": {name: getattr(guess, name) for name in _SCORES},
+        "published": _published(run, samples),
+    }
+
+
+def _pooled(run: LosoRun, samples: Sequence[Sample], seed: int) -> Scores:
+    predicted = run.predictions[seed]
+    truth, answers = join(
+        ((sample.id, sample.label) for sample in samples),
+        ((sample.id, predicted[sample.id].answer) for sample in samples),
+    )
+    return scores(confusion_matrix(truth, answers, len(run.class_names)), run.class_names)
+
+
+def _published(run: LosoRun, samples: Sequence[Sample]) -> dict[str, Any] | None:
+    people = tuple(dict.fromkeys(sample.person for sample in samples))
+    draws = _draws(run)
+    if draws is None:
+        return None
+    classes = len(run.class_names)
+    found = [published_scores([_answers(run, run.folds[seed][one]) for one in people], classes) for seed in run.seeds]
+    supports = np.zeros((len(people), classes), np.int64)
+    for sample in samples:
+        supports[people.index(sample.person), sample.label] += 1
+    guess = published_chance(supports, draws)
+    return {
+        "label": OPTIMISTIC,
+        **{name: spread([getattr(one, name) for one in found]) for name in _SCORES},
+        "chance": {name: getattr(guess, name) for name in _SCORES},
+        "chance_draws": draws,
+    }
+
+
+def _draws(run: LosoRun) -> int | None:
+    """How many epochs every fold could choose from; None where no fold says."""
+    folds = [fold for of_seed in run.folds.values() for fold in of_seed.values()]
+    lengths = {len(fold.test_epochs.answers) if fold.test_epochs else 0 for fold in folds}
+    if len(lengths) > 1:
+        raise UsageError(
+            f"{run.path}: test_epochs: expected the answers of equally many epochs in every fold, found {sorted(lengths)}"
+        )
+    draws = lengths.pop()
+    if run.protocol == "published" and not draws:
+        raise UsageError(f"{run.path}: expected test_epochs in every fold under the published protocol, found none")
+    return draws or None
+
+
+def _answers(run: LosoRun, fold: Fold) -> FoldAnswers:
+    assert fold.test_epochs is not None
+    truth = [run.samples[sample_id].label for sample_id in fold.test_epochs.ids]
+    return FoldAnswers(np.array(truth), np.array(fold.test_epochs.answers))
+
+
+def check_scores(scores: Any, names: Sequence[str], seeds: int, parts: Sequence[str]) -> None:
+    """Raises ValueError that names the first place which is not as it should be. `parts` have to be there."""
+    classes = len(names)
+    spread = {"mean": float, "sd": float if seeds > 1 else None, "by_seed": [float] * seeds}
+    chance = dict.fromkeys(_SCORE_NAMES, float)
+    part = {
+        "n": int,
+        "people": int,
+        **dict.fromkeys(_SCORE_NAMES, spread),
+        "per_class": {name: {"precision": float, "recall": float, "f1": float, "n": int} for name in names},
+        "confusion": [[[int] * classes] * classes] * seeds,
+        "chance": chance,
+    }
+    published = {"label": str, **dict.fromkeys(_SCORE_NAMES, spread), "chance": chance, "chance_draws": int}
+    _check(
+        scores, {"scheme": str, "select": str, "protocol": str, "epochs": int, "parts": dict.fromkeys(parts, part)}, ""
+    )
+    for name in parts:
+        found = scores["parts"][name].get("published")
+        if found is not None:
+            _check(found, published, f"parts.{name}.published")
+
+
+def _check(value: Any, shape: Any, where: str) -> None:
+    if isinstance(shape, Mapping):
+        for name, inner in shape.items():
+            _require(isinstance(value, Mapping) and name in value, f"{where}.{name}".strip("."), "nothing")
+            _check(value[name], inner, f"{where}.{name}".strip("."))
+    elif isinstance(shape, list):
+        _require(isinstance(value, list) and len(value) == len(shape), where, "no list of the right length")
+        for place, inner in enumerate(shape):
+            _check(value[place], inner, f"{where}.{place}")
+    elif shape is None:
+        _require(value is None, where, value)
+    elif shape is str:
+        _require(isinstance(value, str), where, value)
+    else:
+        number = isinstance(value, int if shape is int else int | float) and not isinstance(value, bool)
+        _require(number and -_LARGEST <= value <= _LARGEST, where, value)
+
+
+def _require(fits: bool, where: str, found: object) -> None:
+    if not fits:
+        raise ValueError(f"{where} is {str(found)[:40]}")

@@ -1,0 +1,1 @@
+"""From a dataset's recordings to a store of aligned clips."""

@@ -1,0 +1,297 @@
+"""Clips of datasets → a clip store: each prepared once, by several processes, and put together in the order of their keys.
+
+What is done is kept beside the output, so that a killed run goes on where it was and ends with the same bytes.
+
+Where a killed `prepare` finds what it had done: one file a finished clip, in a work folder beside the output.
+
+A piece's name is a hash of all that decides it (the clip's annotation, its files with sizes and times, the settings), so
+that changed files or settings never meet an old piece.
+"""
+
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from train.clips.features import Advance
+from train.clips.store import CLIPS_FILE, RECORDS_FILE, ClipRecord, ClipStoreWriter, StoreError, StoreManifest
+from train.datasets.source import FrameFolder, SourceClip, StoredClip
+from train.errors import NO_SPACE, TrainError
+from train.files import write_with
+from train.interrupts import ignore_interrupts, interrupts_blocked
+from train.prepare.crops import ClipError
+from train.prepare.recorded_clip import ClipPreparer, PreparedClip, PrepareSettings
+
+_VERSION = 1  # of what preparing does to a clip
+
+
+class PieceFolder:
+    """The work folder of the store `out`, on the same disk.
+
+    `store` and `replaced` in it are where the new store is put together and an old one set aside. Raises StoreError
+    when there is something else by its name.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out.resolve()
+        self.path = self.out.with_name(self.out.name + ".partial")
+        self.store = self.path / "store"
+        self.replaced = self.path / "replaced"
+        if self.path.exists() and not (self.path.is_dir() and all(map(self._ours, self.path.iterdir()))):
+            raise StoreError(
+                f"{self.path}: expected the pieces of an unfinished run, found something else; choose another --out"
+            )
+
+    def load(self, key: str) -> PreparedClip | None:
+        """A finished clip; None when there is none or it is damaged."""
+        try:
+            with np.load(self._file(key)) as piece:
+                told = json.loads(str(piece["told"]))
+                return PreparedClip(ClipRecord.from_json(told["record"]), piece["window"], tuple(told["warnings"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def save(self, key: str, clip: PreparedClip) -> None:
+        """Writes a piece, whole or not at all."""
+        told = json.dumps({"record": clip.record.to_json(), "warnings": clip.warnings})
+        # In memory first: a zip file that the disk has no room for complains once more when it is thrown away.
+        packed = io.BytesIO()
+        np.savez(packed, window=clip.window, told=np.array(told))
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_with(self._file(key), lambda path: path.write_bytes(packed.getbuffer()))
+
+    def remove(self) -> None:
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+
+    def _file(self, key: str) -> Path:
+        return self.path / f"clip-{key}.npz"
+
+    def _ours(self, path: Path) -> bool:
+        # With a leading dot: what a killed process was writing.
+        return path in (self.store, self.replaced) or path.name.startswith((".", "clip-"))
+
+
+def piece_key(clip: SourceClip, settings: PrepareSettings) -> str:
+    """Hash of what decides a prepared clip: 24 hexadecimal digits."""
+    parts = {
+        "version": _VERSION,
+        "libraries": library_versions(),
+        "settings": asdict(settings),
+        "clip": {name: value for name, value in vars(clip).items() if name != "pictures"},
+        "pictures": [
+            (number, *_state(path)) for number, path in _files(clip)
+        ],
+        "row": clip.pictures.row if isinstance(clip.pictures, StoredClip) else None,
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def library_versions() -> dict[str, str]:
+    """The libraries that find and align faces."""
+    return {"opencv": cv2.__version__, "mediapipe": version("mediapipe")}
+
+
+def _files(clip: SourceClip) -> list[tuple[int, Path]]:
+    match clip.pictures:
+        case None:
+            return []
+        case FrameFolder(files=files):
+            return list(files)
+        case StoredClip(path=path):
+            return [(0, path / CLIPS_FILE), (1, path / RECORDS_FILE)]
+        case video:
+            return [(0, video.path)]
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # it is said when the file is to be read
+        return str(path), 0, 0
+    return str(path), found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something about a clip: why it is skipped, or what is odd about it."""
+
+    clip: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """How a run went: the pieces of the clips that are done, in the order of the clips, `resumed` of them from before."""
+
+    keys: tuple[str, ...]
+    resumed: int
+    skipped: tuple[Remark, ...]
+    seconds: float
+
+    @property
+    def clips_per_s(self) -> float:
+        """Clips looked at in this run, skipped ones as well, for each second."""
+        return (len(self.keys) + len(self.skipped) - self.resumed) / self.seconds
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A clip and the key of its piece, taken once: its files may change meanwhile."""
+
+    clip: SourceClip
+    key: str
+
+
+def prepare_clips(
+    clips: Sequence[SourceClip], settings: PrepareSettings, pieces: PieceFolder, jobs: int, advance: Advance
+) -> Prepared:
+    """Prepares all clips that have no piece yet, in `jobs` processes (1: in this one).
+
+    Raises:
+        TrainError: the disk is full, or a worker died; what was done is kept.
+    """
+    started_s = time.monotonic()
+    tasks = [_Task(clip, piece_key(clip, settings)) for clip in clips]
+    todo = [task for task in tasks if pieces.load(task.key) is None]
+    advance(len(tasks) - len(todo))
+    reasons: dict[str, str] = {}
+    with _disk(pieces.path):
+        for task, reason in _outcomes(todo, settings, pieces, min(jobs, len(todo))):
+            if reason:
+                reasons[task.key] = reason
+            advance(1)
+    return Prepared(
+        tuple(task.key for task in tasks if task.key not in reasons),
+        len(tasks) - len(todo),
+        tuple(Remark(task.clip.id, reasons[task.key]) for task in tasks if task.key in reasons),
+        time.monotonic() - started_s,
+    )
+
+
+def assemble(
+    keys: Sequence[str], settings: PrepareSettings, manifest: StoreManifest, pieces: PieceFolder
+) -> tuple[Remark, ...]:
+    """Puts the pieces together as the store they are for, in their order, and removes them; returns what is odd about them.
+
+    An old store stays until the new one is complete.
+
+    Raises:
+        TrainError: the disk is full; the pieces are kept.
+    """
+    remarks: list[Remark] = []
+    with _disk(pieces.out):
+        with ClipStoreWriter(pieces.store, manifest, overwrite=True) as store:
+            for key in keys:
+                piece = pieces.load(key)
+                if piece is None:
+                    raise TrainError(f"{pieces.path}: a finished clip is gone; run the command again")
+                lead = np.repeat(piece.window[:1], settings.lead_frames, axis=0)
+                store.add(piece.record, np.concatenate([lead, piece.window]))
+                remarks += [Remark(piece.record.id, text) for text in piece.warnings]
+        if pieces.out.exists():
+            os.replace(pieces.out, pieces.replaced)
+        os.replace(pieces.store, pieces.out)
+    pieces.remove()
+    return tuple(remarks)
+
+
+def _outcomes(
+    tasks: Sequence[_Task], settings: PrepareSettings, pieces: PieceFolder, jobs: int
+) -> Iterator[tuple[_Task, str]]:
+    """Tasks as they are done, with the reason why a clip is skipped ("": it is not)."""
+    if jobs <= 1:
+        worker = _Worker(settings, pieces)
+        try:
+            for task in tasks:
+                yield task, worker.work(task)
+        finally:
+            worker.close()
+        return
+    # Spawned, not forked: OpenCV and Face Mesh may have threads in this process.
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_worker, (settings, pieces))
+    try:
+        with interrupts_blocked():
+            futures = {pool.submit(_work, task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise TrainError(
+            f"a worker process died ({error}); run the command again to go on, with fewer --jobs if memory is short"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Worker:
+    """Prepares clips and writes their pieces. Needs `close()`."""
+
+    def __init__(self, settings: PrepareSettings, pieces: PieceFolder) -> None:
+        self._pieces, self._preparer = pieces, ClipPreparer(settings)
+
+    def close(self) -> None:
+        self._preparer.close()
+
+    def work(self, task: _Task) -> str:
+        """The reason why the clip cannot be used, or ""."""
+        try:
+            prepared = self._preparer.prepare(task.clip)
+        except ClipError as error:
+            return str(error)
+        self._pieces.save(task.key, prepared)
+        return ""
+
+
+# A worker process keeps its Face Mesh from one clip to the next.
+_worker: _Worker | None = None
+
+
+def _start_worker(settings: PrepareSettings, pieces: PieceFolder) -> None:
+    """One OpenCV thread each, since there is a worker a core."""
+    global _worker
+    ignore_interrupts()
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = _Worker(settings, pieces)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, which would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _work(task: _Task) -> str:
+    assert _worker is not None
+    return _worker.work(task)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Says what to do about a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise TrainError(
+            f"{path}: {os.strerror(error.errno).lower()}; make room and run the command again: it goes on where it was"
+        ) from error

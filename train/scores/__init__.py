@@ -1,0 +1,1 @@
+"""Metrics, calibration, evaluation, and what others have published."""

@@ -1,0 +1,176 @@
+"""A model's answers on a clip store: preprocessed by the model's own contract, scored beside chance.
+
+ONNX models run without TensorFlow; it is imported only for Keras files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from model.contract import ClipContract, ContractError
+from model.quiet import native_log_held_back
+from train.clips.features import Advance, clip_features
+from train.clips.samples import resolve_people, samples_of
+from train.clips.store import ClipStore
+from train.errors import TrainError, UsageError
+from train.scores.metrics import by_peak, join, summary
+
+_BATCH = 8
+
+
+class Predictor(Protocol):
+    """A model with its contract."""
+
+    contract: ClipContract
+
+    def predict(self, clips: NDArray) -> NDArray[np.float32]:
+        """Probabilities (n, classes) of clips (n, frames, size, size, channels) in the contract's dtype."""
+        ...
+
+
+class OnnxPredictor:
+    """A window model as `python -m export` writes it, on ONNX Runtime's CPU provider."""
+
+    def __init__(self, path: Path) -> None:
+        onnxruntime.set_default_logger_severity(3)
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises its own many kinds
+            raise UsageError(f"{path}: not an ONNX model that can be run ({' '.join(str(error).split())})") from error
+        try:
+            self.contract = ClipContract.from_metadata(self._session.get_modelmeta().custom_metadata_map)
+        except ContractError as error:
+            raise UsageError(f"{path}: {error}") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or inputs[0].shape[1:] != list(self.contract.input_shape):
+            found = ", ".join(f"{i.name} {i.shape}" for i in inputs)
+            raise UsageError(
+                f"{path}: expected one input (batch, {self.contract.input_shape}) of a window model, found {found}"
+            )
+        answers = {output.name: list(output.shape)[1:] for output in self._session.get_outputs()}
+        if answers.get("probabilities") != [len(self.contract.class_names)]:
+            found = ", ".join(f"{name} {shape}" for name, shape in answers.items())
+            raise UsageError(
+                f"{path}: expected an output called probabilities of {len(self.contract.class_names)} classes, found {found}"
+            )
+        self._input, self._path = inputs[0].name, path
+
+    def predict(self, clips: NDArray) -> NDArray[np.float32]:
+        try:
+            found = np.asarray(self._session.run(["probabilities"], {self._input: clips})[0])
+        except Exception as error:  # of a class of its own for each kind of fault
+            raise TrainError(f"{self._path} fails when it is run: {' '.join(str(error).split())}") from error
+        if not np.isfinite(found).all():
+            raise TrainError(
+                f"{self._path}: expected probabilities, found answers that are no numbers; export it again"
+            )
+        return found
+
+
+class KerasPredictor:
+    """A run's `model.keras` with the `contract.json` beside it."""
+
+    def __init__(self, path: Path) -> None:
+        contract = path.with_name("contract.json")
+        try:
+            self.contract = ClipContract.from_json(contract.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{contract}: expected the model's contract, found none ({error.strerror})") from error
+        except (ContractError, UnicodeDecodeError) as error:
+            raise UsageError(f"{contract}: {error}") from error
+        with native_log_held_back():
+            from model.network import load_network
+
+            try:
+                self._network = load_network(path)
+            except ValueError as error:
+                raise UsageError(str(error)) from error
+        if self._network.input_shape[1:] != self.contract.input_shape:
+            raise UsageError(
+                f"{path}: expected {self.contract.input_shape} as in its contract, found {self._network.input_shape[1:]}"
+            )
+
+    def predict(self, clips: NDArray) -> NDArray[np.float32]:
+        return np.asarray(self._network.predict_on_batch(clips))
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Answers by sample id, and what `python -m train eval --json` writes."""
+
+    ids: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    report: dict[str, Any]
+
+
+def open_model(path: Path) -> Predictor:
+    """The model at `path`: an `.onnx` or `.keras` file, a run's folder or an exported one. Raises UsageError."""
+    if path.is_dir():
+        for name in ("model.keras", "model.onnx"):
+            if (path / name).is_file():
+                return open_model(path / name)
+        raise UsageError(f"{path}: expected a finished run with model.keras or an exported model.onnx, found neither")
+    if not path.is_file():
+        raise UsageError(f"{path}: expected a model (.onnx, .keras or a run's folder), found nothing")
+    return KerasPredictor(path) if path.suffix == ".keras" else OnnxPredictor(path)
+
+
+def require_fit(store: ClipStore, contract: ClipContract) -> None:
+    """Raises UsageError when the store's clips are not what the model was made for."""
+    manifest = store.manifest
+    pairs = (
+        ("classes", ", ".join(contract.class_names), ", ".join(manifest.class_names)),
+        ("crop", contract.crop, manifest.crop),
+    )
+    for what, expected, found in pairs:
+        if expected != found:
+            raise UsageError(f"{store.path}: {what}: the model expects {expected}, found {found}")
+    if contract.input.colour == "rgb" and manifest.colour == "grey":
+        raise UsageError(f"{store.path}: colour: the model expects rgb, found grey")
+    if not len(store):
+        raise UsageError(f"{store.path}: expected clips, found an empty store")
+
+
+def evaluate(
+    predictor: Predictor, store: ClipStore, people: Sequence[str] = (), advance: Advance | None = None
+) -> Evaluation:
+    """Answers and scores on the clips of these people (all when empty).
+
+    Raises:
+        UsageError: the store does not fit the model, or the people are unknown. TrainError: a clip is too short.
+    """
+    require_fit(store, predictor.contract)
+    samples = samples_of((store,))
+    chosen = resolve_people(people, samples.people, "--people") if people else set(samples.people)
+    rows = [row for row, person in enumerate(samples.people) if person in chosen]
+    answers = []
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        answers.append(predictor.predict(np.stack([_features(store, row, predictor.contract) for row in batch])))
+        if advance:
+            advance(len(batch))
+    probabilities = np.concatenate(answers)
+    ids = tuple(samples.ids[row] for row in rows)
+    names = predictor.contract.class_names
+    truth, guesses = join(
+        zip(ids, samples.labels[rows].tolist(), strict=True),
+        zip(ids, probabilities.argmax(axis=1).tolist(), strict=True),
+    )
+    peaks = [samples.peaks_px[row] for row in rows]
+    report = summary(truth, guesses, names) | {
+        "by_peak": by_peak(truth, guesses, peaks, names),
+        "people": sorted(chosen),
+    }
+    return Evaluation(ids, probabilities, report)
+
+
+def _features(store: ClipStore, row: int, contract: ClipContract) -> NDArray:
+    try:
+        return clip_features(store, row, contract)
+    except ValueError as error:
+        raise TrainError(f"{store.path}: clip {store.records[row].id}: {error}") from error

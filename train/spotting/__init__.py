@@ -1,0 +1,1 @@
+"""The live program on long videos: found events against the truth."""

@@ -1,0 +1,222 @@
+"""Pictures of a spotting run: what was there and what was found over time, and the trade of misses for false events.
+
+Spotting scores as tables on a console.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from model.types import Event
+from train.files import write_with
+from train.spotting.match import Interval, SpottedVideo, match
+from train.synth.long_video_script import Distraction
+
+_COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
+_MARKERS = "xov^<>sDp*hP"
+# Bands from top to bottom: what is true, what was found, what was rejected, and the trace. Bottom and height.
+_TRUTH, _FOUND, _REJECTED, _TRACE = (2.15, 0.75), (1.3, 0.75), (1.0, 0.3), (0.0, 0.95)
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """A video to draw. `times_s` (n,) and `trace` (n,): how sure the answers are of an expression, 0..1, NaN for none."""
+
+    video: SpottedVideo
+    distractions: Sequence[Distraction]
+    times_s: NDArray[np.float64]
+    trace: NDArray[np.floating]
+
+
+def draw_timelines(timelines: Sequence[Timeline], class_names: Sequence[str], path: Path) -> None:
+    """A row a video, each as wide as the picture: true events above, found ones below (hits full, false ones hollow),
+    marks of rejected candidates, and how sure the model was of an expression. As PNG."""
+    longest_s = max(timeline.video.duration_s for timeline in timelines)
+    figure = Figure(figsize=(min(6 + longest_s / 8, 28), 0.9 + 1.5 * len(timelines)), layout="constrained")
+    rows = figure.subplots(len(timelines), 1, squeeze=False)[:, 0]
+    colours: dict[str, str] = dict(zip(class_names, _COLOURS, strict=False))
+    reasons = sorted({str(event.rejected) for timeline in timelines for event in timeline.video.rejected()})
+    markers: dict[str, str] = dict(zip(reasons, _MARKERS * 2, strict=False))
+    for ax, timeline in zip(rows, timelines, strict=True):
+        _draw_row(ax, timeline, colours, markers)
+        ax.set_xlim(0, timeline.video.duration_s)
+    rows[-1].set_xlabel("seconds")
+    figure.legend(handles=_legend(colours, markers), loc="outside upper center", ncols=8, fontsize=8, frameon=False)
+    _save(figure, path)
+
+
+def _draw_row(ax: Axes, timeline: Timeline, colours: dict[str, str], markers: dict[str, str]) -> None:
+    video = timeline.video
+    for distraction in timeline.distractions:
+        if distraction.kind == "talk":
+            ax.axvspan(distraction.start_s, distraction.end_s, color="0.9", linewidth=0)
+        elif distraction.kind == "blink":
+            ax.plot([distraction.start_s] * 2, [2.92, 3.02], color="0.55", linewidth=0.8)
+    for event in video.truth:
+        _bar(ax, event, _TRUTH, colours, hollow=False)
+    found = [event for event in video.found if event.rejected is None]
+    hits = {id(event) for event in _hits(video)}
+    for event in found:
+        _bar(ax, event, _FOUND, colours, hollow=id(event) not in hits)
+    for event in video.rejected():
+        middle = _REJECTED[0] + _REJECTED[1] / 2
+        ax.plot(event.apex_s, middle, markers[str(event.rejected)], color="0.35", markersize=4, fillstyle="none")
+    if len(timeline.times_s):
+        ax.plot(timeline.times_s, _TRACE[1] * timeline.trace, color="0.3", linewidth=0.6)
+    for bottom, _ in (_TRUTH, _FOUND, _REJECTED):
+        ax.axhline(bottom, color="0.85", linewidth=0.5, zorder=0)
+    centres = [bottom + height / 2 for bottom, height in (_TRUTH, _FOUND, _REJECTED, _TRACE)]
+    ax.set_yticks(centres, ["true", "found", "rejected", "answer"], fontsize=7)
+    ax.set_ylim(0, 3.05)
+    ax.set_title(video.name, loc="left", fontsize=8, pad=2)
+
+
+def _hits(video: SpottedVideo) -> list[Event]:
+    hits: list[Event] = []
+    for kind in ("micro", "macro"):
+        found = video.found_events(kind)
+        hits += [found[f] for _, f in match(video.true_events(kind), found)]
+    return hits
+
+
+def _bar(ax: Axes, event: Interval, band: tuple[float, float], colours: dict[str, str], hollow: bool) -> None:
+    colour = colours.get(event.label, "0.5")
+    micro = event.kind == "micro"
+    bottom, height = band if micro else (band[0], band[1] / 2)
+    ax.bar(
+        event.onset_s, height, event.offset_s - event.onset_s, bottom, align="edge", linewidth=1.0, edgecolor=colour,
+        facecolor="none" if hollow else colour, alpha=1.0 if micro else 0.45,
+    )  # fmt: skip
+
+
+def _legend(colours: dict[str, str], markers: dict[str, str]) -> list[Any]:
+    handles: list[Any] = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    handles.append(Patch(facecolor="0.5", alpha=0.45, label="half height: macro"))
+    handles.append(Patch(facecolor="none", edgecolor="0.3", label="hollow: false"))
+    handles.append(Patch(color="0.9", label="talking"))
+    handles.append(Line2D([], [], color="0.55", marker="|", linestyle="none", label="blink"))
+    handles += [
+        Line2D([], [], color="0.35", marker=marker, linestyle="none", fillstyle="none", markersize=4, label=f"rejected: {reason}")
+        for reason, marker in markers.items()
+    ]  # fmt: skip
+    return handles
+
+
+def draw_curve(points: Sequence[dict[str, Any]], chance: dict[str, float], path: Path) -> None:
+    """F1 over false events a minute, a point for every confidence threshold. As PNG."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    ax = figure.subplots()
+    series = [("false_per_min", "made videos", "-o")]
+    if points[0]["quiet_false_per_min"] is not None:
+        series.append(("quiet_false_per_min", "clips without annotated events", "-s"))
+    for key, where, style in series:
+        falses = [point[key] for point in points]
+        ax.plot(falses, [point["f1"] for point in points], style, markersize=3, label=f"F1, false events on {where}")
+    ax.plot(
+        [point["false_per_min"] for point in points], [point["f1_with_class"] for point in points], "--", color="C0",
+        linewidth=1, label="F1 with the class, made videos",
+    )  # fmt: skip
+    ax.axhline(chance["f1"], color="grey", linestyle=":", label="F1 by chance (same events, other times)")
+    ax.set(xlabel="false events a minute", ylabel="F1 (IoU ≥ 0.5) on the made videos", ylim=(0, 1))
+    ax.set_xlim(left=0)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    write_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
+
+
+def print_scores(scores: Mapping[str, Any], console: Console) -> None:
+    """The output of `train.spotting.event_scores.score`."""
+    micro = scores["micro"]
+    table = Table(title=f"{micro['n']} micro-expressions in {scores['minutes']:.1f} minutes (IoU ≥ 0.5)")
+    for heading in ("", "true", "found", "hits", "precision", "recall", "F1"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, counts in (
+        ("found where they are", micro["localised"]),
+        ("and with their class", micro["with_class"]),
+        *micro["per_class"].items(),
+        ("macro-expressions", scores["macro"]["localised"]),
+    ):
+        table.add_row(
+            name,
+            str(counts["tp"] + counts["fn"]),
+            str(counts["tp"] + counts["fp"]),
+            str(counts["tp"]),
+            *(f"{counts[key]:.3f}" for key in ("precision", "recall", "f1")),
+        )
+    console.print(table)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    chance, right = scores["chance"], micro["right_class"]
+    say(f"by chance: F1 {chance['f1']:.3f}, with the class {chance['f1_with_class']:.3f} (same events at other times)")
+    say(
+        f"false events: {micro['false_per_min']:.2f} a minute, {scores['micro_found_in_macro']} in all within macro-expressions"
+    )
+    say(f"right class: {right['share']:.3f} of {right['n']} hits")
+    sizes = (f"{name}: {row['recall']:.2f} (n = {row['n']})" for name, row in scores["recall_by_peak"].items())
+    say(f"recall by size: {', '.join(sizes)}")
+    _print_timing(micro["timing"], console)
+    _print_rejections("Rejected in made videos", scores["rejections"], console)
+    for key, title in (("rest", "resting face"), ("quiet", "clips without annotated events")):
+        if scores.get(key):
+            _print_quiet(title, scores[key], console)
+
+
+def _print_timing(timing: Mapping[str, Any], console: Console) -> None:
+    if not any(timing.values()):
+        return
+    table = Table("hits", title="Error in time, ms")
+    for heading in ("median", "95 %", "bias (late: +)"):
+        table.add_column(heading, justify="right")
+    for name, row in timing.items():
+        table.add_row(name, *(f"{row[key]:.0f}" for key in ("median_ms", "p95_ms", "bias_ms")))
+    console.print(table)
+
+
+def _print_rejections(title: str, rejections: Mapping[str, Any], console: Console) -> None:
+    if not rejections:
+        return
+    table = Table("reason", title=title)
+    table.add_column("candidates", justify="right")
+    table.add_column("were micro-expressions", justify="right")
+    for reason, row in rejections.items():
+        table.add_row(reason, str(row["n"]), str(row["true"]))
+    console.print(table)
+
+
+def _print_quiet(title: str, quiet: Mapping[str, Any], console: Console) -> None:
+    console.print(
+        f"{title}: {quiet['events']} false events in {quiet['minutes']:.2f} minutes, {quiet['false_per_min']:.2f} a minute",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if len(quiet["per_video"]) > 1:
+        table = Table("clip")
+        for heading in ("seconds", "micro", "macro", "false a minute"):
+            table.add_column(heading, justify="right")
+        for name, row in quiet["per_video"].items():
+            table.add_row(
+                name,
+                f"{row['seconds']:.1f}",
+                str(row["events"]),
+                str(row["macro_events"]),
+                f"{row['false_per_min']:.1f}",
+            )
+        console.print(table)
