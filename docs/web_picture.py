@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.browser import CHROMIUM, browser_tab
+from tests.helpers.browser import CHROMIUM, browser_tab
 
 DOCS = Path(__file__).resolve().parent
 AT_S = 9.1

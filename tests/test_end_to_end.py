@@ -14,7 +14,7 @@ import run_live
 from stream.engine.engines import StreamingEngine, WindowEngine
 from stream.engine.model_file import load_model
 from stream.recognizer import Recognizer
-from tests.clips import empty_frames, face_frames, timed_frames, write_video
+from tests.helpers.clips import empty_frames, face_frames, timed_frames, write_video
 from train.__main__ import main as train_main
 
 CLASSES = ["negative", "positive", "surprise", "neutral"]

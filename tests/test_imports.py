@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.paths import ROOT
+
 FOLDERS = ("model", "stream", "train", "export")
 FRAMEWORKS = {"tensorflow", "keras", "jax"}
 MODEL_LIGHT = {"model", "model.contract", "model.types", "model.preprocess"}

@@ -120,7 +120,7 @@ def build(path: Path, parts: Sequence[str]) -> Corpus:
 
 
 def _models(corpus: Corpus) -> None:
-    from tests.models import save_tiny_model, save_tiny_streaming_model, tiny_contract
+    from tests.helpers.models import save_tiny_model, save_tiny_streaming_model, tiny_contract
 
     contract = tiny_contract(
         frames=_FRAMES_OF_A_WINDOW, input=NetworkInput("flow", 32), reference=Reference("ema", time_constant_s=0.5)
@@ -133,7 +133,7 @@ def _models(corpus: Corpus) -> None:
 
 def frames(count: int = FRAMES) -> list[Any]:
     """A face that moves a little, BGR (240, 320, 3)."""
-    from tests.clips import face_frames
+    from tests.helpers.clips import face_frames
 
     return [
         cv2.resize(frame[:384], (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA) for frame in face_frames(count)
@@ -143,7 +143,7 @@ def frames(count: int = FRAMES) -> list[Any]:
 def _videos(corpus: Corpus) -> None:
     import av
 
-    from tests.clips import write_video
+    from tests.helpers.clips import write_video
 
     corpus.videos.mkdir(exist_ok=True)
     pictures = frames()
@@ -160,7 +160,7 @@ def _videos(corpus: Corpus) -> None:
 
 
 def _photos(corpus: Corpus) -> None:
-    from tests.clips import face_frames
+    from tests.helpers.clips import face_frames
 
     corpus.photos.mkdir(exist_ok=True)
     for number, frame in enumerate(face_frames(3), start=1):
@@ -169,8 +169,8 @@ def _photos(corpus: Corpus) -> None:
 
 
 def _session(corpus: Corpus) -> None:
-    from tests.clips import write_video
-    from tests.sessions import run
+    from tests.helpers.clips import write_video
+    from tests.helpers.sessions import run
 
     shutil.rmtree(corpus.session, ignore_errors=True)
     clip = write_video(corpus.path / "clip.mp4", frames())
@@ -182,7 +182,7 @@ def _eventful(corpus: Corpus) -> None:
     import json
 
     from stream.sinks.tables import event_line
-    from tests.results import event
+    from tests.helpers.results import event
 
     if not (corpus.ready / "session").exists():
         _session(corpus)
@@ -201,7 +201,7 @@ def _eventful(corpus: Corpus) -> None:
 
 
 def _frames(corpus: Corpus) -> None:
-    from tests.face_folders import write_frames
+    from tests.helpers.face_folders import write_frames
 
     shutil.rmtree(corpus.frames, ignore_errors=True)
     for seed, (label, person) in enumerate((("negative", "ann"), ("positive", "bob"))):
@@ -209,16 +209,16 @@ def _frames(corpus: Corpus) -> None:
 
 
 def _store(corpus: Corpus) -> None:
-    from tests.models import CLASSES
-    from tests.stores import write_store
+    from tests.helpers.models import CLASSES
+    from tests.helpers.stores import write_store
 
     shutil.rmtree(corpus.store, ignore_errors=True)
     write_store(corpus.store, ("ann", "bob"), CLASSES, clips_each=1, geometry=CropGeometry())
 
 
 def _loso(corpus: Corpus) -> None:
-    from tests.loso_runs import write_loso
-    from tests.stores import write_store
+    from tests.helpers.loso_runs import write_loso
+    from tests.helpers.stores import write_store
 
     for folder in (corpus.loso, corpus.plain_store):
         shutil.rmtree(folder, ignore_errors=True)
@@ -226,7 +226,7 @@ def _loso(corpus: Corpus) -> None:
 
 
 def _datasets(corpus: Corpus) -> None:
-    from tests.dataset_trees import casme2_tree, samm_tree, smic_tree
+    from tests.helpers.dataset_trees import casme2_tree, samm_tree, smic_tree
 
     shutil.rmtree(corpus.datasets, ignore_errors=True)
     casme2_tree(corpus.datasets / "casme2")
@@ -251,7 +251,7 @@ def _settings(corpus: Corpus) -> None:
 
 def _trained(corpus: Corpus) -> None:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-    from tests.runs import write_run
+    from tests.helpers.runs import write_run
 
     shutil.rmtree(corpus.trained, ignore_errors=True)
     write_run(corpus.trained)

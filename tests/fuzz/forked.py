@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.case import Case
-from tests.processes import children
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import children
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 OUT, ERR, STACKS, LEFT = "stdout.txt", "stderr.txt", "stacks.txt", "threads-left.txt"
 MEMORY_BYTES = 4 << 30
 FILE_BYTES = 1 << 30

@@ -1,0 +1,127 @@
+"""Events and several faces through the whole live program."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import run_live
+from model.types import Event, Frame
+from stream.cli.options import parse_options
+from stream.recognizer import Recognizer
+from stream.sources.base import SourceInfo
+from tests.helpers.clips import write_video
+from tests.helpers.models import save_tiny_model
+from tests.helpers.people import At, picture, two_people
+from train.synth.demo import DemoClip
+
+
+class DemoAt:
+    """A stretch of the demo, with its second micro-expression, as a camera with other times would see it."""
+
+    def __init__(self, times_s: NDArray[np.float64]) -> None:
+        self._times_s = times_s.tolist()
+        self._clip = DemoClip()
+        self.info = SourceInfo("demo", self._clip.size_px, self._clip.size_px, 0.0, live=False)
+        self.dropped = 0
+
+    def __enter__(self) -> "DemoAt":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Frame]:
+        self._clip.frames = len(self._times_s) + 1
+        for index, time_s in enumerate(self._times_s, start=1):
+            # Frame n is drawn as of n / fps seconds.
+            self._clip.fps = index / time_s
+            yield Frame(index, time_s, self._clip.frame(index), 0.0)
+
+
+def demo_event(fps: float, jitter: float = 0.0) -> Event:
+    """The only accepted one between 3.5 and 8.2 s."""
+    count = round(4.7 * fps)
+    late = np.random.default_rng(3).uniform(-jitter, jitter, count)
+    events = [
+        event
+        for result in Recognizer().run(DemoAt(3.5 + (np.arange(count) + late) / fps))
+        for event in result.events
+        if event.rejected is None
+    ]
+    assert len(events) == 1, events
+    return events[0]
+
+
+@pytest.fixture(scope="module")
+def event_at_30() -> Event:
+    return demo_event(30)
+
+
+def test_the_demos_event_is_where_it_is(event_at_30: Event) -> None:
+    truth = next(event for event in DemoClip().events if 6.0 < event.apex_s < 8.0)
+    assert (event_at_30.kind, event_at_30.label, event_at_30.track) == ("micro", truth.label, 1)
+    assert event_at_30.apex_s == pytest.approx(truth.apex_s, abs=0.06)
+    assert event_at_30.onset_s == pytest.approx(truth.onset_s, abs=0.08)
+
+
+@pytest.mark.parametrize(("fps", "jitter"), [(15, 0.0), (60, 0.0), (30, 0.4), (120, 0.0)])
+def test_every_frame_rate_gives_the_same_event(fps: float, jitter: float, event_at_30: Event) -> None:
+    found = demo_event(fps, jitter)
+    assert (found.kind, found.label) == (event_at_30.kind, event_at_30.label)
+    assert (found.onset_s, found.apex_s) == pytest.approx((event_at_30.onset_s, event_at_30.apex_s), abs=0.04)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_two_people_through_the_program(tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "tiny.onnx")
+    anna, ben = two_people()
+    pictures = [picture([At(anna, 150.0, iod_px=60)] + [At(ben, 490.0)] * (i < 40), i) for i in range(50)]
+    clip = write_video(tmp_path / "two.mp4", pictures)
+    out, events, report = (tmp_path / name for name in ("out.csv", "events.jsonl", "run.json"))
+    argv = ["--source", clip, "--model", tmp_path / "tiny.onnx", "--headless", "--max-faces", 2]
+    argv += ["--csv", out, "--events", events, "--json", report]
+    assert run_live.main([str(word) for word in argv]) == 0
+    rows = rows_of(out)
+    assert [(int(row["frame"]), row["face"]) for row in rows[:80]] == [(i // 2, "12"[i % 2]) for i in range(80)]
+    assert [(int(row["frame"]), row["face"]) for row in rows[80:]] == [(i, "1") for i in range(40, 50)]
+    assert [row["status"] for row in rows if row["face"] == "2"] == ["filling"] * 29 + ["ok"] * 11
+    assert events.exists()
+    told = json.loads(report.read_text())
+    assert told["frames"] == 50 and told["timestamps"]["rate_hz"] == pytest.approx(30, rel=0.01)
+    assert (told["timestamps"]["gaps"], told["timestamps"]["repeated_or_backward"]) == (0, 0)
+    assert set(told["events"]) == {"found", "rejected", "watched_min"}
+
+
+def test_options() -> None:
+    options = parse_options(["--source", "demo"])
+    assert (options.max_faces, options.detect_events, options.events) == (1, True, None)
+    options = parse_options(["--source", "demo", "--max-faces", "3", "--events", "e.jsonl"])
+    assert (options.max_faces, options.detect_events, options.events) == (3, True, Path("e.jsonl"))
+    assert not parse_options(["--no-events"]).detect_events
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--max-faces", "0"], "expected 1 or more, found 0"),
+        (["--max-faces", "17"], "expected up to 16 faces, found 17"),
+        (["--no-events", "--events", "e.jsonl"], "--no-events leaves nothing to write to --events"),
+        (["--events", "same", "--csv", "same"], "name the same file twice"),
+    ],
+)
+def test_bad_usage(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_options(argv)
+    assert caught.value.code == 2 and says in capsys.readouterr().err

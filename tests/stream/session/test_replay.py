@@ -1,0 +1,258 @@
+"""A recorded session gives the same rows and events again."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.contract import NetworkInput
+from model.types import Frame, FrameResult
+from stream.recognizer import Recognizer
+from stream.session.replay import ReplayCheck, ReplaySource
+from stream.session.session_folder import SCHEMA_VERSION, SessionError, SessionFolder
+from stream.session.source_recorder import HEADER, SourceRecorder
+from stream.sinks.tables import CsvSink, EventsSink
+from tests.helpers.clips import Frames, face_frames
+from tests.helpers.mjpeg_server import endless_server
+from tests.helpers.models import save_tiny_model, tiny_contract
+from tests.helpers.results import CLASSES, event, prediction, result
+from tests.helpers.sessions import accepted_of, cells_of, demo_frames, facts_of, material, record, run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model, a clip, and a session of it with its recording."""
+    folder = material(tmp_path_factory.mktemp("replay"))
+    assert record(folder, folder / "session", "--record-source") == 0
+    return folder
+
+
+TIMES = f"{HEADER}\n".encode()
+
+
+def edit_facts(session: Path, **changes: object) -> None:
+    (session / "session.json").write_text(json.dumps(facts_of(session) | changes))
+
+
+def replay(session: Path, *more: object) -> int:
+    return run("--replay", session, "--headless", "--pace", "fast", *more)
+
+
+def test_the_demo_with_its_events_comes_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Real events of the bundled model, into a session of the replay's own."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    frames = demo_frames()
+    argv = ("--source", "demo", "--headless", "--pace", "fast", "--max-frames", frames)
+    assert run(*argv, "--session", first, "--record-source") == 0
+    events = (first / "events.jsonl").read_text().splitlines()
+    assert accepted_of(first)
+    assert (first / "events" / "0001.png").exists()
+    capsys.readouterr()
+    assert replay(first, "--session", second, "--check") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"The replay is the same as the recording: {frames} rows, {len(events)} events." in said
+    assert "model" not in said.partition("to judge people.")[2].partition("Summary")[0]
+    assert cells_of(second / "frames.csv") == cells_of(first / "frames.csv")
+    assert (second / "events.jsonl").read_text() == (first / "events.jsonl").read_text()
+    assert facts_of(second)["source"]["name"] == "replay of first"
+    assert facts_of(second)["settings"]["session"]["replay"] == str(first)
+
+
+def test_settings_come_from_the_session(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert replay(folder / "session", "--csv", out) == 0
+    assert cells_of(out) == cells_of(folder / "session" / "frames.csv")
+    # The tiny model, not the bundled one, which has its own answers.
+    header, *rows = csv.reader(out.open(newline=""))
+    assert any(row[header.index("status")] == "ok" for row in rows)
+
+
+def test_another_model_is_named_and_differs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.onnx"
+    save_tiny_model(other, tiny_contract(input=NetworkInput("flow", 48)))
+    capsys.readouterr()
+    assert replay(folder / "session", "--model", other, "--check") == 1
+    out, err = capsys.readouterr()
+    assert "The model is another one than the session's" in " ".join(out.split())
+    assert err.startswith("error: the replay is not the same as the recording: row 30: ") and "more)" in err
+
+
+def test_a_row_that_was_changed_is_found(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    lines = (session / "frames.csv").read_text().splitlines(keepends=True)
+    cells = lines[40].split(",")
+    lines[40] = ",".join([*cells[:-1], "999.000\n"])
+    (session / "frames.csv").write_text("".join(lines))
+    assert replay(session, "--check") == 0
+    lines[40] = ",".join([*cells[:6], "0.500001", *cells[7:]])
+    (session / "frames.csv").write_text("".join(lines))
+    assert replay(session, "--check") == 1
+    assert "row 40: 39," in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("left", "says"), [("frames.csv", "rows more were recorded"), ("times.csv", "")])
+def test_a_recording_that_is_shorter_or_longer_than_its_rows(
+    folder: Path, tmp_path: Path, left: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    path = session / "source" / "times.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:60]))
+    if left == "times.csv":
+        # Of a run that was killed, later rows than its last picture are no difference.
+        facts = facts_of(session) | {"state": "running"}
+        (session / "session.json").write_text(json.dumps(facts))
+    assert replay(session, "--check") == (1 if says else 0)
+    assert says in capsys.readouterr().err
+
+
+def irregular() -> Frames:
+    """A live source with gaps, jitter, lost frames and a restart that somebody asked for."""
+    rng = np.random.default_rng(5)
+    times_s = np.cumsum(rng.uniform(0.02, 0.05, 90)) + np.where(np.arange(90) > 50, 2.0, 0.0)
+    images = zip(times_s.tolist(), face_frames(90), strict=True)
+    return Frames(Frame(3 * i, time_s, image, 0.0, restart=i == 35) for i, (time_s, image) in enumerate(images))
+
+
+def test_a_live_source_replays_with_its_own_times(folder: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer(folder / "tiny.onnx")
+    names = recognizer.contract.class_names
+    session = SessionFolder(tmp_path)
+    with (
+        CsvSink(session.frames, names) as rows,
+        EventsSink(session.events) as events,
+        SourceRecorder(session, None) as recorder,
+    ):
+        for one in recognizer.run(irregular()):
+            for sink in (rows, events, recorder):
+                sink.write(one)
+    statuses = [line.split(",")[3] for line in session.frames.read_text().splitlines()[1:]]
+    assert len(statuses) == 90 and statuses[34] == "ok" and statuses[35] == "filling" and statuses[51] == "filling"
+    session.facts.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "recording": "source"}))
+    with ReplayCheck(session, names, complete=True) as check:
+        for one in recognizer.run(ReplaySource(session)):
+            check.write(one)
+    assert check.verdict() == f"The replay is the same as the recording: 90 rows, {check.events} events."
+
+
+def results(times: int = 3, last_event: bool = True) -> list[FrameResult]:
+    found = [result(i, i / 30, "ok", answer=prediction(0.1, 0.2, 0.3, 0.4)) for i in range(times)]
+    if last_event:
+        found[-1] = result(times - 1, (times - 1) / 30, "ok", answer=prediction(0.1, 0.2, 0.3, 0.4), events=(event(),))
+    return found
+
+
+def kept(folder: SessionFolder, of: list[FrameResult]) -> None:
+    with CsvSink(folder.frames, CLASSES) as rows, EventsSink(folder.events) as events:
+        for one in of:
+            rows.write(one)
+            events.write(one)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_only_the_end_decides_counts_when_the_run_came_to_its_end(tmp_path: Path, complete: bool) -> None:
+    folder = SessionFolder(tmp_path)
+    kept(folder, results(last_event=False))
+    with ReplayCheck(folder, CLASSES, complete) as check:
+        for one in results():
+            check.write(one)
+    assert check.differences == (1 if complete else 0)
+    if complete:
+        with pytest.raises(SessionError, match=r"event 1: .*recorded: none"):
+            check.verdict()
+
+
+def test_nothing_compared_is_no_success(tmp_path: Path) -> None:
+    folder = SessionFolder(tmp_path)
+    kept(folder, [])
+    with ReplayCheck(folder, CLASSES, complete=True) as check:
+        pass
+    with pytest.raises(SessionError, match="nothing was compared"):
+        check.verdict()
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (lambda s: (s / "session.json").unlink(), "is no session: it has no session.json"),
+        (lambda s: (s / "session.json").write_text("{"), "cannot be read"),
+        (lambda s: (s / "session.json").write_text('{"schema_version": 9}'), "expected schema version 1, found 9"),
+        (lambda s: (s / "session.json").write_text("[]"), "expected schema version 1, found None"),
+        (lambda s: (s / "session.json").write_text("[" * 100_000), "is no JSON"),
+        (lambda s: (s / "session.json").write_text('{"schema_version": 1, "x": "\\ud800"}'), "half a letter"),
+        (lambda s: edit_facts(s, settings=5), "session.json: settings: expected an object, found 5"),
+        (lambda s: edit_facts(s, settings={"max_faces": 10**9}), "settings.max_faces: expected 1 to 64"),
+        (lambda s: edit_facts(s, settings={"model": "a" * 70_000}), "names a model that cannot be"),
+        (lambda s: (s / "source" / "times.csv").unlink(), "times.csv cannot be read"),
+        (
+            lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b"0,0,0,1,512,512\n\xff\n"),
+            "times.csv cannot be read",
+        ),
+        (
+            lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b"0,nan,0,1,9,9\n1,1,0,1,9,9\n"),
+            "line 2 is no row",
+        ),
+        (
+            lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b"0,0,0,1,-5,9\n1,1,0,1,9,9\n"),
+            "line 2 is no row",
+        ),
+        (lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b'0,"' + b"a" * 140_000), "field larger than"),
+        (lambda s: (s / "source" / "times.csv").write_text("a,b\n"), "expected the columns frame,time_s"),
+        (lambda s: (s / "source" / "0001.mkv").write_bytes(b"nothing"), "holds no whole picture"),
+        (lambda s: (s / "source" / "0001.mkv").unlink(), "holds no whole picture"),
+    ],
+)
+def test_a_broken_session_is_one_line(
+    folder: Path, tmp_path: Path, broken, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    broken(session)
+    assert replay(session) == 1
+    err = capsys.readouterr().err
+    assert says in err and err.startswith("error: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("frames.csv", b"frame,time_s\n\xff\xfe\n"), ("frames.csv", b'"' + b"a" * 140_000), ("events.jsonl", b"\xff\n")],
+)
+def test_what_cannot_be_compared_is_one_line(
+    folder: Path, tmp_path: Path, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    (session / name).write_bytes(content)
+    assert replay(session, "--check") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1 and "unexpected" not in err
+
+
+def test_a_line_that_is_no_row_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    path = session / "source" / "times.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:10], "11,x\n", *lines[11:]]))
+    assert replay(session) == 1
+    assert "times.csv: line 11 is no row of it" in capsys.readouterr().err
+
+
+def test_without_a_recording_it_says_so(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert record(folder, tmp_path / "s", "--max-frames", 2) == 0
+    capsys.readouterr()
+    assert replay(tmp_path / "s") == 1
+    assert "was recorded without --record-source" in capsys.readouterr().err
+
+
+def test_a_network_cameras_session_comes_again_and_keeps_its_secret(folder: Path, tmp_path: Path) -> None:
+    """Times of arrival, frames that were lost on the way: whatever was analysed, the replay gives the same of it."""
+    session, out = tmp_path / "s", tmp_path / "out.csv"
+    with endless_server(face_frames(40)) as server:
+        url = server.url.replace("://", "://anna:geheim@")
+        argv = ("--source", url, "--model", folder / "tiny.onnx", "--headless", "--max-frames", 60)
+        assert run(*argv, "--session", session, "--record-source") == 0
+    assert facts_of(session)["source"]["live"] and facts_of(session)["run"]["frames"] == 60
+    assert replay(session, "--check", "--csv", out) == 0
+    assert cells_of(out) == cells_of(session / "frames.csv") and len(cells_of(out)) == 61
+    for path in session.rglob("*"):
+        assert path.is_dir() or b"geheim" not in path.read_bytes(), path

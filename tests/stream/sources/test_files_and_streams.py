@@ -1,0 +1,139 @@
+"""Real files, a real stream on the loopback, and what goes wrong with both."""
+
+import itertools
+import socket
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.sources.base import LiveSettings, SourceError, without_credentials
+from stream.sources.file import FileSource
+from stream.sources.live import LiveSource
+from stream.sources.open import open_source
+from stream.sources.pictures import DemoSource
+from tests.helpers.clips import write_video
+from tests.helpers.mjpeg_server import mjpeg_server
+
+
+def numbered(count: int) -> list[np.ndarray]:
+    """Pictures that carry their number in their brightness."""
+    return [np.full((120, 160, 3), 10 + 4 * i, np.uint8) for i in range(count)]
+
+
+def test_a_file_gives_every_frame_at_its_time(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", numbered(40), fps=25.0)
+    with FileSource(path, "fast") as source:
+        assert (source.info.width_px, source.info.height_px) == (160, 120)
+        assert source.info.fps == pytest.approx(25.0) and source.info.frames == 40 and not source.info.live
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(40))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(40) / 25, atol=1e-3)
+    brightness = [frame.image.mean() for frame in frames]
+    np.testing.assert_allclose(brightness, [10 + 4 * i for i in range(40)], atol=5)
+    assert (np.diff(brightness) > 0).all()
+
+
+def test_stopping_ends_a_file_that_waits_for_its_pace(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", numbered(30), fps=1.0)
+    with FileSource(path, "realtime") as source:
+        seen = 0
+        for _ in source:
+            seen += 1
+            source.stop()
+    assert seen == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "does not exist"), (b"", "is empty"), (b"no video" * 400, "holds no video"), ("folder", "is a folder")],
+)
+def test_files_that_are_no_video(tmp_path: Path, content: object, says: str) -> None:
+    path = tmp_path / "clip.mp4"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match=says), open_source(str(path)):
+        pass
+
+
+def test_a_truncated_file_is_refused_or_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "clip.mp4", numbered(40)).read_bytes()
+    for share in (0.1, 0.5, 0.95):
+        (tmp_path / "cut.mp4").write_bytes(whole[: int(share * len(whole))])
+        try:
+            with FileSource(tmp_path / "cut.mp4", "fast") as source:
+                assert len(list(source)) <= 40
+        except SourceError as error:
+            assert "cut off" in str(error)
+
+
+def test_a_stream_over_http_gives_growing_times_and_counts_what_it_drops() -> None:
+    once = LiveSettings(retry_for_s=0.0)
+    with mjpeg_server(numbered(50)) as url, LiveSource(url, once) as source:
+        assert source.info.live and source.info.frames is None
+        frames = list(source)
+        dropped = source.dropped
+    assert len(frames) >= 2 and all(a.time_s < b.time_s for a, b in itertools.pairwise(frames))
+    assert all(a.index < b.index for a, b in itertools.pairwise(frames))
+    # The newest frame may still wait when the stream ends; everything else was given out or counted.
+    assert frames[-1].index + 1 == len(frames) + dropped
+    assert dropped < 50
+    assert frames[-1].image.mean() > frames[0].image.mean()
+
+
+def test_a_stream_that_nobody_serves() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(SourceError, match="cannot be opened"),
+            open_source(f"http://user:secret@127.0.0.1:{port}/x"),
+        ):
+            pass
+
+
+def test_a_camera_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match="camera 99 cannot be opened: see --list-cameras"), LiveSource(99):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://me:secret@host:554/live?x=1", "rtsp://host:554/live?x=1"),
+        ("http://me:se@cret@host/live#secret", "http://host/live"),
+        ("http://host/v.cgi?user=me&pwd=secret&res=2", "http://host/v.cgi?user=…&pwd=…&res=2"),
+        ("http://host/v?accessToken=secret;size=3", "http://host/v?accessToken=…;size=3"),
+        ("http://host/v?ApiKey=secret", "http://host/v?ApiKey=…"),
+    ],
+)
+def test_credentials_are_never_shown(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+    assert "secret" not in repr(vars(LiveSource(url)))
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@[bad/x", "rtsp://me:se/cret@host/x", "http://me:secret@ho\u2100st/"])
+def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
+    with pytest.raises(SourceError, match="not a valid URL") as caught:
+        LiveSource(url)
+    assert "cret" not in str(caught.value)
+
+
+@settings(deadline=None)
+@given(user=st.text(min_size=1, max_size=8), password=st.text(min_size=5, max_size=12), rest=st.text(max_size=12))
+def test_no_password_is_shown_whatever_it_is(user: str, password: str, rest: str) -> None:
+    url = f"rtsp://{quote(user, safe='')}:{quote(password, safe='')}@host/{quote(rest)}?t=1"
+    assert f":{quote(password, safe='')}@" not in without_credentials(url)
+    assert without_credentials(url).startswith("rtsp://host/")
+
+
+def test_the_demo_tells_its_truth() -> None:
+    with DemoSource("fast") as source:
+        assert {event.label for event in source.events} == {"negative", "positive", "surprise"}
+        first = next(iter(source))
+        assert first.image.shape == (source.info.height_px, source.info.width_px, 3) and first.time_s == 0.0

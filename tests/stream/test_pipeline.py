@@ -1,0 +1,189 @@
+"""The live loop: one result a frame, and no event is lost at the end.
+
+Threads that work ahead: order, bounds, errors, endings.
+"""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from model.types import Event, Frame, FrameResult
+from stream.engine.engines import WindowEngine
+from stream.engine.model_file import LoadedModel, load_model
+from stream.events.detector import EventDetector
+from stream.pipeline import LivePipeline, PipelineSettings, RunAhead
+from stream.sources.base import SourceError, SourceInfo
+from tests.helpers.faces import portrait
+from tests.helpers.models import save_tiny_model
+
+OPEN = Event(1, "micro", "surprise", 0.1, 0.2, 0.3, 0.7, 1.2)
+
+
+class Pictures:
+    """A source of so many portraits that may break off."""
+
+    def __init__(self, count: int, live: bool = False, breaks: bool = False) -> None:
+        self.info = SourceInfo("pictures", 512, 512, 30.0, live)
+        self.dropped = 0
+        self._count, self._breaks = count, breaks
+        self._stopped = False
+
+    def __enter__(self) -> "Pictures":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self._count):
+            if self._stopped:
+                return
+            yield Frame(index, index / 30, portrait(), 0.0)
+        if self._breaks:
+            raise SourceError("the stream broke off")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    save_tiny_model(path)
+    return load_model(path)
+
+
+@pytest.fixture
+def an_open_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever face the detector follows, one event is open."""
+    monkeypatch.setattr(EventDetector, "finish", lambda self, reason=None: (OPEN,) if reason is None else ())
+
+
+def pipeline(model: LoadedModel, source: Pictures, **settings: object) -> LivePipeline:
+    return LivePipeline(source, model.contract, lambda: WindowEngine(model), PipelineSettings(**settings))  # type: ignore[arg-type]
+
+
+def indices(results: list[FrameResult]) -> list[int]:
+    return [result.frame.index for result in results]
+
+
+@pytest.mark.usefixtures("an_open_event")
+def test_the_last_frame_of_a_file_has_the_events_that_were_open(model: LoadedModel) -> None:
+    results = list(pipeline(model, Pictures(6)).results())
+    assert indices(results) == [0, 1, 2, 3, 4, 5]
+    assert [result.events for result in results] == [()] * 5 + [(OPEN,)]
+    assert not any(result.closing for result in results)
+
+
+@pytest.mark.usefixtures("an_open_event")
+def test_so_has_the_last_of_the_first_n_frames(model: LoadedModel) -> None:
+    results = list(pipeline(model, Pictures(60), max_frames=4).results())
+    assert indices(results) == [0, 1, 2, 3]
+    assert results[-1].events == (OPEN,)
+
+
+@pytest.mark.usefixtures("an_open_event")
+def test_the_end_of_a_live_source_adds_a_result_for_them(model: LoadedModel) -> None:
+    results = list(pipeline(model, Pictures(4, live=True)).results())
+    assert indices(results) == [0, 1, 2, 3, 3]
+    assert [(result.closing, result.events) for result in results[-2:]] == [(False, ()), (True, (OPEN,))]
+    assert results[-1].faces == results[-2].faces
+
+
+def test_without_such_events_it_adds_none(model: LoadedModel) -> None:
+    assert indices(list(pipeline(model, Pictures(4, live=True)).results())) == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("an_open_event")
+def test_a_stopped_run_decides_them_too(model: LoadedModel) -> None:
+    running = pipeline(model, Pictures(60))
+    results = []
+    for result in running.results():
+        results.append(result)
+        if result.frame.index == 2:
+            running.stop()
+    assert len(results) < 60 and indices(results) == list(range(len(results)))
+    assert results[-1].events == (OPEN,)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_breaks_off_gives_all_frames_before_its_error(model: LoadedModel, live: bool) -> None:
+    results = []
+    with pytest.raises(SourceError, match="broke off"):
+        for result in pipeline(model, Pictures(5, live=live, breaks=True)).results():
+            results.append(result)
+    assert indices(results) == [0, 1, 2, 3, 4]
+    assert not [thread for thread in threading.enumerate() if thread.name in ("decode", "align")]
+
+
+@pytest.mark.usefixtures("an_open_event")
+def test_labels_only(model: LoadedModel) -> None:
+    results = list(pipeline(model, Pictures(35), detect_events=False).results())
+    assert [result.status for result in results] == ["filling"] * 29 + ["ok"] * 6
+    assert all(result.events == () and not result.faces[0].calibrated for result in results)
+
+
+def test_a_reset_gives_a_new_number(model: LoadedModel) -> None:
+    running = pipeline(model, Pictures(40, live=True))
+    tracks = []
+    for result in running.results():
+        tracks += [face.track for face in result.faces]
+        if result.frame.index == 10:
+            running.request_reset()
+    assert tracks[0] == 1 and tracks[-1] == 2 and tracks == sorted(tracks) and len(tracks) == 40
+
+
+def test_order_and_end() -> None:
+    with RunAhead(range(500), 3, "numbers") as ahead:
+        assert list(ahead) == list(range(500))
+
+
+def test_never_more_than_its_bound_ahead() -> None:
+    made: list[int] = []
+    taken: list[int] = []
+    most = 0
+
+    def items() -> Iterator[int]:
+        for i in range(200):
+            made.append(i)
+            yield i
+
+    with RunAhead(items(), 4, "bounded") as ahead:
+        for item in ahead:
+            taken.append(item)
+            # One item may be in the thread's hand beside those that wait.
+            most = max(most, len(made) - len(taken))
+    assert most <= 5
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise RuntimeError("broken")
+
+    seen = []
+    with RunAhead(items(), 2, "broken") as ahead, pytest.raises(RuntimeError, match="broken"):
+        for item in ahead:
+            seen.append(item)
+    assert seen == [1, 2]
+
+
+def test_closing_early_ends_the_thread() -> None:
+    before = threading.active_count()
+    with RunAhead(iter(int, 1), 2, "endless") as ahead:
+        next(iter(ahead))
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
+def test_closed_before_it_began() -> None:
+    ahead = RunAhead(range(3), 1, "never")
+    ahead.close()
+    assert list(ahead) == []
+
+
+def test_bounds_are_checked() -> None:
+    with pytest.raises(ValueError, match="expected 1 or more"):
+        RunAhead([], 0, "none")
