@@ -14,7 +14,7 @@ import keras
 import onnx
 
 from export.streaming.graph import BATCH, GraphBuilder, Streams, StreamState, stream_states
-from export.streaming.head import Head
+from export.streaming.head import HeadGraph
 from export.streaming.layers import Branch, Frames, Trunk
 from export.streaming.plan import StreamingUnsupported, StreamPlan
 from model.config import BRANCH_KERNELS, NetworkConfig
@@ -53,7 +53,7 @@ def build_streaming_graph(network: keras.Model, config: NetworkConfig) -> onnx.M
         for kernel in BRANCH_KERNELS
     ]
     trunk = Trunk(graph, streams, branches, plan, config, *network.get_layer("trunk").get_weights())
-    probabilities = Head(graph, network, config).probabilities(trunk.steps())
+    probabilities = HeadGraph(graph, network, config).probabilities(trunk.steps())
     graph.output(probabilities, "probabilities", (BATCH, config.classes))
     streams.add_outputs()
     return graph.model("microlive")

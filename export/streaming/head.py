@@ -14,7 +14,7 @@ from export.streaming.graph import GraphBuilder
 from model.config import GRU_UNITS, HEAD_UNITS, LEAKY_SLOPE, STEP_UNITS, TRUNK_FILTERS, NetworkConfig
 
 
-class Head:
+class HeadGraph:
     """Adds the end of the network to a graph."""
 
     def __init__(self, graph: GraphBuilder, network: keras.Model, config: NetworkConfig) -> None:

@@ -37,7 +37,7 @@ _FONT_PX, _SMALL_PX = 19, 15
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class SeenMoment:
     """A face at one time: `crop` uint8 grey (size, size), `probabilities` of the classes, None where the model said nothing."""
 
     time_s: float
@@ -74,7 +74,7 @@ class RecentCrops:
         return sum(map(len, self._faces.values()))
 
     def reset(self) -> None:
-        self._faces: dict[int, deque[Moment]] = {}
+        self._faces: dict[int, deque[SeenMoment]] = {}
 
     def add(self, result: FrameResult) -> None:
         now_s = result.frame.time_s
@@ -100,13 +100,13 @@ class RecentCrops:
         return EventMoments(event, onset, apex, offset, times_s, np.array(shares, np.float64))
 
 
-def _moment(face: FaceResult, time_s: float) -> Moment:
+def _moment(face: FaceResult, time_s: float) -> SeenMoment:
     crop = face.face.crop
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) if crop.ndim == 3 else crop
-    return Moment(time_s, grey, None if face.prediction is None else dict(face.prediction.probabilities))
+    return SeenMoment(time_s, grey, None if face.prediction is None else dict(face.prediction.probabilities))
 
 
-def _nearest(moments: tuple[Moment, ...], time_s: float) -> Image | None:
+def _nearest(moments: tuple[SeenMoment, ...], time_s: float) -> Image | None:
     best = min(moments, key=lambda moment: abs(moment.time_s - time_s), default=None)
     return None if best is None or abs(best.time_s - time_s) > _MOST_OFF_S else best.crop
 

@@ -20,7 +20,7 @@ _SHADED_S = 600.0
 
 
 @dataclass(frozen=True)
-class Mark:
+class ChartMark:
     """A rectangle with a tooltip. `style` names its colour."""
 
     x: float
@@ -31,18 +31,18 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class TimeChart:
     """`lines`: style and points of every class's probability; `statuses`, `events` and `rejected`: three lanes; `marks`
     of an experiment go through all of them; `outages` of the source lie in that of the statuses. `shaded`: events go through the chart too."""
 
     step_s: float
     shaded: bool
     lines: tuple[tuple[str, str], ...]
-    statuses: tuple[Mark, ...]
-    events: tuple[Mark, ...]
-    rejected: tuple[Mark, ...]
-    marks: tuple[Mark, ...]
-    outages: tuple[Mark, ...]
+    statuses: tuple[ChartMark, ...]
+    events: tuple[ChartMark, ...]
+    rejected: tuple[ChartMark, ...]
+    marks: tuple[ChartMark, ...]
+    outages: tuple[ChartMark, ...]
     ticks: tuple[tuple[float, str], ...]
 
 
@@ -76,18 +76,18 @@ def timeline(
     rejected: Iterable[Mapping[str, Any]],
     marks: Iterable[Mapping[str, Any]] = (),
     outages: Iterable[Mapping[str, Any]] = (),
-) -> Timeline:
+) -> TimeChart:
     """Of the run's rows and its events; `accepted` have a `number` too."""
     styles = class_styles(rows.class_names)
     scale = Scale(rows.first_s or 0.0, rows.last_s)
-    return Timeline(
+    return TimeChart(
         rows.buckets.step_s,
         rows.duration_s <= _SHADED_S,
         tuple(_lines(rows, styles, scale)),
         tuple(_statuses(rows, scale)),
         tuple(_accepted(event, styles, scale) for event in accepted),
         tuple(_rejected(rejected, scale)),
-        tuple(Mark(scale.x(m["time_s"]), 1.0, "mark", f"{m['mark']}, at {m['time_s']:.2f} s") for m in marks),
+        tuple(ChartMark(scale.x(m["time_s"]), 1.0, "mark", f"{m['mark']}, at {m['time_s']:.2f} s") for m in marks),
         tuple(_outage(outage, scale) for outage in outages),
         scale.ticks(),
     )
@@ -119,7 +119,7 @@ def _lines(rows: RowSummary, styles: Mapping[str, str], scale: Scale) -> Iterabl
             yield styles[name], " ".join(points)
 
 
-def _statuses(rows: RowSummary, scale: Scale) -> Iterable[Mark]:
+def _statuses(rows: RowSummary, scale: Scale) -> Iterable[ChartMark]:
     """What most frames of a stretch had; neighbours that are alike are one mark."""
     half_s = rows.buckets.step_s / 2
     run: tuple[str, float, float] | None = None
@@ -137,30 +137,30 @@ def _statuses(rows: RowSummary, scale: Scale) -> Iterable[Mark]:
         yield _status_mark(run, scale)
 
 
-def _status_mark(run: tuple[str, float, float], scale: Scale) -> Mark:
+def _status_mark(run: tuple[str, float, float], scale: Scale) -> ChartMark:
     status, first_s, last_s = run
     words = next((words for known, (words, _) in STATUS_WORDS.items() if known == status), status)
     style = status if status in ("ok", "filling", "no_face") else "trouble"
     x = scale.x(first_s)
-    return Mark(x, max(scale.x(last_s) - x, 0.5), style, f"{words}, {clock(first_s)} to {clock(last_s)}")
+    return ChartMark(x, max(scale.x(last_s) - x, 0.5), style, f"{words}, {clock(first_s)} to {clock(last_s)}")
 
 
-def _outage(outage: Mapping[str, Any], scale: Scale) -> Mark:
+def _outage(outage: Mapping[str, Any], scale: Scale) -> ChartMark:
     began_s = float(outage["began_s"])
     ended_s = scale.last_s if outage.get("ended_s") is None else float(outage["ended_s"])
     x = scale.x(began_s)
     words = f"source away, {clock(began_s)} to {clock(ended_s)}: {outage.get('reason', '')}"
-    return Mark(x, max(scale.x(ended_s) - x, _LEAST_WIDTH), "away", words)
+    return ChartMark(x, max(scale.x(ended_s) - x, _LEAST_WIDTH), "away", words)
 
 
-def _accepted(event: Mapping[str, Any], styles: Mapping[str, str], scale: Scale) -> Mark:
+def _accepted(event: Mapping[str, Any], styles: Mapping[str, str], scale: Scale) -> ChartMark:
     x = scale.x(event["onset_s"])
     words = f"{event['number']}: {event['label']}, {event['kind']}, at {event['apex_s']:.2f} s, confidence {100 * event['confidence']:.0f} %, face {event['track']}"
     width = max(scale.x(event["offset_s"]) - x, _LEAST_WIDTH)
-    return Mark(x, width, styles.get(event["label"], "neutral"), words, f"event-{event['number']}")
+    return ChartMark(x, width, styles.get(event["label"], "neutral"), words, f"event-{event['number']}")
 
 
-def _rejected(events: Iterable[Mapping[str, Any]], scale: Scale) -> Iterable[Mark]:
+def _rejected(events: Iterable[Mapping[str, Any]], scale: Scale) -> Iterable[ChartMark]:
     """Those that lie close together in one mark: a long run has thousands."""
     by_place: dict[int, Counter[str]] = {}
     for event in events:
@@ -168,7 +168,7 @@ def _rejected(events: Iterable[Mapping[str, Any]], scale: Scale) -> Iterable[Mar
         by_place.setdefault(place, Counter())[event["rejected"]] += 1
     for place, reasons in sorted(by_place.items()):
         words = ", ".join(f"{count} {rejection(reason)}" for reason, count in reasons.most_common())
-        yield Mark(place * _REJECTED_WIDTH, _REJECTED_WIDTH - 1, "rejected", f"rejected: {words}")
+        yield ChartMark(place * _REJECTED_WIDTH, _REJECTED_WIDTH - 1, "rejected", f"rejected: {words}")
 
 
 def rejection(reason: str) -> str:

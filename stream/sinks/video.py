@@ -158,7 +158,7 @@ class RecordSink:
         self._finish()
 
     def _record(self, results: Iterator[FrameResult]) -> None:
-        timeline = Timeline(self.fps)
+        timeline = SteadyClock(self.fps)
         pending: FrameResult | None = None
         place = -1
         for result in results:
@@ -210,7 +210,7 @@ def _why(error: Exception) -> str:
     return reason(error) if isinstance(error, OSError) else str(error)
 
 
-class Timeline:
+class SteadyClock:
     """Turns timestamps into frame numbers of a constant rate; the first time is frame 0."""
 
     def __init__(self, fps: float, max_hold_s: float = MAX_HOLD_S) -> None:

@@ -21,6 +21,7 @@ from model.types import Image
 from stream.health import Backoff, Connection, ConnectionState, Outage
 from stream.sources.base import LiveSettings, SourceError
 from stream.sources.capture_protocol import (
+    CapturedPicture,
     CaptureError,
     Damaged,
     FreeSlot,
@@ -29,7 +30,6 @@ from stream.sources.capture_protocol import (
     Opened,
     OpenOrder,
     Order,
-    Picture,
     Ready,
     RingReader,
     shared_file,
@@ -96,13 +96,13 @@ class CaptureProcess:
         except (EOFError, OSError):
             raise CaptureError(self._death()) from None
 
-    def copy(self, picture: Picture) -> Image:
+    def copy(self, picture: CapturedPicture) -> Image:
         """A copy of a picture that it has placed; its slot is free again. Also when the process has ended since."""
         image = self._ring.read(picture.offset, picture.shape)
         self.release(picture)
         return image
 
-    def release(self, picture: Picture) -> None:
+    def release(self, picture: CapturedPicture) -> None:
         """The picture is not wanted."""
         self.send(FreeSlot(picture.slot))
 
@@ -133,7 +133,7 @@ class Taker(Protocol):
         """A picture follows; after every reconnection too."""
         ...
 
-    def take(self, process: CaptureProcess, picture: Picture) -> None:
+    def take(self, process: CaptureProcess, picture: CapturedPicture) -> None:
         """Must release it, or take it from the process."""
         ...
 
@@ -260,7 +260,7 @@ class CaptureWatch(threading.Thread):
                     self._taker.opened(message)
                 case Damaged():
                     self._damaged_now = message.count
-                case Picture():
+                case CapturedPicture():
                     if not connected:
                         connected = True
                         self._opened_in_s = time.monotonic() - asked_s

@@ -16,6 +16,7 @@ import cv2
 from stream.sources.capture_protocol import (
     SLOTS,
     Captured,
+    CapturedPicture,
     CaptureError,
     Damaged,
     FreeSlot,
@@ -23,7 +24,6 @@ from stream.sources.capture_protocol import (
     Opened,
     OpenOrder,
     Order,
-    Picture,
     Reader,
     Ready,
     RingWriter,
@@ -94,7 +94,7 @@ class Capture:
         offset = self._ring.write(slot, found.image)
         height, width, channels = found.image.shape
         self._connection.send(
-            Picture(
+            CapturedPicture(
                 slot, offset, (height, width, channels), found.index, found.media_s, found.captured_s, found.decode_ms
             )
         )

@@ -57,7 +57,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Picture:
+class CapturedPicture:
     """From the process: a picture lies at `offset` of the shared memory, in `slot`, until that is freed.
 
     `index` counts the whole pictures that have arrived since it was opened. `media_s` is the stream's own time; `captured_s` the monotonic clock at its arrival, before it was decoded in `decode_ms`.
@@ -88,7 +88,7 @@ class Lost:
 
 
 Order = OpenOrder | FreeSlot
-Message = Ready | Opened | Picture | Damaged | Lost
+Message = Ready | Opened | CapturedPicture | Damaged | Lost
 
 
 def shared_file() -> int:

@@ -12,7 +12,7 @@ from model.types import Frame, Pace
 from stream.health import Connection, Outage, RateMeter, SourceStatus
 from stream.sources.base import LiveSettings, Pacer, SourceError, SourceInfo, growing_time_s, without_credentials
 from stream.sources.capture import CaptureProcess, CaptureWatch
-from stream.sources.capture_protocol import Opened, Picture
+from stream.sources.capture_protocol import CapturedPicture, Opened
 
 _JOIN_S = 5.0
 
@@ -41,7 +41,7 @@ class LiveSource:
         self._watch = CaptureWatch(target, self._name, self._settings, self, on_change)
         self._stopped = threading.Event()
         self._fresh = threading.Condition()
-        self._waiting: deque[tuple[CaptureProcess, Picture]] = deque()
+        self._waiting: deque[tuple[CaptureProcess, CapturedPicture]] = deque()
         self._captured = RateMeter()
         self._info: SourceInfo | None = None
         self._first_index = self._next_index = 0
@@ -138,10 +138,10 @@ class LiveSource:
             self._first_index = self._next_index
             self._opened = opened
 
-    def take(self, process: CaptureProcess, picture: Picture) -> None:
+    def take(self, process: CaptureProcess, picture: CapturedPicture) -> None:
         """The watch gives it. Of a live source only the newest waits."""
         picture = replace(picture, index=self._first_index + picture.index)
-        overtaken: list[tuple[CaptureProcess, Picture]] = []
+        overtaken: list[tuple[CaptureProcess, CapturedPicture]] = []
         with self._fresh:
             if self._info is None:
                 self._begin(picture)
@@ -158,7 +158,7 @@ class LiveSource:
         for late_process, late in overtaken:
             late_process.release(late)
 
-    def _begin(self, first: Picture) -> None:
+    def _begin(self, first: CapturedPicture) -> None:
         found = self._opened
         self._started_s = first.captured_s
         self._info = SourceInfo(self._name, found.width_px, found.height_px, found.fps, found.live, found.frames)

@@ -24,7 +24,7 @@ from stream.screen.statement import Waits
 from stream.sinks.base import SinkError
 from stream.sinks.marks import PlacedMark
 from stream.web.access import Access, Listener, Refusal
-from stream.web.state import Moment, NumberedEvent, greeting, state_of
+from stream.web.state import NumberedEvent, ViewMoment, greeting, state_of
 from stream.web.viewers import PictureMaker, Redraw, Viewers
 
 _FOLDER = Path(__file__).parent / "page"
@@ -246,7 +246,7 @@ class WebView:
 
     async def _make(self) -> None:
         """Moments, as long as viewers wait for them."""
-        last: Moment | None = None
+        last: ViewMoment | None = None
         shown: FrameResult | None = None
         made_s = -math.inf
         while True:
@@ -269,7 +269,7 @@ class WebView:
                     await self._wake.wait()
         self._wanted = False
 
-    def _moment(self, result: FrameResult | None, last: Moment | None, new_picture: bool) -> Moment:
+    def _moment(self, result: FrameResult | None, last: ViewMoment | None, new_picture: bool) -> ViewMoment:
         recent = self._history.recent()
         names, now_s = self._contract.class_names, time.monotonic()
         state = state_of(result, recent, self._health(), self._waits, names, now_s)
@@ -278,4 +278,4 @@ class WebView:
         if result is not None and new_picture:
             picture, picture_number = self._pictures.jpeg(result, recent), picture_number + 1
         marks = tuple(self._marks()) if self._marks is not None else ()
-        return Moment(number, state, recent.probabilities, self._events, picture, picture_number, marks)
+        return ViewMoment(number, state, recent.probabilities, self._events, picture, picture_number, marks)

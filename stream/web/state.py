@@ -40,7 +40,7 @@ class NumberedEvent:
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class ViewMoment:
     """One picture and what belongs to it; a viewer is sent only what it does not have yet.
 
     `number` counts moments from 1, `picture_number` pictures: more than one moment may have the same one, and before the

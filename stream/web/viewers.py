@@ -20,7 +20,7 @@ from stream.screen.face_marks import draw_faces
 from stream.screen.layout import font_size
 from stream.screen.paint import TextPainter, class_colours
 from stream.screen.statement import Waits
-from stream.web.state import Moment, pack
+from stream.web.state import ViewMoment, pack
 
 MAX_VIEWERS = 16
 _ON_THE_WAY = 2
@@ -57,7 +57,7 @@ class Viewer:
         """Waits until it may be sent another moment."""
         await self._ready.wait()
 
-    def message(self, moment: Moment) -> bytes:
+    def message(self, moment: ViewMoment) -> bytes:
         """What it lacks of the moment, which counts as sent from now on."""
         message = moment.message(self.since_s, self.events_number, self.picture_number)
         self.number, self.since_s = moment.number, moment.newest_s
@@ -74,7 +74,7 @@ class Viewers:
     def __init__(self, most: int = MAX_VIEWERS) -> None:
         self._most = most
         self._changed = asyncio.Condition()
-        self._newest: Moment | None = None
+        self._newest: ViewMoment | None = None
         self._waiting: set[Viewer] = set()
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -90,7 +90,7 @@ class Viewers:
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._waiting) > 0)
 
-    async def publish(self, moment: Moment) -> None:
+    async def publish(self, moment: ViewMoment) -> None:
         async with self._changed:
             self._newest = moment
             # They have what they waited for, even if they have not woken up yet.
@@ -132,7 +132,7 @@ class Viewers:
             moment = await self._next_for(viewer)
             await page.send_bytes(viewer.message(moment))
 
-    async def _next_for(self, viewer: Viewer) -> Moment:
+    async def _next_for(self, viewer: Viewer) -> ViewMoment:
         async with self._changed:
             while self._newest is None or self._newest.number <= viewer.number:
                 self._waiting.add(viewer)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from train.ablation.rows import TICKS, Comparison
 from train.ablation.table import clips_text, comparisons_of
 from train.files import write_with
-from train.loso.pooled_scores import COMPOSITE
+from train.loso.predictions import COMPOSITE
 from train.report.figures import LIGHT, Theme, label, png
 
 _HEADS = ("weighted\nloss", "CBAM", "CBAM,\nnew\nchannel", "MH", "MSMH", "parameters")

@@ -25,7 +25,8 @@ from train.clips.samples import open_stores, time_grid
 from train.config_file import config_from
 from train.errors import UsageError
 from train.fit_config import TrainConfig
-from train.loso.pooled_scores import LosoRun, loso_scores, read_run
+from train.loso.pooled_scores import loso_scores
+from train.loso.predictions import LosoRun, read_run
 from train.scores.metrics import confusion_matrix, ratio
 
 TICKS = {

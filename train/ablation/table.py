@@ -13,7 +13,7 @@ from rich.table import Table
 
 from model.complexity import count_parameters
 from train.ablation.rows import TICKS, AblationRow, Bootstrap, Comparison, title_of
-from train.loso.pooled_scores import COMPOSITE
+from train.loso.predictions import COMPOSITE
 from train.scores.literature import PROTOCOL_N
 
 _Naming = Callable[[Comparison, Mapping[str, AblationRow]], str]

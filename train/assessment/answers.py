@@ -35,7 +35,7 @@ Frozen = Callable[[int, Crops], Crops]
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class AssessedModel:
     """A model that is assessed: `name` as it was given, `key` a hash of its files.
 
     `known`: people whom it was trained, chosen or calibrated on, as far as its contract and its run's folder tell.
@@ -51,11 +51,11 @@ class Candidate:
         return self.predictor.contract
 
 
-def open_candidates(paths: Sequence[Path]) -> list[Candidate]:
+def open_candidates(paths: Sequence[Path]) -> list[AssessedModel]:
     """The models at these paths; raises UsageError when they cannot answer to the same clips."""
     predictors = [open_model(path) for path in paths]
     found = [
-        Candidate(_name(path), _file_key(path), predictor, _known(path, predictor.contract))
+        AssessedModel(_name(path), _file_key(path), predictor, _known(path, predictor.contract))
         for path, predictor in zip(paths, predictors, strict=True)
     ]
     first = found[0]
@@ -102,7 +102,7 @@ def window(crops: Crops, fps: float, contract: ClipContract, start_s: float) -> 
 
 
 def answers(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[AssessedModel],
     store: ClipStore,
     start_s: float,
     jobs: int,
@@ -140,7 +140,7 @@ def grey_or_rgb(crops: NDArray[np.uint8], contract: ClipContract) -> Crops:
 
 
 def _computed(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[AssessedModel],
     store: ClipStore,
     count: int,
     start_s: float,
@@ -207,7 +207,7 @@ def _known(path: Path, contract: ClipContract) -> frozenset[str]:
     return frozenset(str(person).rsplit("/", 1)[-1] for person in people)
 
 
-def _answer_key(candidate: Candidate, start_s: float) -> str:
+def _answer_key(candidate: AssessedModel, start_s: float) -> str:
     digest = hashlib.sha256(f"{candidate.key} {start_s:.6f}".encode())
     digest.update(Path(model.preprocess.__file__).read_bytes())
     digest.update(Path(__file__).read_bytes())

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from train.assessment.answers import Candidate, answers
+from train.assessment.answers import AssessedModel, answers
 from train.assessment.condition_clips import ClipPlan, ClipWorkers, condition_store, lost
 from train.assessment.condition_scores import (
     METRICS,
@@ -70,7 +70,7 @@ class Assessment:
     probabilities: list[NDArray[np.float32]]
 
 
-def clip_settings(candidates: Sequence[Candidate], peaks_px: tuple[float, float]) -> ClipSettings:
+def clip_settings(candidates: Sequence[AssessedModel], peaks_px: tuple[float, float]) -> ClipSettings:
     """Clips that every candidate can be asked about."""
     contracts = [candidate.contract for candidate in candidates]
     colour = "rgb" if any(contract.input.colour == "rgb" for contract in contracts) else "grey"
@@ -82,7 +82,12 @@ def clip_settings(candidates: Sequence[Candidate], peaks_px: tuple[float, float]
 
 
 def assess(
-    candidates: Sequence[Candidate], faces: Sequence[FaceSource], plan: AssessPlan, cache: Path, jobs: int, told: Told
+    candidates: Sequence[AssessedModel],
+    faces: Sequence[FaceSource],
+    plan: AssessPlan,
+    cache: Path,
+    jobs: int,
+    told: Told,
 ) -> Assessment:
     """Makes the clips that `cache` lacks in `jobs` processes, has every model answer them, and scores the answers.
 
@@ -94,7 +99,7 @@ def assess(
 
 
 def _assessed(
-    candidates: Sequence[Candidate], workers: ClipWorkers, plan: AssessPlan, cache: Path, jobs: int, told: Told
+    candidates: Sequence[AssessedModel], workers: ClipWorkers, plan: AssessPlan, cache: Path, jobs: int, told: Told
 ) -> Assessment:
     names = candidates[0].contract.class_names
     start_s = plan.start_s

@@ -21,7 +21,7 @@ _MODELS, _CHANCE, _PLAIN = "#2a6f97", "#999999", "#014f86"
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ScoreSheet:
     """A table in words: title, headings, rows; the first column is text, the others numbers. `note` goes below it."""
 
     title: str
@@ -30,7 +30,7 @@ class Sheet:
     note: str = ""
 
 
-def sheets(report: Mapping[str, Any]) -> list[Sheet]:
+def sheets(report: Mapping[str, Any]) -> list[ScoreSheet]:
     """The report's tables, the most important first."""
     found = [
         _whole(report),
@@ -69,7 +69,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n".join(f"### {sheet.title}\n\n{markdown_table(sheet)}" for sheet in sheets(report))
 
 
-def markdown_table(sheet: Sheet) -> str:
+def markdown_table(sheet: ScoreSheet) -> str:
     """A table as Markdown, its note below."""
     lines = [
         "| " + " | ".join(sheet.headings) + " |",
@@ -85,7 +85,7 @@ def number(found: Mapping[str, Any], digits: int = 3) -> str:
     return mean if found["sd"] is None else f"{mean} ± {found['sd']:.{digits}f}"
 
 
-def _whole(report: Mapping[str, Any]) -> Sheet:
+def _whole(report: Mapping[str, Any]) -> ScoreSheet:
     plain = report["plain"]
     low, high = report["peaks_px"]
     chance = {name: f"{plain['chance'][name]['mean']:.3f}" for name in ("uf1", "uar", "accuracy")}
@@ -105,10 +105,10 @@ def _whole(report: Mapping[str, Any]) -> Sheet:
     if known:
         note += f" Not unseen: the models were trained, chosen or calibrated on {', '.join(known)}."
     title = "People of whom some are known to the models" if known else "Held-out people"
-    return Sheet(title, ("", "UF1", "UAR", "accuracy", "calibration error"), tuple(rows), note)
+    return ScoreSheet(title, ("", "UF1", "UAR", "accuracy", "calibration error"), tuple(rows), note)
 
 
-def _bands(report: Mapping[str, Any]) -> Sheet:
+def _bands(report: Mapping[str, Any]) -> ScoreSheet:
     rows = tuple(
         (name, str(band["n"]), *_metrics(band), f"{band['chance']['uf1']['mean']:.3f}")
         for name, band in report["by_peak"].items()
@@ -118,18 +118,18 @@ def _bands(report: Mapping[str, Any]) -> Sheet:
         f"n counts the clips with an event in the band. With them go all {neutral} neutral clips, weighted to count as much "
         "as a class with an event does on average; UF1 is over all classes."
     )
-    return Sheet("By peak motion", ("peak", "n", "UF1", "UAR", "accuracy", "chance UF1"), rows, note)
+    return ScoreSheet("By peak motion", ("peak", "n", "UF1", "UAR", "accuracy", "chance UF1"), rows, note)
 
 
-def _classes(report: Mapping[str, Any]) -> Sheet:
+def _classes(report: Mapping[str, Any]) -> ScoreSheet:
     rows = tuple(
         (name, str(found["n"]), *(number(found[key]) for key in ("recall", "precision", "f1")))
         for name, found in report["plain"]["per_class"].items()
     )
-    return Sheet("By class", ("class", "n", "recall", "precision", "F1"), rows)
+    return ScoreSheet("By class", ("class", "n", "recall", "precision", "F1"), rows)
 
 
-def _confusion(report: Mapping[str, Any]) -> Sheet:
+def _confusion(report: Mapping[str, Any]) -> ScoreSheet:
     """All models' answers together."""
     names, confusions = report["class_names"], report["plain"]["confusions"]
     sums = [
@@ -138,23 +138,23 @@ def _confusion(report: Mapping[str, Any]) -> Sheet:
     ]
     rows = tuple((name, *map(str, row)) for name, row in zip(names, sums, strict=True))
     note = f"Answers of {len(confusions)} models together." if len(confusions) > 1 else ""
-    return Sheet("Confusion", ("truth, answered as", *names), rows, note)
+    return ScoreSheet("Confusion", ("truth, answered as", *names), rows, note)
 
 
-def _people(report: Mapping[str, Any]) -> Sheet:
-    return Sheet("By person", ("person", "n", "UF1", "UAR", "accuracy"), _groups(report["by_person"]))
+def _people(report: Mapping[str, Any]) -> ScoreSheet:
+    return ScoreSheet("By person", ("person", "n", "UF1", "UAR", "accuracy"), _groups(report["by_person"]))
 
 
-def _difficulties(report: Mapping[str, Any]) -> Sheet:
+def _difficulties(report: Mapping[str, Any]) -> ScoreSheet:
     note = "Hard: people talk, turn and move more, and the camera is worse."
-    return Sheet("By difficulty", ("clips", "n", "UF1", "UAR", "accuracy"), _groups(report["by_difficulty"]), note)
+    return ScoreSheet("By difficulty", ("clips", "n", "UF1", "UAR", "accuracy"), _groups(report["by_difficulty"]), note)
 
 
 def _groups(groups: Mapping[str, Any]) -> tuple[Row, ...]:
     return tuple((name, str(found["n"]), *_metrics(found)) for name, found in groups.items())
 
 
-def _conditions(report: Mapping[str, Any], group: str, title: str) -> Sheet:
+def _conditions(report: Mapping[str, Any], group: str, title: str) -> ScoreSheet:
     chosen = [row for row in report["conditions"] if row["group"] in ("plain", group)]
     rows = tuple((row["name"], *_metrics(row), number(row["ece"]), str(row["lost"])) for row in chosen)
     chance = chosen[0]["chance"]["uf1"]
@@ -162,10 +162,10 @@ def _conditions(report: Mapping[str, Any], group: str, title: str) -> Sheet:
         f"The same {chosen[0]['n']} clips in every row; chance UF1 {chance['mean']:.3f}. "
         "Lost: clips of which the alignment lost more than 3 frames."
     )
-    return Sheet(title, ("clips", "UF1", "UAR", "accuracy", "calibration error", "lost"), rows, note)
+    return ScoreSheet(title, ("clips", "UF1", "UAR", "accuracy", "calibration error", "lost"), rows, note)
 
 
-def _still(still: Mapping[str, Any]) -> Sheet:
+def _still(still: Mapping[str, Any]) -> ScoreSheet:
     rows: list[Row] = []
     for what, found in (
         ("the models, shown the apex standing still", still["model"]),
@@ -189,7 +189,7 @@ def _still(still: Mapping[str, Any]) -> Sheet:
         "from the others; at the apex an expression shows in a single picture too."
     )
     headings = ("one frame of the clip", "n", "UF1", "accuracy", "chance accuracy", "at chance")
-    return Sheet("Static frames", headings, tuple(rows), note)
+    return ScoreSheet("Static frames", headings, tuple(rows), note)
 
 
 def _value(found: Mapping[str, Any] | float) -> str:

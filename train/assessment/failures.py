@@ -27,7 +27,7 @@ _FULL_COLOUR_PX = 2.0
 
 
 @dataclass(frozen=True)
-class Mistake:
+class WrongAnswer:
     """A clip that was answered wrongly: its row in the store, the answer's class and its confidence."""
 
     row: int
@@ -37,17 +37,17 @@ class Mistake:
 
 def surest_mistakes(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], count: int = ROWS, a_kind: int = _A_KIND
-) -> list[Mistake]:
+) -> list[WrongAnswer]:
     """The `count` mistakes of highest confidence, at most `a_kind` of one truth and answer, the surest first."""
     answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     taken: dict[tuple[int, int], int] = {}
-    found: list[Mistake] = []
+    found: list[WrongAnswer] = []
     for row in np.argsort(-confidence, kind="stable"):
         kind = (int(labels[row]), int(answers[row]))
         if kind[0] == kind[1] or taken.get(kind, 0) >= a_kind or len(found) == count:
             continue
         taken[kind] = taken.get(kind, 0) + 1
-        found.append(Mistake(int(row), kind[1], float(confidence[row])))
+        found.append(WrongAnswer(int(row), kind[1], float(confidence[row])))
     return found
 
 
@@ -129,7 +129,7 @@ def _flow_colours(flow: Features) -> NDArray[np.uint8]:
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.uint8)
 
 
-def _words(store: ClipStore, mistake: Mistake, probabilities: NDArray[np.float32]) -> str:
+def _words(store: ClipStore, mistake: WrongAnswer, probabilities: NDArray[np.float32]) -> str:
     record, names = store.records[mistake.row], store.manifest.class_names
     truth = store.labels[mistake.row]
     lines = [

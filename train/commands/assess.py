@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from stream.engine.model_file import BUNDLED_MODEL
-from train.assessment.answers import Candidate, open_candidates
+from train.assessment.answers import AssessedModel, open_candidates
 from train.assessment.assess import Assessment, AssessPlan, assess, clip_settings
 from train.assessment.condition_tables import markdown, print_tables
 from train.assessment.conditions import CONDITIONS
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(args: argparse.Namespace, candidates: list[Candidate]) -> AssessPlan:
+def _plan(args: argparse.Namespace, candidates: list[AssessedModel]) -> AssessPlan:
     """Raises UsageError for values that do not fit."""
     names = candidates[0].contract.class_names
     unknown = [name for name in names if name not in CLASS_NAMES]
@@ -142,7 +142,7 @@ def _plan(args: argparse.Namespace, candidates: list[Candidate]) -> AssessPlan:
 
 
 def _draw(
-    args: argparse.Namespace, found: Assessment, report: dict[str, Any], first: Candidate, console: Console
+    args: argparse.Namespace, found: Assessment, report: dict[str, Any], first: AssessedModel, console: Console
 ) -> None:
     if args.chart:
         from train.assessment.condition_tables import draw_assessment  # pictures are needed here only

@@ -66,7 +66,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from train.experiments.schedule import Plan, run_rows
+    from train.experiments.schedule import SchedulePlan, run_rows
 
     spec = read_spec(args.spec)
     for name, least in (("live_frames", 0), ("threads", 0), ("jobs", 0)):
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{path}: expected an existing folder to write into, found none")
     people = {name: getattr(args, name) for name in ("validation_people", "exclude_people") if getattr(args, name)}
     base = {"data": args.data, "workers": args.jobs, "cache_dir": args.cache_dir, **people}
-    plan = Plan(spec, base, args.out, tuple(args.test), args.rows, args.seeds)
+    plan = SchedulePlan(spec, base, args.out, tuple(args.test), args.rows, args.seeds)
     console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
     if args.threads:
         with native_log_held_back():

@@ -18,7 +18,7 @@ from train.files import write_text
 from train.progress import clip_progress
 from train.spotting.event_scores import score, score_quiet
 from train.spotting.event_tables import draw_curve, draw_timelines, print_scores
-from train.spotting.watch import Outputs, Watched, Watcher
+from train.spotting.watch import KeptFiles, Watched, Watcher
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceSource, astronaut, load_faces, subjects
 from train.synth.long_video import Sampling, make_long_video, make_rest_video
@@ -186,12 +186,12 @@ def _clips(folder: Path) -> list[Path]:
     return paths
 
 
-def _outputs(args: argparse.Namespace) -> Outputs:
+def _outputs(args: argparse.Namespace) -> KeptFiles:
     """Makes the folders that are asked for; raises UsageError where a file could not be written."""
     for path in (args.json, args.chart):
         if path and str(path) != "-" and not path.parent.is_dir():
             raise UsageError(f"{path}: expected an existing folder to write into, found none")
-    outputs = Outputs(args.events_dir, args.dump, args.write)
+    outputs = KeptFiles(args.events_dir, args.dump, args.write)
     for folder in outputs.folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from train.synth.action_units import CLASS_NAMES
 from train.synth.clip import ClipSettings
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError, FaceSource, LeftOut, astronaut, load_faces, subjects
-from train.synth.generate import DATASET, Plan, generate
+from train.synth.generate import DATASET, ClipPlan, generate
 
 DESCRIPTION = """\
 Makes micro-expression clips from portraits: action units move landmarks, a smooth field moves the photo's skin over
@@ -45,7 +45,7 @@ class SynthConfig:
     people: tuple[str, ...]
     exclude: tuple[str, ...]
     drawn: int
-    plan: Plan
+    plan: ClipPlan
     jobs: int
     overwrite: bool
     preview: bool
@@ -135,7 +135,7 @@ def parse(args: argparse.Namespace) -> SynthConfig:
             peak_max_px=largest_px,
             hard_share=args.hard,
         )
-        plan = Plan(args.classes, args.clips, args.seed, settings)
+        plan = ClipPlan(args.classes, args.clips, args.seed, settings)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return SynthConfig(

@@ -7,7 +7,7 @@ from pathlib import Path
 from train.datasets.au_codes import parse_units
 from train.datasets.frames import FoundClip, Tree, choose, frames_of, missing_frames
 from train.datasets.source import THREE_CLASSES, Defect, Reading, SourceClip
-from train.datasets.spreadsheet import Row, SheetKind, find_sheet, frame_number, no_sheet
+from train.datasets.spreadsheet import SheetKind, SheetRow, find_sheet, frame_number, no_sheet
 
 CODED_COLUMNS = (
     ("Subject", "Subjects"),
@@ -84,7 +84,9 @@ def no_frames(tree: Tree, title: str, clips: int) -> Defect:
     )
 
 
-def _annotated(dataset: CodedDataset, path: Path, row: Row, key: tuple[str, str]) -> tuple[SourceClip, list[Defect]]:
+def _annotated(
+    dataset: CodedDataset, path: Path, row: SheetRow, key: tuple[str, str]
+) -> tuple[SourceClip, list[Defect]]:
     """The clip of one row, without pictures."""
     subject, name = key
     defects: list[Defect] = []

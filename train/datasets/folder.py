@@ -15,7 +15,7 @@ from stream.sources.base import SourceError
 from stream.sources.file import FileSource
 from train.datasets.frames import frames_of, scan
 from train.datasets.source import THREE_CLASSES, DatasetError, Defect, FrameFolder, Reading, SourceClip, VideoFile
-from train.datasets.spreadsheet import Row, Sheet, SheetKind, frame_number, open_sheet
+from train.datasets.spreadsheet import Sheet, SheetKind, SheetRow, frame_number, open_sheet
 
 VIDEOS = (".mp4", ".avi", ".mov")
 ASSUMED_FPS = 30.0
@@ -56,7 +56,7 @@ class _Told:
     """What a sheet says of the clips: their rows, and whether it tells subjects and frames."""
 
     path: Path
-    rows: Mapping[_Entry, Row]
+    rows: Mapping[_Entry, SheetRow]
     subjects: bool
     frames: bool
 
@@ -215,13 +215,13 @@ def _told(path: Path, entries: list[_Entry], defects: list[Defect]) -> _Told:
     return told
 
 
-def _rows(sheet: Sheet, entries: list[_Entry], defects: list[Defect]) -> dict[_Entry, Row]:
+def _rows(sheet: Sheet, entries: list[_Entry], defects: list[Defect]) -> dict[_Entry, SheetRow]:
     """A sheet's row of each clip. Its files are named with or without class folder and ending."""
     by_name: dict[str, list[_Entry]] = defaultdict(list)
     for entry in entries:
         for name in (entry.name, entry.clip):
             by_name[name.casefold()].append(entry)
-    rows: dict[_Entry, Row] = {}
+    rows: dict[_Entry, SheetRow] = {}
     path = sheet.path
     for row in sheet.rows:
         matches = _named(row["Filename"], by_name)

@@ -24,7 +24,7 @@ from train.datasets.frames import (
 )
 from train.datasets.labels import SMIC_LABELS
 from train.datasets.source import THREE_CLASSES, DatasetError, Defect, FrameFolder, Reading, SourceClip
-from train.datasets.spreadsheet import Row, SheetKind, find_sheet, frame_number, no_sheet
+from train.datasets.spreadsheet import SheetKind, SheetRow, find_sheet, frame_number, no_sheet
 
 LAYOUTS = ("raw", "cropped")
 _CLIP = re.compile(r"s([0-9]+)_(ne|po|sur)_([0-9]+)", re.IGNORECASE)
@@ -59,7 +59,7 @@ def read_tree(tree: Tree, annotations: Sequence[Path] = (), layout: str | None =
         raise no_sheet(KIND, tree.roots, annotations, reasons)
     chosen_layout, places, found = choose(find_clips(tree), LAYOUTS, layout, tree)
     defects += [*found, *tree.defects, *_other_cameras(tree)]
-    rows: dict[Key, Row] = {}
+    rows: dict[Key, SheetRow] = {}
     if sheet is not None:
         rows, found = _rows_by_clip(sheet.path, sheet.rows)
         defects += found
@@ -114,8 +114,8 @@ def _key(name: re.Match[str]) -> Key:
     return subject, f"{subject}_{name[2].casefold()}_{int(name[3]):02d}"
 
 
-def _rows_by_clip(path: Path, rows: Sequence[Row]) -> tuple[dict[Key, Row], list[Defect]]:
-    kept: dict[Key, Row] = {}
+def _rows_by_clip(path: Path, rows: Sequence[SheetRow]) -> tuple[dict[Key, SheetRow], list[Defect]]:
+    kept: dict[Key, SheetRow] = {}
     defects = []
     for row in rows:
         name = _CLIP.fullmatch(row["Filename"])
@@ -151,7 +151,7 @@ def _clip(key: Key, place: FoundClip | None, cropped: bool) -> tuple[SourceClip,
     return replace(clip, pictures=frames, cropped=cropped), [*defects, *found]
 
 
-def _timed(clip: SourceClip, row: Row | None, path: Path) -> tuple[SourceClip, list[Defect]]:
+def _timed(clip: SourceClip, row: SheetRow | None, path: Path) -> tuple[SourceClip, list[Defect]]:
     """The clip with onset and offset from its row, and what is odd about the row."""
     if row is None:
         reason = "not in the sheet: counts from its first to its last frame"
@@ -187,7 +187,7 @@ def _timed(clip: SourceClip, row: Row | None, path: Path) -> tuple[SourceClip, l
     return replace(clip, onset=onset, offset=offset), defects
 
 
-def _intervals(row: Row) -> tuple[list[tuple[int, int]], list[str]]:
+def _intervals(row: SheetRow) -> tuple[list[tuple[int, int]], list[str]]:
     """The row's (onset, offset) pairs with FirstF <= onset < offset <= LastF, each once, and why others were refused."""
     first, last = frame_number(row["FirstF"]), frame_number(row["LastF"])
     bounds = (first, last) if first is not None and last is not None and first < last else None

@@ -42,7 +42,7 @@ class SheetKind:
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """A row below the header: its number as a spreadsheet counts and its cells by the column's `key`."""
 
     number: int
@@ -58,7 +58,7 @@ class Sheet:
     path: Path
     name: str
     header_row: int
-    rows: tuple[Row, ...]
+    rows: tuple[SheetRow, ...]
 
 
 def key(column: str) -> str:
@@ -171,7 +171,7 @@ def _closest_header(rows: list[list[str]], kind: SheetKind) -> tuple[int, list[s
     return best
 
 
-def _rows(cells: list[list[str]], header: int, kind: SheetKind) -> tuple[Row, ...]:
+def _rows(cells: list[list[str]], header: int, kind: SheetKind) -> tuple[SheetRow, ...]:
     """The rows below the header with anything in one of the columns."""
     names = {key(name): key(group[0]) for group in (*kind.columns, *kind.optional) for name in group}
     columns: dict[str, int] = {}
@@ -182,7 +182,7 @@ def _rows(cells: list[list[str]], header: int, kind: SheetKind) -> tuple[Row, ..
     for index in range(header + 1, len(cells)):
         row = {name: cells[index][column] for name, column in columns.items() if column < len(cells[index])}
         if any(row.get(key(group[0])) for group in kind.columns):
-            rows.append(Row(index + 1, row))
+            rows.append(SheetRow(index + 1, row))
     return tuple(rows)
 
 

@@ -17,7 +17,7 @@ from train.ablation.table import spread_text
 from train.clips.samples import Samples, open_stores, samples_of, split_by_people
 from train.experiments.live_cost import CAMERA_FPS, LiveCost
 from train.experiments.rows import Answers
-from train.experiments.schedule import Finished, Plan
+from train.experiments.schedule import Finished, SchedulePlan
 from train.files import write_with
 from train.fit_config import TrainConfig
 from train.loso.pooled_scores import spread
@@ -30,7 +30,11 @@ _WIDTH_IN, _HEAD_IN, _ROW_IN = 10.0, 1.6, 0.34
 
 
 def experiments_facts(
-    plan: Plan, finished: Sequence[Finished], live: Mapping[str, LiveCost], machine: Mapping[str, Any], command: str
+    plan: SchedulePlan,
+    finished: Sequence[Finished],
+    live: Mapping[str, LiveCost],
+    machine: Mapping[str, Any],
+    command: str,
 ) -> dict[str, Any]:
     """What `experiments.json` holds: plain values alone.
 

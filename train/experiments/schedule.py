@@ -17,7 +17,7 @@ from train.config_file import config_from
 from train.errors import UsageError
 from train.experiments.kinds import KINDS
 from train.experiments.rows import Answers, RowAnswers, RowTask
-from train.experiments.spec import Row, Spec
+from train.experiments.spec import Spec, SpecRow
 from train.files import parsed_json, write_text
 from train.fit_config import TrainConfig
 
@@ -25,7 +25,7 @@ _KEPT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Plan:
+class SchedulePlan:
     """What is to be run.
 
     Attributes:
@@ -49,21 +49,21 @@ class Plan:
         if self.seeds and not any(self.chosen(row) for row in self.spec.rows):
             raise UsageError(f"--seeds: expected some of the spec's, found {', '.join(map(str, self.seeds))}")
 
-    def config(self, row: Row, seed: int) -> TrainConfig:
+    def config(self, row: SpecRow, seed: int) -> TrainConfig:
         return row.config({**self.spec.base, **self.base}, self.folder(row, seed), seed)
 
-    def folder(self, row: Row, seed: int) -> Path:
+    def folder(self, row: SpecRow, seed: int) -> Path:
         """For what the row's kind writes with this seed."""
         return self.out / row.name / f"seed-{seed}"
 
-    def kept(self, row: Row, seed: int) -> Path:
+    def kept(self, row: SpecRow, seed: int) -> Path:
         """The file with what the row answered."""
         return self.out / row.name / f"seed-{seed}.json"
 
-    def task(self, row: Row, seed: int, console: Console, command: str = "") -> RowTask:
+    def task(self, row: SpecRow, seed: int, console: Console, command: str = "") -> RowTask:
         return RowTask(self.config(row, seed), row.settings, self.test, console, command)
 
-    def chosen(self, row: Row) -> tuple[int, ...]:
+    def chosen(self, row: SpecRow) -> tuple[int, ...]:
         """The seeds of this row that are to be run now."""
         wanted = not self.rows or row.name in self.rows
         return tuple(seed for seed in row.seeds if wanted and (not self.seeds or seed in self.seeds))
@@ -73,13 +73,13 @@ class Plan:
 class Finished:
     """A row with one seed that has been answered; `seconds` is how long that took in the session that finished it."""
 
-    row: Row
+    row: SpecRow
     config: TrainConfig
     answers: RowAnswers
     seconds: float
 
 
-def run_rows(plan: Plan, console: Console, overwrite: bool = False, command: str = "") -> None:
+def run_rows(plan: SchedulePlan, console: Console, overwrite: bool = False, command: str = "") -> None:
     """Answers what is not finished among the chosen rows and seeds.
 
     Raises:
@@ -115,7 +115,7 @@ def run_rows(plan: Plan, console: Console, overwrite: bool = False, command: str
         write_text(plan.kept(row, seed), json.dumps(kept) + "\n")
 
 
-def read_finished(plan: Plan, row: Row, seed: int) -> Finished | None:
+def read_finished(plan: SchedulePlan, row: SpecRow, seed: int) -> Finished | None:
     """What is kept of a row and seed; None where nothing is, or not yet of all test stores.
 
     Raises:
@@ -145,7 +145,7 @@ def read_finished(plan: Plan, row: Row, seed: int) -> Finished | None:
     return Finished(row, config, found, kept["seconds"]) if set(plan.test) <= set(test) else None
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: SchedulePlan) -> None:
     """Everything that could be wrong with any row, before the first is trained for minutes."""
     if plan.out.exists() and not plan.out.is_dir():
         raise UsageError(f"{plan.out}: expected a folder for the experiments, found a file")
@@ -171,7 +171,7 @@ def _check(plan: Plan) -> None:
                 )
 
 
-def _require_all_clips(plan: Plan, row: Row, task: RowTask, found: RowAnswers) -> None:
+def _require_all_clips(plan: SchedulePlan, row: SpecRow, task: RowTask, found: RowAnswers) -> None:
     samples = samples_of(open_stores(task.config.data))
     wanted = {samples.ids[index] for index in split_by_people(samples, task.config).validation}
     parts = [("validation", wanted, found.validation)]
@@ -181,7 +181,7 @@ def _require_all_clips(plan: Plan, row: Row, task: RowTask, found: RowAnswers) -
             raise UsageError(f"row {row.name}: answers on {what}: expected {len(ids)} clips, found {len(answers.ids)}")
 
 
-def _digests(plan: Plan) -> dict[str, str]:
+def _digests(plan: SchedulePlan) -> dict[str, str]:
     """Of every store: a hash of what it says of itself and of its clips."""
     paths: Sequence[str] = [*plan.base["data"], *plan.test]
     return {path: _digest(Path(path)) for path in paths}

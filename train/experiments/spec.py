@@ -34,7 +34,7 @@ _SETTINGS = tuple(f.name for f in fields(TrainConfig) if f.name not in _NOT_OF_A
 
 
 @dataclass(frozen=True)
-class Row:
+class SpecRow:
     """One row: `overrides` are settings of `TrainConfig`, `settings` those that only the kind knows."""
 
     name: str
@@ -58,7 +58,7 @@ class Spec:
 
     title: str
     base: Mapping[str, Any]
-    rows: tuple[Row, ...]
+    rows: tuple[SpecRow, ...]
 
 
 def read_spec(path: Path) -> Spec:
@@ -77,7 +77,7 @@ def read_spec(path: Path) -> Spec:
     return Spec(title, base, tuple(_row(f"{path}: row {name}", name, row, seeds) for name, row in rows.items()))
 
 
-def _row(where: str, name: str, raw: object, seeds: tuple[int, ...]) -> Row:
+def _row(where: str, name: str, raw: object, seeds: tuple[int, ...]) -> SpecRow:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{where}: expected a name of letters, digits and _.+- (it names a folder)")
     row = _mapping(where, raw if raw is not None else {})
@@ -90,7 +90,7 @@ def _row(where: str, name: str, raw: object, seeds: tuple[int, ...]) -> Row:
     own_seeds = _seeds(f"{where}: seeds", row["seeds"]) if "seeds" in row else seeds
     overrides = preset(row["preset"]) if "preset" in row else {}
     overrides |= {key: value for key, value in row.items() if key not in _OWN}
-    return Row(name, about, kind, own_seeds, overrides, _mapping(f"{where}: settings", row.get("settings", {})))
+    return SpecRow(name, about, kind, own_seeds, overrides, _mapping(f"{where}: settings", row.get("settings", {})))
 
 
 def _mapping(where: str, value: object) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from train.clips.samples import (
 )
 from train.files import RunDir, write_text, write_with
 from train.fit.plots import draw_confusion, draw_curves, draw_reliability
-from train.fit.resume import EpochResult, Listener, RunKeeper, best_epoch
+from train.fit.resume import EpochListener, EpochResult, RunKeeper, best_epoch
 from train.fit.trainer import Trainer, predict
 from train.fit_config import TrainConfig
 from train.progress import TrainingProgress, clip_progress
@@ -43,7 +43,7 @@ PARITY_CLIPS = 8
 
 _SCALING_CLIPS, _SCALING_THREADS = 256, 2
 
-ListenerFactory = Callable[[Console, int], AbstractContextManager[Listener]]
+ListenerFactory = Callable[[Console, int], AbstractContextManager[EpochListener]]
 
 
 def fit(

@@ -37,7 +37,7 @@ class EpochResult:
     clips_per_s: float
 
 
-class Listener(Protocol):
+class EpochListener(Protocol):
     """Told how a run goes."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:

@@ -16,7 +16,7 @@ from model.network import build_network
 from model.quiet import native_log_held_back
 from train.clips.batches import plain_batches, steps_per_epoch, training_batches
 from train.clips.samples import FeatureRows, TrainingSet
-from train.fit.resume import EpochResult, Keeper, Listener, Position, beats
+from train.fit.resume import EpochListener, EpochResult, Keeper, Position, beats
 from train.fit_config import TrainConfig
 from train.scores.metrics import confusion_matrix, scores
 
@@ -42,7 +42,7 @@ class Trainer:
         weights = config.loss_weights(names, data.training_counts)
         self._loss = WeightedCategoricalCrossentropy(weights, config.label_smoothing)
 
-    def train(self, listener: Listener) -> list[EpochResult]:
+    def train(self, listener: EpochListener) -> list[EpochResult]:
         network = self.compiled()
         if self._start:
             self._start(network)
@@ -72,7 +72,9 @@ class Trainer:
         network.compile(loss=self._loss, **settings)
         return network
 
-    def _one_epoch(self, network: keras.Model, position: Position, listener: Listener) -> tuple[float, float, float]:
+    def _one_epoch(
+        self, network: keras.Model, position: Position, listener: EpochListener
+    ) -> tuple[float, float, float]:
         """Trains the rest of the position's epoch; returns its mean loss, clips a second, and seconds in all."""
         config, epoch = self._config, position.epoch
         network.optimizer.learning_rate = config.learning_rate_at(epoch)

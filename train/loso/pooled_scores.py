@@ -22,10 +22,8 @@ from train.errors import UsageError
 from train.files import write_text
 from train.loso.predictions import (
     COMPOSITE,
-    EpochAnswers,
     Fold,
     LosoRun,
-    Prediction,
     Sample,
     read_run,
     require_finished,
@@ -34,19 +32,6 @@ from train.scores.metrics import Scores, chance, confusion_matrix, join, scores
 from train.scores.published import OPTIMISTIC, FoldAnswers, published_chance, published_scores
 
 _COLUMNS = (("UF1", "uf1"), ("UAR", "uar"), ("accuracy", "accuracy"))
-__all__ = [
-    "COMPOSITE",
-    "EpochAnswers",
-    "Fold",
-    "LosoRun",
-    "Prediction",
-    "Sample",
-    "loso_scores",
-    "read_run",
-    "scores_table",
-    "spread",
-    "write_scores",
-]
 
 _SCORES = ("uf1", "uar", "accuracy")
 _SCORE_NAMES = ("uf1", "uar", "accuracy")

@@ -39,7 +39,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class FoldAnswer:
     """The answer on a test clip of a finished fold: class indices, and each class's probability, (classes,)."""
 
     seed: int
@@ -98,7 +98,7 @@ class LosoRun:
     pretrain: str | None
     command: str
     samples: Mapping[str, Sample]
-    predictions: Mapping[int, Mapping[str, Prediction]]
+    predictions: Mapping[int, Mapping[str, FoldAnswer]]
     folds: Mapping[int, Mapping[str, Fold]]
     missing: tuple[tuple[int, str], ...] = ()
     set_aside: int = 0
@@ -175,7 +175,7 @@ def sample_from(raw: Mapping[str, Any], names: Sequence[str], where: object) -> 
     )
 
 
-def prediction_from(raw: Mapping[str, Any], names: Sequence[str], where: object) -> Prediction:
+def prediction_from(raw: Mapping[str, Any], names: Sequence[str], where: object) -> FoldAnswer:
     """A line of predictions.jsonl: the probabilities are complete, and the answer is the likeliest class."""
     values = raw.get("probabilities")
     complete = isinstance(values, dict) and values.keys() == set(names)
@@ -187,7 +187,7 @@ def prediction_from(raw: Mapping[str, Any], names: Sequence[str], where: object)
     answer, best = _class(raw, "answer", names, where), max(probabilities)
     likeliest = f"{names[probabilities.index(best)]}, the likeliest class"
     require(probabilities[answer] > best - _TIE_TOLERANCE, f"{where}: answer", likeliest, names[answer])
-    return Prediction(
+    return FoldAnswer(
         seed=value_of(raw, "seed", int, where),
         fold=value_of(raw, "fold", str, where),
         id=value_of(raw, "id", str, where),
@@ -325,9 +325,9 @@ def _predictions(
     folds: Mapping[int, Mapping[str, Fold]],
     names: tuple[str, ...],
     torn: bool,
-) -> tuple[dict[int, dict[str, Prediction]], int]:
+) -> tuple[dict[int, dict[str, FoldAnswer]], int]:
     """Those of finished folds by seed and id, and how many there are of others."""
-    found: dict[int, dict[str, Prediction]] = {seed: {} for seed in folds}
+    found: dict[int, dict[str, FoldAnswer]] = {seed: {} for seed in folds}
     set_aside = 0
     for where, raw in _lines(path, torn):
         one = prediction_from(raw, names, where)

@@ -41,7 +41,7 @@ class ClipError(ValueError):
 
 
 @dataclass(frozen=True)
-class Interval:
+class ClipInterval:
     """Onset and offset of a clip as frame numbers, and how many of the `expected` frames between are `missing`."""
 
     onset: int
@@ -50,7 +50,7 @@ class Interval:
     missing: int
 
 
-def find_interval(numbers: Sequence[int], onset: int | None, offset: int | None) -> Interval:
+def find_interval(numbers: Sequence[int], onset: int | None, offset: int | None) -> ClipInterval:
     """The interval from onset to offset (None: the first and the last frame there is), checked against the frames.
 
     `numbers` grow. They may count in steps, the smallest step between two of them: only what breaks the step is missing.
@@ -78,10 +78,10 @@ def find_interval(numbers: Sequence[int], onset: int | None, offset: int | None)
     missing = expected - len(inside)
     if missing > MAX_MISSING_SHARE * expected:
         raise ClipError(f"{missing} of {expected} pictures from onset {onset} to offset {offset} are missing")
-    return Interval(onset, offset, expected, max(missing, 0))
+    return ClipInterval(onset, offset, expected, max(missing, 0))
 
 
-def sample_window(crops: Image, numbers: Sequence[int], interval: Interval, frames: int) -> Image:
+def sample_window(crops: Image, numbers: Sequence[int], interval: ClipInterval, frames: int) -> Image:
     """Crops (n, …) with their frame numbers (n) → `frames` crops at equal steps of the frame number, onset to offset.
 
     Linear between the nearest frames there are; beyond the first and the last of them those two. With no frame missing

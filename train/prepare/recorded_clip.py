@@ -9,7 +9,7 @@ from model.contract import Colour, CropGeometry
 from train.clips.store import ClipRecord
 from train.datasets.source import FrameFolder, SourceClip
 from train.fit_config import DEFAULT_TIME_CONSTANT_S
-from train.prepare.crops import CropReader, Interval, SourceCrops, find_interval, sample_window
+from train.prepare.crops import ClipInterval, CropReader, SourceCrops, find_interval, sample_window
 
 MIN_FRAMES = 9
 LONG_S = 2.0
@@ -67,7 +67,9 @@ class ClipPreparer:
         record, warnings = self._describe(clip, found, interval)
         return PreparedClip(record, window, warnings)
 
-    def _describe(self, clip: SourceClip, found: SourceCrops, interval: Interval) -> tuple[ClipRecord, tuple[str, ...]]:
+    def _describe(
+        self, clip: SourceClip, found: SourceCrops, interval: ClipInterval
+    ) -> tuple[ClipRecord, tuple[str, ...]]:
         onset, offset, lead = interval.onset, interval.offset, self._settings.lead_frames
         warnings = list(found.warnings)
         if interval.missing:

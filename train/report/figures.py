@@ -264,7 +264,7 @@ def shortened(name: str, most: int) -> str:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PagePicture:
     """A drawing as data URIs, with its size on the page, what it says to those who do not see it, and a caption."""
 
     light: str
@@ -291,10 +291,10 @@ class PictureBook:
         self.files.append(self._folder / f"{free}.png")
         return self.files[-1]
 
-    def add(self, name: str, draw: Draw, alt: str, caption: str = "") -> Picture:
+    def add(self, name: str, draw: Draw, alt: str, caption: str = "") -> PagePicture:
         """Draws a picture twice and writes it. `alt` says in words what it shows."""
         light, dark = png(draw(LIGHT)), png(draw(DARK))
         write_with(self.path(name), lambda temporary: temporary.write_bytes(light))
         width, height = struct.unpack(">II", light[16:24])  # of the PNG's header
         size = (round(width / PIXELS_A_POINT), round(height / PIXELS_A_POINT))
-        return Picture(data_uri(light, "png"), data_uri(dark, "png"), *size, alt, caption)
+        return PagePicture(data_uri(light, "png"), data_uri(dark, "png"), *size, alt, caption)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from train.clips.sheets import contact_sheet
 from train.clips.store import ClipStore, StoreError
-from train.loso.pooled_scores import LosoRun, Prediction
+from train.loso.predictions import FoldAnswer, LosoRun
 from train.report.figures import data_uri, shortened
 
 _TILE_PX = 128
@@ -46,7 +46,7 @@ class Shown:
 
 def mistakes_of(run: LosoRun) -> list[Mistake]:
     """Every clip that was answered wrong with at least one seed, the most confident wrong answer first."""
-    wrong: dict[str, list[Prediction]] = {}
+    wrong: dict[str, list[FoldAnswer]] = {}
     tested: dict[str, int] = {}
     for predictions in run.predictions.values():
         for sample_id, prediction in predictions.items():

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from train.config_file import config_from
 from train.errors import UsageError
 from train.files import parsed_json
-from train.loso.pooled_scores import COMPOSITE, Fold, LosoRun, check_scores, loso_scores, read_run
+from train.loso.pooled_scores import check_scores, loso_scores
+from train.loso.predictions import COMPOSITE, Fold, LosoRun, read_run
 
 SCORES_FILE = "scores.json"
 SPREAD_PERCENT = (10, 90)

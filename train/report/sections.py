@@ -5,8 +5,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from train.loso.pooled_scores import COMPOSITE
-from train.report.figures import Picture, PictureBook, ScoreLine, draw_confusion, draw_losses, draw_people, draw_scores
+from train.loso.predictions import COMPOSITE
+from train.report.figures import (
+    PagePicture,
+    PictureBook,
+    ScoreLine,
+    draw_confusion,
+    draw_losses,
+    draw_people,
+    draw_scores,
+)
 from train.report.mistakes import mistakes_of, show_mistakes
 from train.report.runs import SPREAD_PERCENT, ScoredRun, curves_of
 from train.report.text import PeopleOfDataset, differences, loss_of, not_comparable, part_title, score_text, shown_parts
@@ -15,7 +23,7 @@ from train.scores.literature import CAUTION, PART_TITLES, PROTOCOL_N, PUBLISHED,
 _UNFINISHED = "Folds are missing: this run's scores are of other clips than the published ones until it is complete."
 
 
-def scores_picture(opened: ScoredRun, book: PictureBook) -> Picture:
+def scores_picture(opened: ScoredRun, book: PictureBook) -> PagePicture:
     """UF1 of every part beside chance and, where they are of the same clips, the published numbers."""
     comparable = not_comparable(opened.run) is None and not opened.run.missing
     lines = []
@@ -40,7 +48,7 @@ def score_line(title: str, part: Mapping[str, Any], others: Sequence[float] = ()
     )
 
 
-def confusion_picture(name: str, title: str, part: Mapping[str, Any], book: PictureBook) -> Picture:
+def confusion_picture(name: str, title: str, part: Mapping[str, Any], book: PictureBook) -> PagePicture:
     """A part's confusion matrix, mean over seeds; its words give every row."""
     names, matrices = list(part["per_class"]), part["confusion"]
     rows = []
@@ -53,7 +61,7 @@ def confusion_picture(name: str, title: str, part: Mapping[str, Any], book: Pict
     return book.add(f"confusion-{name}", draw, f"Confusion matrix, {title}. Answers: {'; '.join(rows)}.")
 
 
-def people_pictures(groups: Sequence[PeopleOfDataset], book: PictureBook) -> list[Picture]:
+def people_pictures(groups: Sequence[PeopleOfDataset], book: PictureBook) -> list[PagePicture]:
     """Bars of the left-out people, a picture a dataset."""
     pictures = []
     for colour, group in enumerate(groups):

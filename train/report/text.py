@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from train.datasets.source import THREE_CLASSES
-from train.loso.pooled_scores import COMPOSITE, LosoRun, Sample
+from train.loso.predictions import COMPOSITE, LosoRun, Sample
 from train.report.figures import PersonScore
 from train.report.runs import ScoredRun, loss_in_words
 from train.scores.literature import PART_TITLES, PROTOCOL_N

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from model.types import Event
 from train.files import write_with
-from train.spotting.match import Interval, SpottedVideo, match
+from train.spotting.match import SpottedVideo, TimeInterval, match
 from train.synth.long_video_script import Distraction
 
 _COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
@@ -30,7 +30,7 @@ _TRUTH, _FOUND, _REJECTED, _TRACE = (2.15, 0.75), (1.3, 0.75), (1.0, 0.3), (0.0,
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class VideoLine:
     """A video to draw. `times_s` (n,) and `trace` (n,): how sure the answers are of an expression, 0..1, NaN for none."""
 
     video: SpottedVideo
@@ -39,7 +39,7 @@ class Timeline:
     trace: NDArray[np.floating]
 
 
-def draw_timelines(timelines: Sequence[Timeline], class_names: Sequence[str], path: Path) -> None:
+def draw_timelines(timelines: Sequence[VideoLine], class_names: Sequence[str], path: Path) -> None:
     """A row a video, each as wide as the picture: true events above, found ones below (hits full, false ones hollow),
     marks of rejected candidates, and how sure the model was of an expression. As PNG."""
     longest_s = max(timeline.video.duration_s for timeline in timelines)
@@ -56,7 +56,7 @@ def draw_timelines(timelines: Sequence[Timeline], class_names: Sequence[str], pa
     _save(figure, path)
 
 
-def _draw_row(ax: Axes, timeline: Timeline, colours: dict[str, str], markers: dict[str, str]) -> None:
+def _draw_row(ax: Axes, timeline: VideoLine, colours: dict[str, str], markers: dict[str, str]) -> None:
     video = timeline.video
     for distraction in timeline.distractions:
         if distraction.kind == "talk":
@@ -90,7 +90,7 @@ def _hits(video: SpottedVideo) -> list[Event]:
     return hits
 
 
-def _bar(ax: Axes, event: Interval, band: tuple[float, float], colours: dict[str, str], hollow: bool) -> None:
+def _bar(ax: Axes, event: TimeInterval, band: tuple[float, float], colours: dict[str, str], hollow: bool) -> None:
     colour = colours.get(event.label, "0.5")
     micro = event.kind == "micro"
     bottom, height = band if micro else (band[0], band[1] / 2)

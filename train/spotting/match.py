@@ -19,7 +19,7 @@ from model.types import Event, EventKind, Rejection
 MIN_IOU = 0.5
 
 
-class Interval(Protocol):
+class TimeInterval(Protocol):
     """What true and found events have in common."""
 
     @property
@@ -129,7 +129,7 @@ class Counts:
         }  # fmt: skip
 
 
-def iou(first: Interval, second: Interval) -> float:
+def iou(first: TimeInterval, second: TimeInterval) -> float:
     """Intersection over union of two intervals, 0..1."""
     shared_s = min(first.offset_s, second.offset_s) - max(first.onset_s, second.onset_s)
     if shared_s <= 0:
@@ -139,7 +139,7 @@ def iou(first: Interval, second: Interval) -> float:
 
 
 def match(
-    truth: Sequence[Interval], found: Sequence[Interval], with_label: bool = False, min_iou: float = MIN_IOU
+    truth: Sequence[TimeInterval], found: Sequence[TimeInterval], with_label: bool = False, min_iou: float = MIN_IOU
 ) -> list[tuple[int, int]]:
     """Pairs (index of a true, index of a found event), one to one, the best IoU first. `with_label`: labels must agree."""
     pairs = [

@@ -24,7 +24,7 @@ from stream.sources.base import FrameSource, SourceError
 from stream.sources.open import open_source
 from train.errors import TrainError
 from train.files import write_text, write_with
-from train.spotting.event_tables import Timeline
+from train.spotting.event_tables import VideoLine
 from train.spotting.match import SpottedVideo, TruthEvent
 from train.spotting_source import PictureSource
 from train.synth.long_video import LongVideo, Sampling, compressed, write_while
@@ -91,7 +91,7 @@ class Dump:
 
 
 @dataclass(frozen=True, eq=False)
-class LiveRun:
+class WatchedRun:
     """What the live line said of a video. `events` holds rejected candidates too.
 
     `times_s` (n,) and `probabilities` (n, classes), NaN where there was no answer, are those of every frame;
@@ -115,7 +115,7 @@ def run_live(
     source: FrameSource,
     dump: Dump | None = None,
     advance: Advance = lambda frames: None,
-) -> LiveRun:
+) -> WatchedRun:
     """Runs a source that is not open yet through the live program to its end. `advance` is called for every frame."""
     return collect(recognizer.run(source), recognizer.contract.class_names, dump, advance)
 
@@ -125,8 +125,8 @@ def collect(
     class_names: tuple[str, ...],
     dump: Dump | None = None,
     advance: Advance = lambda frames: None,
-) -> LiveRun:
-    """A LiveRun from a stream of results."""
+) -> WatchedRun:
+    """A WatchedRun from a stream of results."""
     started_s = time.perf_counter()
     events: list[Event] = []
     times: list[float] = []
@@ -142,7 +142,7 @@ def collect(
             dump.add(result)
         advance(1)
     times_s = np.array(times, np.float64)
-    return LiveRun(
+    return WatchedRun(
         events=tuple(sorted(events, key=lambda event: event.onset_s)),
         seconds=float(times_s[-1] - times_s[0] + np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0,
         took_s=time.perf_counter() - started_s,
@@ -153,7 +153,7 @@ def collect(
 
 
 @dataclass(frozen=True)
-class Outputs:
+class KeptFiles:
     """Folders for what is kept of each video: found events (JSONL), dumps (.npz), the made video itself (.mp4)."""
 
     events: Path | None = None
@@ -172,17 +172,17 @@ class Watched:
     people: tuple[str, ...]
     truth: tuple[TruthEvent, ...]
     distractions: tuple[Distraction, ...]
-    run: LiveRun
+    run: WatchedRun
 
     @property
     def spotted(self) -> SpottedVideo:
         return SpottedVideo(self.name, self.run.seconds, self.truth, self.run.events)
 
-    def timeline(self, class_names: Sequence[str]) -> Timeline:
+    def timeline(self, class_names: Sequence[str]) -> VideoLine:
         """For the chart; the trace is 1 - p(neutral), or for models without that class the surest answer."""
         answers = self.run.probabilities
         trace = 1 - answers[:, class_names.index(NEUTRAL)] if NEUTRAL in class_names else answers.max(axis=1)
-        return Timeline(self.spotted, self.distractions, self.run.times_s, trace)
+        return VideoLine(self.spotted, self.distractions, self.run.times_s, trace)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; times in whole milliseconds."""
@@ -209,9 +209,9 @@ def _rounded(event: Any) -> dict[str, Any]:
 class Watcher:
     """Has the live program watch videos, one after the other, and keeps of each what `outputs` asks for."""
 
-    def __init__(self, recognizer: Recognizer, outputs: Outputs | None = None) -> None:
+    def __init__(self, recognizer: Recognizer, outputs: KeptFiles | None = None) -> None:
         self._recognizer = recognizer
-        self._outputs = outputs or Outputs()
+        self._outputs = outputs or KeptFiles()
 
     def made(
         self, video: LongVideo, sampling: Sampling, compress: bool = False, advance: Advance = lambda frames: None

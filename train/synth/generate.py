@@ -23,7 +23,7 @@ _MODELS_KEPT = 64
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClipPlan:
     """Which clips to make: `clips` in turn of every class and person. Clip i depends on the plan and i alone."""
 
     class_names: tuple[str, ...]
@@ -43,7 +43,7 @@ class Plan:
 Made = tuple[ClipRecord, NDArray[np.uint8]]
 
 
-def generate(plan: Plan, faces: Sequence[FaceSource], jobs: int) -> Iterator[Made]:
+def generate(plan: ClipPlan, faces: Sequence[FaceSource], jobs: int) -> Iterator[Made]:
     """Records and clips in the order of their numbers. With `jobs` of 1 everything happens in this process."""
     maker = _ClipMaker(plan, tuple(faces))
     rounds = range(-(-plan.clips // len(plan.class_names)))
@@ -69,15 +69,15 @@ def generate(plan: Plan, faces: Sequence[FaceSource], jobs: int) -> Iterator[Mad
 class _ClipMaker:
     """Makes rounds of clips: one of each class, of one person. People take turns, and so do the photos of each."""
 
-    def __init__(self, plan: Plan, faces: tuple[FaceSource, ...]) -> None:
+    def __init__(self, plan: ClipPlan, faces: tuple[FaceSource, ...]) -> None:
         self._plan = plan
         self._people = [[face for face in faces if face.subject == subject] for subject in subjects(faces)]
         self._model = lru_cache(maxsize=_MODELS_KEPT)(FaceModel)
 
-    def __getstate__(self) -> tuple[Plan, list[list[FaceSource]]]:
+    def __getstate__(self) -> tuple[ClipPlan, list[list[FaceSource]]]:
         return self._plan, self._people
 
-    def __setstate__(self, state: tuple[Plan, list[list[FaceSource]]]) -> None:
+    def __setstate__(self, state: tuple[ClipPlan, list[list[FaceSource]]]) -> None:
         self._plan, self._people = state
         self._model = lru_cache(maxsize=_MODELS_KEPT)(FaceModel)
 

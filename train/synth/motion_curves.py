@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.synth.render import Head, Pose
+from train.synth.render import HeadPose, Pose
 
 # Onset→apex and apex→offset of real micro-expressions: lognormal, uncorrelated (CASME II and SAMM annotations).
 _RISE_MEDIAN_S, _RISE_SIGMA = 0.150, 0.47
@@ -148,7 +148,7 @@ def pose_at(motions: Iterable[Motion], time_s: float) -> Pose:
 
     return Pose(
         gains={name: value for name, value in values.items() if name not in _NO_FIELDS and value},
-        head=Head(*(values.get(name, 0.0) for name in _HEAD)),
+        head=HeadPose(*(values.get(name, 0.0) for name in _HEAD)),
         blink=(shut(BLINK_LEFT), shut(BLINK_RIGHT)),
         light=1.0 + values.get(LIGHT, 0.0),
         light_slope=values.get(LIGHT_SLOPE, 0.0),

@@ -129,7 +129,7 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadPose:
     """Head motion in the picture plane since the start: shift in IOD, turn about the middle of the face, growth."""
 
     x_iod: float = 0.0
@@ -153,7 +153,7 @@ class Pose:
     """
 
     gains: Mapping[str, float] = field(default_factory=dict)
-    head: Head = Head()
+    head: HeadPose = HeadPose()
     blink: tuple[float, float] = (0.0, 0.0)
     light: float = 1.0
     light_slope: float = 0.0

@@ -18,7 +18,7 @@ from model.types import FrameResult
 from stream.history import LiveHistory
 from stream.screen.overlay import Overlay
 from stream.sinks.base import SinkError
-from stream.sinks.video import RecordSink, Timeline
+from stream.sinks.video import RecordSink, SteadyClock
 from tests.helpers.happenings import event
 from tests.helpers.paths import ROOT
 from tests.helpers.results import CLASSES, HEALTH, prediction, result
@@ -254,7 +254,7 @@ def test_odd_sizes_and_sizes_that_change(tmp_path):
     fps=st.floats(1, 240),
 )
 def test_frame_numbers_follow_the_time_whatever_the_clock_does(times_s, fps):
-    timeline = Timeline(fps, max_hold_s=60.0)
+    timeline = SteadyClock(fps, max_hold_s=60.0)
     places = [timeline.place(time_s) for time_s in times_s]
     assert places[0] == 0
     for place, (before_s, after_s) in enumerate(pairwise(times_s)):

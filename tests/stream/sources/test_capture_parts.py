@@ -18,7 +18,15 @@ from stream.health import Connection
 from stream.screen.statement import disconnected
 from stream.screen.terminal import ConnectionTeller
 from stream.sources.base import CameraSettings, LiveSettings
-from stream.sources.capture_protocol import SLOTS, Opened, OpenOrder, Picture, RingReader, RingWriter, shared_file
+from stream.sources.capture_protocol import (
+    SLOTS,
+    CapturedPicture,
+    Opened,
+    OpenOrder,
+    RingReader,
+    RingWriter,
+    shared_file,
+)
 from stream.sources.live import LiveSource
 from stream.sources.mjpeg_reader import JpegSplitter
 
@@ -133,7 +141,7 @@ def test_an_order_does_not_show_its_address() -> None:
 def test_what_a_camera_gives_is_compared_with_what_was_asked(asked: CameraSettings, says: str | None) -> None:
     source = LiveSource(2, LiveSettings(camera=asked))
     source.opened(Opened(640, 480, 30.0, True, None))
-    source.take(None, Picture(0, 0, (480, 640, 3), 0, 0.0, 10.0, 0.0))  # type: ignore[arg-type]
+    source.take(None, CapturedPicture(0, 0, (480, 640, 3), 0, 0.0, 10.0, 0.0))  # type: ignore[arg-type]
     assert source.notice == says
 
 

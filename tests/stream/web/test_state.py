@@ -12,7 +12,7 @@ from stream.health import Connection, Health
 from stream.history import LiveHistory
 from stream.screen.statement import Waits
 from stream.sinks.marks import PlacedMark
-from stream.web.state import Moment, NumberedEvent, greeting, health_facts, pack, state_of
+from stream.web.state import NumberedEvent, ViewMoment, greeting, health_facts, pack, state_of
 from stream.web.viewers import LONGEST_SIDE_PX, PictureMaker
 from tests.helpers.happenings import event, moment, seen
 from tests.helpers.models import CLASSES, tiny_contract
@@ -34,9 +34,9 @@ def history_until(seconds: float, fps: float = 10.0) -> LiveHistory:
 
 def at(
     history: LiveHistory, number: int = 1, events: int = 0, jpeg: bytes = b"jpeg", picture_number: int = 1
-) -> Moment:
+) -> ViewMoment:
     numbered = tuple(NumberedEvent(n, event(n / 2)) for n in range(1, events + 1))
-    return Moment(number, {"kind": "moment"}, history.probabilities.window(), numbered, jpeg, picture_number)
+    return ViewMoment(number, {"kind": "moment"}, history.probabilities.window(), numbered, jpeg, picture_number)
 
 
 def test_a_new_viewer_is_sent_everything() -> None:
@@ -76,7 +76,7 @@ def test_numbers_that_are_none_are_refused() -> None:
 def test_events_with_the_words_of_the_picture() -> None:
     events = (event(4.0, confidence=0.4), event(5.0, rejected="exposure"))
     numbered = tuple(NumberedEvent(place, one) for place, one in enumerate(events, 1))
-    one = Moment(1, {}, history_until(6.0).probabilities.window(), numbered, b"", 0)
+    one = ViewMoment(1, {}, history_until(6.0).probabilities.window(), numbered, b"", 0)
     first, second = unpacked(one.message(-np.inf, 0, 0))[0]["events"]
     assert (first["accepted"], first["name"], first["text"]) == (True, "surprise?", "0.20 s at 4.0 s · 40 % · 1.3 px")
     assert first["onset_s"] == pytest.approx(3.9) and first["apex_s"] == pytest.approx(4.0)

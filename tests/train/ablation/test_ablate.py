@@ -22,7 +22,7 @@ from train.commands.ablate import add_parser
 from train.config_file import config_from
 from train.errors import UsageError
 from train.loso.loso import LosoSettings
-from train.loso.pooled_scores import read_run
+from train.loso.predictions import read_run
 
 
 @pytest.fixture(scope="module")

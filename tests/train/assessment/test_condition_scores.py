@@ -17,7 +17,7 @@ from train.assessment.condition_scores import (
     spread,
     whole,
 )
-from train.assessment.condition_tables import Sheet, markdown_table, number, sheets
+from train.assessment.condition_tables import ScoreSheet, markdown_table, number, sheets
 from train.clips.store import ClipRecord, ClipStore, StoreManifest
 from train.scores.metrics import chance, summary
 
@@ -169,7 +169,7 @@ def test_people_whom_the_models_know_are_named() -> None:
 
 
 def test_markdown_has_as_many_cells_in_every_line() -> None:
-    sheet = Sheet("Title", ("name", "n"), (("a", "1"), ("b", "2")), "A note.")
+    sheet = ScoreSheet("Title", ("name", "n"), (("a", "1"), ("b", "2")), "A note.")
     assert markdown_table(sheet) == "| name | n |\n|---|--:|\n| a | 1 |\n| b | 2 |\n\nA note.\n"
 
 

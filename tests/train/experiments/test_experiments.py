@@ -18,8 +18,8 @@ from train.experiments.comparison import VALIDATION, experiments_facts, markdown
 from train.experiments.kinds import KINDS
 from train.experiments.live_cost import CAMERA_FPS, measure_live
 from train.experiments.rows import Answers, LiveLine, RowAnswers, RowKind, RowTask
-from train.experiments.schedule import Plan, read_finished, run_rows
-from train.experiments.spec import Row, read_spec
+from train.experiments.schedule import SchedulePlan, read_finished, run_rows
+from train.experiments.spec import SpecRow, read_spec
 from train.scores.metrics import summary
 
 BASE = {"variant": "plain", "size_px": 32, "epochs": 2, "batch": 4, "class_weights": "none"}
@@ -87,7 +87,7 @@ def test_a_spec_that_does_not_fit_is_refused(tmp_path: Path, parts: dict[str, An
 
 
 def test_settings_that_do_not_fit_name_their_row(tmp_path: Path) -> None:
-    row = Row("odd", "", "network", (0,), {"input": "flow", "reference": "none"})
+    row = SpecRow("odd", "", "network", (0,), {"input": "flow", "reference": "none"})
     with pytest.raises(UsageError, match="row odd: reference with input flow: expected ema or lag"):
         row.config({"data": ["x"]}, tmp_path, 0)
 
@@ -123,18 +123,18 @@ def guess(monkeypatch: pytest.MonkeyPatch) -> Guess:
     return kind
 
 
-def plan_of(tmp_path: Path, spec_rows: dict[str, Any], test: tuple[str, ...] = (), **more: Any) -> Plan:
+def plan_of(tmp_path: Path, spec_rows: dict[str, Any], test: tuple[str, ...] = (), **more: Any) -> SchedulePlan:
     data = tmp_path / "data"
     if not data.exists():
         write_store(data)
     spec = read_spec(write_spec(tmp_path / "s.yaml", seeds=[0, 1], rows=spec_rows))
-    return Plan(spec, {"data": [str(data)], "workers": 1}, tmp_path / "out", test, **more)
+    return SchedulePlan(spec, {"data": [str(data)], "workers": 1}, tmp_path / "out", test, **more)
 
 
 GUESSES = {"right": {"kind": "guess"}, "wrong": {"kind": "guess", "settings": {"offset": 1}}}
 
 
-def facts_of(plan: Plan) -> dict[str, Any]:
+def facts_of(plan: SchedulePlan) -> dict[str, Any]:
     found = [read_finished(plan, row, seed) for row in plan.spec.rows for seed in row.seeds]
     return experiments_facts(plan, [one for one in found if one], {}, {}, "the command")
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from tests.helpers.composite_counts import CASME2, SAMM, SMIC
 from tests.helpers.loso_folders import NAMES, counted, read_lines, write_lines, write_loso_run
 from train.errors import UsageError
-from train.loso.pooled_scores import loso_scores, read_run, scores_table, spread, write_scores
+from train.loso.pooled_scores import loso_scores, scores_table, spread, write_scores
+from train.loso.predictions import read_run
 from train.scores.metrics import chance
 from train.scores.metrics import scores as scores_of
 from train.scores.published import published_chance

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.preprocess import interpolate_clip
-from train.prepare.crops import ClipError, Interval, find_interval, sample_window
+from train.prepare.crops import ClipError, ClipInterval, find_interval, sample_window
 
 
 def ramp(numbers: list[int], gain: float = 1.0) -> np.ndarray:
@@ -25,7 +25,7 @@ def test_with_no_frame_missing_it_is_interpolate_clip(count: int, frames: int, o
 @given(numbers=st.sets(st.integers(0, 255), min_size=2, max_size=40), frames=st.integers(9, 40))
 def test_frames_lie_at_equal_steps_of_the_frame_number(numbers: set[int], frames: int) -> None:
     there = sorted(numbers)
-    interval = Interval(there[0], there[-1], there[-1] - there[0] + 1, 0)
+    interval = ClipInterval(there[0], there[-1], there[-1] - there[0] + 1, 0)
     window = sample_window(ramp(there), there, interval, frames)
     expected = np.linspace(there[0], there[-1], frames)
     assert np.abs(window[:, 0, 0, 0] - expected).max() <= 0.501
@@ -40,14 +40,14 @@ def test_beyond_the_frames_there_are_the_nearest_stands_in() -> None:
 @pytest.mark.parametrize(
     ("numbers", "onset", "offset", "expected"),
     [
-        (range(46, 64), None, None, Interval(46, 63, 18, 0)),
-        (range(40, 70), 46, 63, Interval(46, 63, 18, 0)),
-        ([*range(46, 52), *range(54, 64)], 46, 63, Interval(46, 63, 18, 2)),
-        (range(47, 64), 46, 63, Interval(46, 63, 18, 1)),
-        (range(100, 160, 2), 100, 158, Interval(100, 158, 30, 0)),
+        (range(46, 64), None, None, ClipInterval(46, 63, 18, 0)),
+        (range(40, 70), 46, 63, ClipInterval(46, 63, 18, 0)),
+        ([*range(46, 52), *range(54, 64)], 46, 63, ClipInterval(46, 63, 18, 2)),
+        (range(47, 64), 46, 63, ClipInterval(46, 63, 18, 1)),
+        (range(100, 160, 2), 100, 158, ClipInterval(100, 158, 30, 0)),
     ],
 )
-def test_intervals(numbers: list[int], onset: int | None, offset: int | None, expected: Interval) -> None:
+def test_intervals(numbers: list[int], onset: int | None, offset: int | None, expected: ClipInterval) -> None:
     assert find_interval(numbers, onset, offset) == expected
 
 

@@ -15,7 +15,8 @@ from tests.helpers.stores import write_store
 from train.__main__ import main
 from train.ablation.ablate import AblationDir, write_table
 from train.clips.store import ClipStore
-from train.loso.pooled_scores import loso_scores, read_run
+from train.loso.pooled_scores import loso_scores
+from train.loso.predictions import read_run
 from train.report.page import PAGE
 from train.report.runs import finished_part
 

@@ -13,7 +13,7 @@ from tests.helpers.loso_runs import write_loso
 from tests.helpers.stores import CLASSES, write_store
 from train.clips.store import ClipStore
 from train.fit_config import TrainConfig
-from train.loso.pooled_scores import read_run
+from train.loso.predictions import read_run
 from train.report.figures import PictureBook, blended, count_text, readable_on, shortened
 from train.report.mistakes import mistakes_of, show_mistakes
 from train.report.runs import curves_of, loss_in_words, open_run

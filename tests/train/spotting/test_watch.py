@@ -20,7 +20,7 @@ from train.commands.spot_eval import choose_faces
 from train.errors import TrainError, UsageError
 from train.spotting.event_tables import draw_curve
 from train.spotting.match import event_from_record
-from train.spotting.watch import STATUSES, Outputs, Watcher
+from train.spotting.watch import STATUSES, KeptFiles, Watcher
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError
 from train.synth.long_video import Sampling, make_long_video
@@ -81,7 +81,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, command: Any, recognizer: FakeReco
 
 
 def test_what_is_asked_for_is_kept(tmp_path: Path, video: Any) -> None:
-    outputs = Outputs(*(tmp_path / name for name in ("events", "dumps", "videos")))
+    outputs = KeptFiles(*(tmp_path / name for name in ("events", "dumps", "videos")))
     for folder in outputs.folders():
         folder.mkdir()
     seen = Watcher(FakeRecognizer(reports_of(video)), outputs).made(video, Sampling(10.0))  # type: ignore[arg-type]

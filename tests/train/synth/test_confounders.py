@@ -28,7 +28,7 @@ from train.synth.confounders import (
 from train.synth.drawn import drawn_face
 from train.synth.faces import astronaut, mean_depth, mean_shape, mirror_map
 from train.synth.fields import NODES, PITCH, YAW, build_fields, channel, grid_points
-from train.synth.generate import Plan
+from train.synth.generate import ClipPlan
 from train.synth.motion_curves import HEAD_X, HEAD_Y, Envelope, Pulse, drift_envelope, pose_at
 from train.synth.render import FaceModel
 from train.synth.sensor import FocusHunt, Sensor, SensorModel, Tone
@@ -353,7 +353,7 @@ def test_settings_that_do_not_fit_are_refused(wrong: dict) -> None:
 
 def test_a_store_has_one_rate() -> None:
     with pytest.raises(ValueError, match="a store has one"):
-        Plan(CLASS_NAMES, 4, 0, ClipSettings(frame_rates=(20.0, 30.0)))
+        ClipPlan(CLASS_NAMES, 4, 0, ClipSettings(frame_rates=(20.0, 30.0)))
 
 
 # --- motion statistics --------------------------------------------------------------------------------------------

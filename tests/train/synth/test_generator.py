@@ -18,9 +18,9 @@ from train.synth.clip import MAX_INTENSITY, ClipSettings, ClipSpec, Expression, 
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError, astronaut, load_faces, mean_shape, mirror_map
 from train.synth.fields import FaceFields, build_fields, channel, grid_points, weighted_sum
-from train.synth.generate import Plan, generate
+from train.synth.generate import ClipPlan, generate
 from train.synth.motion_curves import MICRO_MAX_S, MICRO_MIN_S, Envelope, Oscillation, macro_envelope, micro_envelope
-from train.synth.render import Camera, FaceModel, FaceRenderer, Head, Pose
+from train.synth.render import Camera, FaceModel, FaceRenderer, HeadPose, Pose
 from train.synth.sensor import Sensor, SensorModel
 
 SETTINGS = ClipSettings()
@@ -210,7 +210,7 @@ def test_rendered_skin_moves_as_far_as_its_field_says(model: FaceModel, number: 
 def test_head_motion_moves_every_landmark_alike(model: FaceModel) -> None:
     camera = Camera(iod_px=60.0)
     renderer = FaceRenderer(model, camera, grey=True)
-    moved = renderer.render(Pose(head=Head(x_iod=0.05, y_iod=-0.03)))
+    moved = renderer.render(Pose(head=HeadPose(x_iod=0.05, y_iod=-0.03)))
     for landmark in (107, 336, 57, 98):
         shift = tracked(renderer.render(Pose()), moved, model.camera_landmarks(camera)[landmark])
         np.testing.assert_allclose(shift, [3.0, -1.8], atol=0.2)
@@ -413,7 +413,7 @@ def test_real_portraits_can_be_animated() -> None:
 
 
 def test_the_same_seed_gives_the_same_clips_in_any_number_of_processes() -> None:
-    plan = Plan(CLASS_NAMES, 6, 11, SETTINGS)
+    plan = ClipPlan(CLASS_NAMES, 6, 11, SETTINGS)
     faces = [drawn_face(0), astronaut()]
     alone, shared = (list(generate(plan, faces, jobs)) for jobs in (1, 2))
     assert [record for record, _ in alone] == [record for record, _ in shared]
@@ -427,7 +427,7 @@ def test_the_same_seed_gives_the_same_clips_in_any_number_of_processes() -> None
 
 def test_another_seed_gives_other_clips() -> None:
     faces = [drawn_face(0)]
-    (_, clip), (_, other) = (next(generate(Plan(("neutral",), 1, seed, SETTINGS), faces, 1)) for seed in (1, 2))
+    (_, clip), (_, other) = (next(generate(ClipPlan(("neutral",), 1, seed, SETTINGS), faces, 1)) for seed in (1, 2))
     assert not np.array_equal(clip, other)
 
 
