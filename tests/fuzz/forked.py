@@ -39,7 +39,7 @@ _COMMANDS = {
 }
 _MODULES = (
     "run_live", "stream.cli.app", "stream.sources.mjpeg_reader", "stream.session.report", "train.__main__", "train.report.page",
-    "train.scores.evaluate", "train.loso.loso", "train.ablation.ablate", "train.experiments.schedule", "export.__main__", "onnx", "openpyxl",
+    "train.scores.evaluate", "train.loso.loso", "train.experiments.left_out", "train.experiments.schedule", "export.__main__", "onnx", "openpyxl",
     "matplotlib.pyplot", "jinja2", "yaml", "tests.fuzz.kinds", "tests.fuzz.model_mutations",
 )  # fmt: skip
 

@@ -7,6 +7,8 @@ from typing import Any
 from model.variants import VARIANTS
 from tests.helpers.loso_runs import write_loso
 from train.clips.store import ClipStore
+from train.commands.ablate import SPEC
+from train.experiments.spec import SpecRow, read_spec
 
 NAMES = tuple(VARIANTS)
 PEOPLE = ("ann", "bob", "cid", "dot", "eve")
@@ -20,6 +22,12 @@ def write_rows(folder: Path, *stores: ClipStore, seeds: tuple[int, ...] = (0, 1,
         weights = {} if VARIANTS[name].weighted_loss else {"class_weights": "none"}
         settings = {"variant": name, "size_px": 48} | weights
         write_loso(folder / name, stores, seeds, skill=SKILL[name], select="fixed", settings=settings, **more)
+
+
+def spec_rows(*names: str) -> tuple[SpecRow, ...]:
+    """These rows of the ablation's spec; all without names."""
+    rows = {row.name: row for row in read_spec(SPEC).rows}
+    return tuple(rows[name] for name in names or NAMES)
 
 
 def facts_of(folder: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def fit_killed(config: TrainConfig, epoch: int, step: int) -> None:
         "from rich.console import Console\n"
         "from train.config_file import config_from\n"
         "from train.fit.fit import fit\n"
-        "from train.progress import TrainingProgress\n"
+        "from train.fit.trainer import TrainingProgress\n"
         "class Killed(TrainingProgress):\n"
         "    def step(self, epoch, step, steps, loss):\n"
         f"        if (epoch, step) == ({epoch}, {step}):\n"

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 import model.preprocess
 from model.contract import ClipContract
 from model.preprocess import Features, Preprocessor, TimeResampler
-from train.clips.features import Advance
 from train.clips.store import ClipStore
 from train.errors import UsageError
 from train.files import read_object, write_with
+from train.progress import Advance
 from train.scores.evaluate import Predictor, open_model
 
 _CHUNK = 8

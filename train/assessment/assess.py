@@ -23,8 +23,8 @@ from train.assessment.condition_scores import (
     whole,
 )
 from train.assessment.conditions import PLAIN, Condition
-from train.clips.features import Advance
 from train.clips.store import ClipRecord, ClipStore
+from train.progress import Advance
 from train.scores.calibration import reliability
 from train.synth.clip import ClipSettings
 from train.synth.faces import FaceSource

@@ -21,9 +21,9 @@ import model.preprocess
 import stream.face.align
 import train.synth
 from train.assessment.conditions import Condition
-from train.clips.features import Advance
 from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
 from train.interrupts import ignore_interrupts, interrupts_blocked
+from train.progress import Advance
 from train.synth.clip import ClipSettings, draw_clip, make_clip
 from train.synth.faces import FaceSource, subjects
 from train.synth.generate import clip_record

@@ -9,7 +9,7 @@ import json
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,9 +26,7 @@ from model.preprocess import Features, preprocess_clip
 from train.clips.store import ClipStore
 from train.errors import NO_SPACE, TrainError
 from train.interrupts import ignore_interrupts, interrupts_blocked
-
-Advance = Callable[[int], None]
-"""Told how many more clips are done."""
+from train.progress import Advance
 
 _VERSION = 1  # of what this module itself does to a clip
 _ROWS_A_TASK = 16

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
-from train.clips.features import Advance, cached_features
+from train.clips.features import cached_features
 from train.clips.generated import MadeClips
 from train.clips.store import ClipStore
 from train.errors import UsageError
 from train.fit_config import TrainConfig
+from train.progress import Advance
 
 _CHUNK = 16
 Scheme = Literal["cde", "sde"]

@@ -1,22 +1,25 @@
-"""`python -m train ablate`: the six rows of the paper's ablation table, on one's own clips."""
+"""`python -m train ablate`: the six rows of the paper's ablation table, on one's own clips.
+
+That is the spec `train/experiments/ablation.yaml` with the settings that the flags say.
+"""
 
 import argparse
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+import train.experiments
 from model.variants import VARIANTS
+from train.commands.experiments import compare_left_out
 from train.commands.fit import add_network_flags, add_recipe_flags, names_list
-from train.commands.flags import add_augmentation_flags
-from train.commands.loso import add_evaluation_flags, add_machine_flags
-from train.config_file import config_from, read_config_file
+from train.commands.flags import add_augmentation_flags, require_places
+from train.commands.loso import add_evaluation_flags, add_machine_flags, settings_of
 from train.errors import UsageError
-from train.files import write_text
-from train.fit_config import TrainConfig
-from train.loso.loso import LosoSettings
+from train.experiments.spec import read_spec
+
+SPEC = Path(train.experiments.__path__[0]) / "ablation.yaml"
 
 _EPILOG = """examples:
   python -m train ablate --data data/smic --epochs 60 --out runs/ablation
@@ -62,49 +65,17 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    from train.ablation.ablate import AblationDir, AblationSettings, ablate
-    from train.ablation.table import terminal_table
+    from train.experiments.left_out import LeftOutPlan
 
     given = vars(args)
-    config = config_from(
-        (read_config_file(given["config"]) if "config" in given else {})
-        | {name: value for name, value in given.items() if name in TrainConfig.__dataclass_fields__}
-    )
-    chosen = {name: given[name] for name in ("scheme", "protocol", "select", "seeds", "threads") if name in given}
-    settings = AblationSettings(LosoSettings(config, **chosen), given.get("rows", tuple(VARIANTS)))
-    json_out: Path | None = given.get("json")
-    if json_out and str(json_out) != "-" and not json_out.parent.is_dir():
-        raise UsageError(f"{json_out}: expected an existing folder to write into, found none")
-    if given.get("jobs", 1) < 1:
-        raise UsageError(f"jobs: expected 1 or more, found {given['jobs']}")
+    settings = settings_of(args)
+    require_places(given.get("json"))
+    plan = LeftOutPlan(read_spec(SPEC), settings, given.get("rows", ()))
+    if settings.config.class_weights == "none" and any("class_weights" not in row.overrides for row in plan.rows):
+        raise UsageError("--class-weights: expected weights for the rows with a weighted loss, found 'none'")
     console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
-    try:
-        facts = ablate(
-            settings, console, given.get("jobs", 0), given.get("ray"), given.get("overwrite", False), command
-        )
-    except KeyboardInterrupt:
-        console.print(
-            "\nstopped; finished folds are kept: give the same command again (without --overwrite) to go on",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return 130
-    if json_out and str(json_out) == "-":
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
-        return 0
-    if json_out:
-        write_text(json_out, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    out = Console()
-    out.print(terminal_table(facts))
-    for sentence in facts["text"]:
-        out.print(f"• {sentence}", highlight=False, markup=False)
-    folder = AblationDir(config.out)
-    console.print(
-        f"{folder.markdown}, {folder.picture.name}, {folder.facts.name}; next: python -m train report {config.out}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    return 0
+    machine = (given.get("jobs", 0), given.get("ray"), given.get("overwrite", False))
+    return compare_left_out(plan, console, *machine, command, given.get("json"))
 
 
 class _Refused(argparse.Action):

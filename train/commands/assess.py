@@ -1,7 +1,6 @@
 """`python -m train assess`: models on made clips of people they never saw."""
 
 import argparse
-import json
 import os
 import shlex
 from contextlib import AbstractContextManager
@@ -15,11 +14,10 @@ from train.assessment.answers import AssessedModel, open_candidates
 from train.assessment.assess import Assessment, AssessPlan, assess, clip_settings
 from train.assessment.condition_tables import markdown, print_tables
 from train.assessment.conditions import CONDITIONS
-from train.clips.features import Advance
+from train.commands.flags import require_places, write_json
 from train.commands.spot_eval import add_face_flags, choose_faces
 from train.errors import UsageError
-from train.files import write_text
-from train.progress import clip_progress
+from train.progress import Advance, clip_progress
 from train.synth.action_units import CLASS_NAMES
 
 _GROUPS = tuple(dict.fromkeys(condition.group for condition in CONDITIONS))
@@ -98,7 +96,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
-    _require_places(args)
+    require_places(args.json, args.chart, args.failures)
     candidates = open_candidates(args.model)
     plan = _plan(args, candidates)
     faces = choose_faces(args.faces, args.people, args.drawn)
@@ -108,13 +106,10 @@ def run(args: argparse.Namespace) -> int:
 
     found = assess(candidates, faces, plan, args.cache, args.jobs, told)
     report = {**found.report, "command": shlex.join(["python", "-m", "train", *args.argv])}
-    to_standard_output = args.json and str(args.json) == "-"
-    if args.json and not to_standard_output:
-        write_text(args.json, json.dumps(report, indent=2) + "\n")
     _draw(args, found, report, candidates[0], console)
-    if to_standard_output:
-        print(json.dumps(report, indent=2))
-    elif args.markdown:
+    if write_json(report, args.json):
+        return 0
+    if args.markdown:
         print(markdown(report))
     else:
         print_tables(report, Console())
@@ -153,12 +148,6 @@ def _draw(
 
         if not draw_failures(found.store, found.probabilities[0], first.contract, first.name, args.failures):
             console.print(f"{first.name} made no mistake: no picture of failures", style="yellow", highlight=False)
-
-
-def _require_places(args: argparse.Namespace) -> None:
-    for path in (args.json, args.chart, args.failures):
-        if path and str(path) != "-" and not path.parent.is_dir():
-            raise UsageError(f"{path}: expected an existing folder to write into, found none")
 
 
 def _groups(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from model.contract import InputKind
 from train.clips.samples import open_stores, run_contract
 from train.clips.sheets import Example, choose_clips, contact_sheet, example
-from train.commands.flags import add_augmentation_flags
+from train.commands.flags import add_augmentation_flags, require_places
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.fit_config import TrainConfig
@@ -85,8 +85,7 @@ def _check_paths(args: argparse.Namespace) -> None:
             raise UsageError(f"{flag}: expected 1 to {_MOST}, found {value}")
     if args.out.suffix.lower() != ".png":
         raise UsageError(f"--out: expected a name ending in .png, found {args.out.name!r}")
-    if not args.out.parent.is_dir():
-        raise UsageError(f"{args.out}: expected an existing folder to write into, found none")
+    require_places(args.out)
 
 
 def _settings(args: argparse.Namespace) -> tuple[TrainConfig, dict[str, Any]]:

@@ -1,7 +1,6 @@
 """`python -m train bench`: how fast training is on this machine."""
 
 import argparse
-import json
 import shlex
 import tempfile
 from importlib.metadata import version
@@ -15,9 +14,9 @@ from rich.table import Table
 from model.contract import InputKind
 from model.quiet import native_log_held_back
 from model.variants import VARIANTS
+from train.commands.flags import require_places, write_json
 from train.config_file import config_from
 from train.errors import UsageError
-from train.files import write_text
 from train.fit_config import TrainConfig
 from train.progress import clip_progress
 
@@ -74,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--rounds, --steps: expected 1 and 2 or more, found {args.rounds} and {args.steps}")
     if args.clips < 1:
         raise UsageError(f"--clips: expected 1 or more, found {args.clips}")
-    if args.json and not args.json.parent.is_dir():
-        raise UsageError(f"{args.json}: expected an existing folder to write into, found none")
+    require_places(args.json)
     with tempfile.TemporaryDirectory() as out:
         names = ("variant", "input", "size_px", "batch", "mixed_precision")
         config = config_from(
@@ -88,8 +86,7 @@ def run(args: argparse.Namespace) -> int:
             report = _measured(config, args.rounds, args.steps, console)
     report["command"] = shlex.join(["python", "-m", "train", *args.argv])
     (_show_generator if args.generator else _show)(report, Console())
-    if args.json:
-        write_text(args.json, json.dumps(report, indent=2) + "\n")
+    if args.json and not write_json(report, args.json):
         console.print(f"in {args.json}", highlight=False, soft_wrap=True, markup=False)
     return 0
 

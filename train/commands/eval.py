@@ -1,7 +1,6 @@
 """`python -m train eval`: a model's scores on a clip store."""
 
 import argparse
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from rich.table import Table
 
 from stream.engine.model_file import BUNDLED_MODEL
 from train.clips.store import ClipStore
-from train.errors import UsageError
-from train.files import write_text
+from train.commands.flags import require_places, write_json
 from train.progress import clip_progress
 from train.scores.evaluate import evaluate, open_model, require_fit
 
@@ -49,19 +47,15 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     store = ClipStore.open(args.data)
     path: Path = args.model or BUNDLED_MODEL
-    if args.json and str(args.json) != "-" and not args.json.parent.is_dir():
-        raise UsageError(f"{args.json}: expected an existing folder to write into, found none")
+    require_places(args.json)
     predictor = open_model(path)
     require_fit(store, predictor.contract)
     with clip_progress(console, "clips", len(store)) as advance:
         found = evaluate(predictor, store, args.people, advance)
     command = shlex.join(["python", "-m", "train", *args.argv])
     report = {"model": str(path), "data": str(args.data), **found.report, "command": command}
-    if args.json and str(args.json) == "-":
-        print(json.dumps(report, indent=2))
+    if write_json(report, args.json):
         return 0
-    if args.json:
-        write_text(args.json, json.dumps(report, indent=2) + "\n")
     _print(report, Console())
     return 0
 

@@ -1,20 +1,23 @@
 """`python -m train experiments`: settings compared on validation people, with what each costs live."""
 
 import argparse
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from model.quiet import native_log_held_back
 from train.commands.fit import names_list
+from train.commands.flags import require_places, write_json
 from train.errors import UsageError
-from train.experiments.spec import read_spec
+from train.experiments.spec import Spec, read_spec
 from train.files import write_text
 from train.progress import clip_progress
+
+if TYPE_CHECKING:
+    from train.experiments.left_out import LeftOutPlan
 
 _EPILOG = """examples:
   python -m train experiments docs/experiments/input.yaml --data data/synth --out runs/input
@@ -35,7 +38,9 @@ Each row and seed is a run of `train fit` in a folder of its own, RUN/ROW/seed-N
 again, and finished runs are kept. Two commands with different --rows or --seeds may work side by side in one --out (with
 --threads 1 each they are faster together than one); give the command without --rows and --seeds at the end.
 In the end: experiments.md (the table), experiments.png, experiments.json (the same for scripts). Choose by the validation
-people alone: what is chosen by looking at the test people is no longer tested by them."""
+people alone: what is chosen by looking at the test people is no longer tested by them.
+With `loso: {scheme: cde, select: fixed}` in the spec rows are compared by leaving every person out once instead, as
+`train ablate` does: each row is a run of `train loso` in RUN/ROW, and the table says how far its differences carry."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -56,7 +61,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         parser.add_argument(flag, type=names_list, metavar="A,B", help="as in fit, instead of the spec's")
     parser.add_argument("--live-frames", type=int, default=300, metavar="N", help="to time each row on; 0: none (300)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of TensorFlow (0: one a core)")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes that prepare clips (one a core)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that prepare clips (one a core); with loso: folds at a time",
+    )
     parser.add_argument("--cache-dir", metavar="DIR", help="where prepared clips are kept (DATA/features)")
     parser.add_argument("--overwrite", action="store_true", help="run again what is finished")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the JSON here; - for standard output")
@@ -72,13 +83,13 @@ def run(args: argparse.Namespace) -> int:
     for name, least in (("live_frames", 0), ("threads", 0), ("jobs", 0)):
         if getattr(args, name) < least:
             raise UsageError(f"--{name.replace('_', '-')}: expected {least} or more, found {getattr(args, name)}")
-    for path in (args.json, args.markdown):
-        if path and str(path) != "-" and not path.parent.is_dir():
-            raise UsageError(f"{path}: expected an existing folder to write into, found none")
+    require_places(args.json, args.markdown)
     people = {name: getattr(args, name) for name in ("validation_people", "exclude_people") if getattr(args, name)}
     base = {"data": args.data, "workers": args.jobs, "cache_dir": args.cache_dir, **people}
-    plan = SchedulePlan(spec, base, args.out, tuple(args.test), args.rows, args.seeds)
     console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
+    if spec.loso is not None:
+        return _left_out(spec, base, args, console, command)
+    plan = SchedulePlan(spec, base, args.out, tuple(args.test), args.rows, args.seeds)
     if args.threads:
         with native_log_held_back():
             from train.loso.fold import prepare_process
@@ -91,6 +102,50 @@ def run(args: argparse.Namespace) -> int:
         console.print("\nstopped; give the same command again (without --overwrite) to go on", highlight=False)
         return 130
     _write(facts, args, console)
+    return 0
+
+
+def _left_out(spec: Spec, base: Mapping[str, Any], args: argparse.Namespace, console: Console, command: str) -> int:
+    """A spec with loso."""
+    from train.experiments.left_out import LeftOutPlan
+
+    for flag in ("test", "seeds", "validation_people"):
+        if getattr(args, flag):
+            raise UsageError(f"--{flag.replace('_', '-')}: expected none with a spec of leave-one-subject-out")
+    plan = LeftOutPlan.of(spec, {**base, "workers": 0, "out": str(args.out)}, args.threads or 1, args.rows)
+    return compare_left_out(plan, console, args.jobs, None, args.overwrite, command, args.json, args.markdown)
+
+
+def compare_left_out(
+    plan: "LeftOutPlan",
+    console: Console,
+    workers: int,
+    ray: str | None,
+    overwrite: bool,
+    command: str,
+    json_out: Path | None = None,
+    markdown_out: Path | None = None,
+) -> int:
+    """Runs the rows by leave-one-subject-out and shows the table and what it says; returns the exit code."""
+    from train.experiments.left_out import FACTS, PICTURE, TABLE, run_left_out
+    from train.experiments.left_out_table import markdown, terminal_table
+
+    try:
+        facts = run_left_out(plan, console, workers, ray, overwrite, command)
+    except KeyboardInterrupt:
+        told = "\nstopped; finished folds are kept: give the same command again (without --overwrite) to go on"
+        console.print(told, highlight=False, soft_wrap=True)
+        return 130
+    if markdown_out:
+        write_text(markdown_out, markdown(facts))
+    if write_json(facts, json_out):
+        return 0
+    out = Console()
+    out.print(terminal_table(facts).shown())
+    for sentence in facts["text"]:
+        out.print(f"• {sentence}", highlight=False, markup=False)
+    told = f"{plan.out / TABLE}, {PICTURE}, {FACTS}; next: python -m train report {plan.out}"
+    console.print(told, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -117,21 +172,19 @@ def _table(plan: Any, live_frames: int, console: Console, command: str) -> dict[
 
 
 def _write(facts: Mapping[str, Any], args: argparse.Namespace, console: Console) -> None:
-    from train.experiments.comparison import draw_experiments, markdown, terminal_table
+    from train.charts import write_png
+    from train.experiments.comparison import markdown, terminal_table
+    from train.experiments.figures import experiments_figure
 
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    write_text(args.out / "experiments.json", text)
+    write_json(facts, args.out / "experiments.json")
     write_text(args.out / "experiments.md", markdown(facts))
-    draw_experiments(facts, args.out / "experiments.png")
+    write_png(experiments_figure(facts), args.out / "experiments.png")
     if args.markdown:
         write_text(args.markdown, markdown(facts))
-    if args.json and str(args.json) != "-":
-        write_text(args.json, text)
-    if args.json and str(args.json) == "-":
-        print(text, end="")
+    if write_json(facts, args.json):
         return
     for name in facts["parts"]:
-        Console().print(terminal_table(facts, name))
+        Console().print(terminal_table(facts, name).shown())
     console.print(f"in {args.out}: experiments.md, experiments.png, experiments.json", highlight=False, soft_wrap=True)
 
 

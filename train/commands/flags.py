@@ -1,7 +1,12 @@
-"""The flags of augmentation, shared by the commands that train with it or show it."""
+"""What commands share: the flags of augmentation, of those that train with it or show it, and how --json is obeyed."""
 
 import argparse
+import json
+from pathlib import Path
 from typing import Any, NoReturn
+
+from train.errors import UsageError
+from train.files import write_text
 
 
 def add_augmentation_flags(group: Any) -> None:
@@ -40,3 +45,20 @@ def _gone(text: str) -> NoReturn:
     except ValueError:
         gain = 0.15
     raise argparse.ArgumentTypeError(f"is now --magnify {1 - gain:g} {1 + gain:g}, and for pixels --contrast {gain:g}")
+
+
+def require_places(*files: Path | None) -> None:
+    """Raises UsageError unless each file's folder is there; - is standard output."""
+    for path in files:
+        if path and str(path) != "-" and not path.parent.is_dir():
+            raise UsageError(f"{path}: expected an existing folder to write into, found none")
+
+
+def write_json(facts: Any, path: Path | None) -> bool:
+    """Writes what --json asks for, if it does; True where that was standard output, so that nothing else may be said there."""
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    if path and str(path) != "-":
+        write_text(path, text)
+    if str(path) == "-":
+        print(text, end="")
+    return str(path) == "-"

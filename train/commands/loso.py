@@ -1,7 +1,6 @@
 """`python -m train loso`: leave-one-subject-out over one or more clip stores."""
 
 import argparse
-import json
 import shlex
 from pathlib import Path
 from typing import Any, get_args
@@ -10,10 +9,9 @@ from rich.console import Console
 
 from train.clips.samples import Scheme
 from train.commands.fit import add_network_flags, add_recipe_flags, names_list
-from train.commands.flags import add_augmentation_flags
+from train.commands.flags import add_augmentation_flags, require_places, write_json
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
-from train.files import write_text
 from train.fit_config import TrainConfig
 from train.loso.loso import LosoSettings, Protocol, Select, loso
 from train.loso.pooled_scores import scores_table
@@ -62,38 +60,37 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    given = vars(args)
-    config = config_from(
-        (read_config_file(given["config"]) if "config" in given else {})
-        | {name: value for name, value in given.items() if name in TrainConfig.__dataclass_fields__}
-    )
-    chosen = {
-        name: given[name] for name in ("scheme", "protocol", "select", "seeds", "pretrain", "threads") if name in given
-    }
-    settings = LosoSettings(config, **chosen)
+    given, settings = vars(args), settings_of(args)
     json_out: Path | None = given.get("json")
-    if json_out and str(json_out) != "-" and not json_out.parent.is_dir():
-        raise UsageError(f"{json_out}: expected an existing folder to write into, found none")
-    if given.get("jobs", 1) < 1:
-        raise UsageError(f"jobs: expected 1 or more, found {given['jobs']}")
+    require_places(json_out)
     console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
     try:
         scores = loso(settings, console, given.get("jobs", 0), given.get("ray"), given.get("overwrite", False), command)
     except KeyboardInterrupt:
         again = "finished folds are kept: give the same command again to go on"
-        begun = LosoDir(config.out).settings.is_file()
+        begun = LosoDir(settings.config.out).settings.is_file()
         console.print(f"\nstopped; {again if begun else 'nothing was trained yet'}", highlight=False, soft_wrap=True)
         return 130
-    if json_out and str(json_out) == "-":
-        print(json.dumps(scores, indent=2, ensure_ascii=False))
+    if write_json(scores, json_out):
         return 0
-    if json_out:
-        write_text(json_out, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
     Console().print(*scores_table(scores), sep="\n")
-    console.print(
-        f"in {config.out}: scores.json; next: python -m train report {config.out}", highlight=False, soft_wrap=True
-    )
+    out = settings.config.out
+    console.print(f"in {out}: scores.json; next: python -m train report {out}", highlight=False, soft_wrap=True)
     return 0
+
+
+def settings_of(args: argparse.Namespace) -> LosoSettings:
+    """What the flags say, over those of a --config file. Raises UsageError."""
+    given = vars(args)
+    config = config_from(
+        (read_config_file(given["config"]) if "config" in given else {})
+        | {name: value for name, value in given.items() if name in TrainConfig.__dataclass_fields__}
+    )
+    names = ("scheme", "protocol", "select", "seeds", "pretrain", "threads")
+    settings = LosoSettings(config, **{name: given[name] for name in names if name in given})
+    if given.get("jobs", 1) < 1:
+        raise UsageError(f"jobs: expected 1 or more, found {given['jobs']}")
+    return settings
 
 
 def _add_run_flags(group: Any) -> None:

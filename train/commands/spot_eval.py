@@ -1,7 +1,6 @@
 """`python -m train spot-eval`: how well the live program finds micro-expressions in long videos."""
 
 import argparse
-import json
 import math
 import shlex
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ from rich.console import Console
 from model.contract import NEUTRAL
 from stream.engine.model_file import ModelError
 from stream.recognizer import Recognizer
+from train.commands.flags import require_places, write_json
 from train.errors import UsageError
-from train.files import write_text
 from train.progress import clip_progress
 from train.spotting.event_scores import score, score_quiet
 from train.spotting.event_tables import draw_curve, draw_timelines, print_scores
@@ -146,11 +145,8 @@ def run(args: argparse.Namespace) -> int:
         "rest_videos": [w.as_dict() for w in rest],
         "clips": [w.as_dict() for w in quiet],
     }
-    if args.json and str(args.json) == "-":
-        print(json.dumps(report, indent=2))
+    if write_json(report, args.json):
         return 0
-    if args.json:
-        write_text(args.json, json.dumps(report, indent=2) + "\n")
     print_scores(scores, Console())
     return 0
 
@@ -188,9 +184,7 @@ def _clips(folder: Path) -> list[Path]:
 
 def _outputs(args: argparse.Namespace) -> KeptFiles:
     """Makes the folders that are asked for; raises UsageError where a file could not be written."""
-    for path in (args.json, args.chart):
-        if path and str(path) != "-" and not path.parent.is_dir():
-            raise UsageError(f"{path}: expected an existing folder to write into, found none")
+    require_places(args.json, args.chart)
     outputs = KeptFiles(args.events_dir, args.dump, args.write)
     for folder in outputs.folders():
         try:

@@ -1,7 +1,6 @@
 """`python -m train spot-rates`: the same performance at several frame rates, and whether the same events come out."""
 
 import argparse
-import json
 import re
 import shlex
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from train.commands.flags import require_places, write_json
 from train.commands.spot_eval import add_face_flags, choose_faces, open_recognizer
 from train.errors import UsageError
-from train.files import write_text
 from train.progress import clip_progress
 from train.spotting.event_scores import WITHIN_MS, RateRun, compare_rates
 from train.spotting.watch import Watcher
@@ -55,8 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             f"--minutes: expected at least --video-minutes, found {args.minutes:g} and {args.video_minutes:g}"
         )
-    if args.json and str(args.json) != "-" and not args.json.parent.is_dir():
-        raise UsageError(f"{args.json}: expected an existing folder to write into, found none")
+    require_places(args.json)
     try:
         settings = ScriptSettings(duration_s=60 * args.video_minutes)
     except ValueError as error:
@@ -78,11 +76,8 @@ def run(args: argparse.Namespace) -> int:
         "command": shlex.join(["python", "-m", "train", *args.argv]),
         "rates": rows,
     }
-    if args.json and str(args.json) == "-":
-        print(json.dumps(report, indent=2))
+    if write_json(report, args.json):
         return 0
-    if args.json:
-        write_text(args.json, json.dumps(report, indent=2) + "\n")
     _print(rows, Console())
     return 0
 

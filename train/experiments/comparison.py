@@ -1,32 +1,21 @@
-"""The table of experiments as JSON, Markdown and for the terminal.
-
-The table of experiments as a picture: UF1 of every seed beside chance, and what a frame costs live.
-"""
+"""The table of rows compared on validation people as JSON, Markdown and for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from rich.markup import escape
-from rich.table import Table
 
-from train.ablation.table import spread_text
 from train.clips.samples import Samples, open_stores, samples_of, split_by_people
 from train.experiments.live_cost import CAMERA_FPS, LiveCost
 from train.experiments.rows import Answers
 from train.experiments.schedule import Finished, SchedulePlan
-from train.files import write_with
 from train.fit_config import TrainConfig
 from train.loso.pooled_scores import spread
-from train.report.figures import LIGHT, Theme, label, legend, png
 from train.scores.metrics import by_peak, chance, confusion_matrix, join, scores
+from train.tables import TextTable, spread_text
 
 SCHEMA_VERSION = 1
 VALIDATION = "validation"
-_WIDTH_IN, _HEAD_IN, _ROW_IN = 10.0, 1.6, 0.34
 
 
 def experiments_facts(
@@ -135,7 +124,7 @@ def markdown(facts: Mapping[str, Any]) -> str:
     lines = [f"# {facts['title']}", ""]
     for name, part in facts["parts"].items():
         lines += [f"## {part_title(name)}: {clips_text(part)}", "", _made(facts, name), ""]
-        lines += [*_markdown_table(facts, name), ""]
+        lines += [_whole_table(facts, name).markdown(), ""]
     if facts["unfinished"]:
         lines += [f"Not finished: {', '.join(facts['unfinished'])}.", ""]
     return "\n".join([*lines, f"Made by `{facts['command']}`", ""])
@@ -185,93 +174,31 @@ def _cells(row: Mapping[str, Any], name: str) -> list[str]:
     return [*told, *peaks, *cost]
 
 
-def _chance(part: Mapping[str, Any], columns: int) -> list[str]:
-    guess = part["chance"]
-    return ["chance", "", "", f"{guess['uf1']:.3f}", f"{guess['uar']:.3f}", *[""] * (columns - 5)]
-
-
-def _markdown_table(facts: Mapping[str, Any], name: str) -> list[str]:
+def _whole_table(facts: Mapping[str, Any], name: str) -> TextTable:
     heads = _heads(facts["rows"][0]["parts"][name]["by_peak"])
-    lines = [_line(heads), _line(["---", *["--:"] * (len(heads) - 1)])]
-    for row in facts["rows"]:
-        told = f"{row['name']}: {row['about']}" if row["about"] else row["name"]
-        lines.append(_line([told, *_cells(row, name)]))
-    return [*lines, _line(_chance(facts["parts"][name], len(heads)))]
+    rows = [[_titled(row), *_cells(row, name)] for row in facts["rows"]]
+    guess = facts["parts"][name]["chance"]
+    return TextTable(heads, [*rows, ["chance", "", "", f"{guess['uf1']:.3f}", f"{guess['uar']:.3f}"]])
 
 
-def terminal_table(facts: Mapping[str, Any], name: str) -> Table:
+def _titled(row: Mapping[str, Any]) -> str:
+    return f"{row['name']}: {row['about']}" if row["about"] else row["name"]
+
+
+def terminal_table(facts: Mapping[str, Any], name: str) -> TextTable:
     """One part's rows, chance last: what fits into 80 columns; the rest is in the Markdown."""
-    part, first = facts["parts"][name], facts["rows"][0]["parts"][name]
-    caption = "± standard deviation over seeds; ms: preprocessing and model of a frame, one thread, rows in turn"
-    table = Table(title=f"{facts['title']}. {part_title(name)}: {clips_text(part)}", caption=caption)
-    table.add_column("row", overflow="fold", min_width=10)
-    for heading in ("UF1", "UAR", *(f"UF1\n{peak}" for peak in first["by_peak"]), "live\nms"):
-        table.add_column(heading, justify="right")
+    part, rows = facts["parts"][name], []
     for row in facts["rows"]:
         found, live = row["parts"][name], row["live"]
         spreads = [found["uf1"], found["uar"], *(one["uf1"] for one in found["by_peak"].values())]
         cells = [spread_text(one).replace(" ± ", "\n± ") for one in spreads]
-        table.add_row(escape(row["name"]), *cells, f"{live['sum_ms']:.2f}" if live else "–")
-    table.add_section()
+        rows.append([row["name"], *cells, f"{live['sum_ms']:.2f}" if live else "–"])
+    peaks = facts["rows"][0]["parts"][name]["by_peak"]
     guess = part["chance"]
-    table.add_row("chance", f"{guess['uf1']:.3f}", f"{guess['uar']:.3f}")
-    return table
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def draw_experiments(facts: Mapping[str, Any], path: Path, theme: Theme = LIGHT) -> None:
-    """Draws the facts of `train.experiments.comparison.experiments_facts` as PNG."""
-    content = png(experiments_figure(facts, theme))
-    write_with(path, lambda temporary: temporary.write_bytes(content))
-
-
-def experiments_figure(facts: Mapping[str, Any], theme: Theme) -> Figure:
-    """Rows from top to bottom; scores on the left, of each part with a mark of its own, milliseconds on the right."""
-    rows = facts["rows"]
-    with_live = any(row["live"] for row in rows)
-    size = (_WIDTH_IN, _HEAD_IN + _ROW_IN * len(rows))
-    figure = Figure(figsize=size, layout="constrained", facecolor=theme.surface)
-    figure.suptitle(f"{facts['title']}: {clips_text(facts['parts'][VALIDATION])}", color=theme.ink, fontsize="large")
-    axes = figure.subplots(1, 2 if with_live else 1, sharey=True, squeeze=False, width_ratios=[3, 2][: 1 + with_live])
-    for ax in axes[0]:
-        ax.set_facecolor(theme.surface)
-        ax.tick_params(colors=theme.ink, length=0)
-        ax.grid(axis="x", color=theme.grid, linewidth=0.8)
-        ax.set_axisbelow(True)
-        for spine in ax.spines.values():
-            spine.set_visible(False)
-    axes[0][0].set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axes[0][0].set_ylim(len(rows) - 0.4, -0.6)
-    _draw_scores(axes[0][0], facts, theme)
-    if with_live:
-        _draw_costs(axes[0][1], rows, theme)
-    return figure
-
-
-def _draw_scores(ax: Axes, facts: Mapping[str, Any], theme: Theme) -> None:
-    for number, (name, part) in enumerate(facts["parts"].items()):
-        colour = theme.series[number % len(theme.series)]
-        for y, row in enumerate(facts["rows"]):
-            found = row["parts"][name]["uf1"]
-            ax.plot(found["by_seed"], [y] * len(found["by_seed"]), "o", color=colour, markersize=4, alpha=0.5)
-            ax.plot(found["mean"], y, "|", color=colour, markersize=15, markeredgewidth=2.5)
-        # Nothing to see, but an entry of the legend.
-        ax.plot([], [], "o", color=colour, label=part_title(name))
-        ax.axvline(part["chance"]["uf1"], color=theme.muted, linestyle=":", linewidth=1.2)
-    ax.plot([], [], color=theme.muted, linestyle=":", label="chance")
-    ax.set_xlim(0, 1)
-    label(ax, theme, xlabel="UF1: a dot for each seed, a bar for their mean")
-    legend(ax, theme, loc="lower left")
-
-
-def _draw_costs(ax: Axes, rows: Sequence[Mapping[str, Any]], theme: Theme) -> None:
-    places = [y for y, row in enumerate(rows) if row["live"]]
-    pre = [rows[y]["live"]["preprocess"]["p50_ms"] for y in places]
-    model = [rows[y]["live"]["model"]["p50_ms"] for y in places]
-    ax.barh(places, pre, height=0.6, color=theme.series[2], label="preprocessing")
-    ax.barh(places, model, left=pre, height=0.6, color=theme.series[3], label="model")
-    label(ax, theme, xlabel="ms a frame, one thread")
-    legend(ax, theme, loc="best")
+    return TextTable(
+        ["row", "UF1", "UAR", *(f"UF1\n{peak}" for peak in peaks), "live\nms"],
+        [*rows, ["chance", f"{guess['uf1']:.3f}", f"{guess['uar']:.3f}"]],
+        title=f"{facts['title']}. {part_title(name)}: {clips_text(part)}",
+        note="± standard deviation over seeds; ms: preprocessing and model of a frame, one thread, rows in turn",
+        last_apart=True,
+    )

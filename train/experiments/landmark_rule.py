@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from model.contract import NEUTRAL
 from stream.events.motion import UNIT_IOD_PX
 from stream.face.landmarks import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS, FaceMeshDetector
-from train.clips.features import Advance
 from train.clips.samples import Samples, open_stores, samples_of, split_by_people, window_frames
 from train.clips.store import ClipStore
 from train.errors import UsageError
@@ -36,7 +35,7 @@ from train.experiments.rows import Answers, RowAnswers, RowTask
 from train.files import write_with
 from train.fit_config import TrainConfig
 from train.interrupts import ignore_interrupts, interrupts_blocked
-from train.progress import clip_progress
+from train.progress import Advance, clip_progress
 from train.scores.metrics import confusion_matrix, scores
 
 PARTS = ("inner brow", "outer brow", "upper lid", "cheek", "mouth corner")

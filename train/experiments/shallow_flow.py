@@ -30,8 +30,8 @@ from train.clips.samples import (
 from train.errors import UsageError
 from train.experiments.rows import Answers, RowAnswers, RowTask
 from train.fit.resume import EpochResult, Position, best_epoch
-from train.fit.trainer import Trainer, predict
-from train.progress import TrainingProgress, clip_progress
+from train.fit.trainer import Trainer, TrainingProgress, predict
+from train.progress import clip_progress
 
 PICTURE_PX = 28
 STREAM_FILTERS = (3, 5, 8)

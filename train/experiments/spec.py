@@ -11,6 +11,9 @@
 Base and rows hold settings of `TrainConfig`; a row's own win. Besides them, a row may have `about` (a few words for the
 table), `preset` (of `train.config_file`, under the row's settings and over the base's), `kind` (of
 `train.experiments.kinds`, else network), `seeds` of its own, and `settings` that only its kind knows.
+
+With `loso: {scheme: cde, select: fixed}`, settings of `train.loso.loso.LosoSettings`, rows are not compared on validation
+people but by leaving every person out once (`train.experiments.left_out`); `ablation.yaml` beside this file is one.
 """
 
 import re
@@ -54,17 +57,21 @@ class SpecRow:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a spec file says; `base` without data and folders, which the command line gives."""
+    """What a spec file says; `base` without data and folders, which the command line gives.
+
+    `loso`: settings of a leave-one-subject-out run, which every row is then; None for rows compared on validation people.
+    """
 
     title: str
     base: Mapping[str, Any]
     rows: tuple[SpecRow, ...]
+    loso: Mapping[str, Any] | None = None
 
 
 def read_spec(path: Path) -> Spec:
     """The spec in a YAML or JSON file; raises UsageError that says where it does not fit."""
     raw = read_config_file(path)
-    _require_known(f"{path}", raw, ("title", "seeds", "base", "rows"))
+    _require_known(f"{path}", raw, ("title", "seeds", "base", "rows", "loso"))
     base = _mapping(f"{path}: base", raw.get("base", {}))
     _require_known(f"{path}: base", base, _SETTINGS)
     seeds = _seeds(f"{path}: seeds", raw.get("seeds", [0]))
@@ -74,7 +81,8 @@ def read_spec(path: Path) -> Spec:
     title = raw.get("title", path.stem)
     if not isinstance(title, str):
         raise UsageError(f"{path}: title: expected text, found {shown(title)}")
-    return Spec(title, base, tuple(_row(f"{path}: row {name}", name, row, seeds) for name, row in rows.items()))
+    found = tuple(_row(f"{path}: row {name}", name, row, seeds) for name, row in rows.items())
+    return Spec(title, base, found, _mapping(f"{path}: loso", raw["loso"]) if "loso" in raw else None)
 
 
 def _row(where: str, name: str, raw: object, seeds: tuple[int, ...]) -> SpecRow:

@@ -32,9 +32,9 @@ from train.clips.samples import (
 from train.files import RunDir, write_text, write_with
 from train.fit.plots import draw_confusion, draw_curves, draw_reliability
 from train.fit.resume import EpochListener, EpochResult, RunKeeper, best_epoch
-from train.fit.trainer import Trainer, predict
+from train.fit.trainer import Trainer, TrainingProgress, predict
 from train.fit_config import TrainConfig
-from train.progress import TrainingProgress, clip_progress
+from train.progress import clip_progress
 from train.scores.calibration import calibrate, calibration_facts, reliability
 from train.scores.metrics import by_peak, summary
 

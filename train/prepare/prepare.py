@@ -29,7 +29,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from train.clips.features import Advance
 from train.clips.store import CLIPS_FILE, RECORDS_FILE, ClipRecord, ClipStoreWriter, StoreError, StoreManifest
 from train.datasets.source import FrameFolder, SourceClip, StoredClip
 from train.errors import NO_SPACE, TrainError
@@ -37,6 +36,7 @@ from train.files import write_with
 from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.prepare.crops import ClipError
 from train.prepare.recorded_clip import ClipPreparer, PreparedClip, PrepareSettings
+from train.progress import Advance
 
 _VERSION = 1  # of what preparing does to a clip
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from model.variants import VARIANTS
-from train.ablation.rows import ticks_of, title_of
-from train.ablation.table import signed
 from train.errors import UsageError
+from train.experiments.left_out_rows import ticks_of, title_of
 from train.files import parsed_json
 from train.report.figures import PictureBook, draw_scores
 from train.report.runs import ScoredRun, open_run
 from train.report.sections import confusion_picture, score_line
 from train.report.text import score_text, whole
+from train.tables import signed
 
 ABLATION_FILE = "ablation.json"
 MAIN_ROW = "paper"
@@ -164,7 +164,7 @@ def _table_row(row: ShownRow, shown: bool) -> dict[str, Any]:
     partly = row.run is not None and bool(row.run.run.missing)
     return {
         "name": row.name,
-        "title": title_of(ticks_of(known)) if known else "",
+        "title": title_of(ticks_of(known, known.weighted_loss)) if known else "",
         "note": f"{row.run.folds_done} of {row.run.folds} folds" if row.run and partly else row.lacks,
         "parameters": "–" if row.parameters is None else f"{row.parameters:,}",
         "part": whole(row.run.scores) if row.run else None,

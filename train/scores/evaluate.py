@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from model.contract import ClipContract, ContractError
 from model.quiet import native_log_held_back
-from train.clips.features import Advance, clip_features
+from train.clips.features import clip_features
 from train.clips.samples import resolve_people, samples_of
 from train.clips.store import ClipStore
 from train.errors import TrainError, UsageError
+from train.progress import Advance
 from train.scores.metrics import by_peak, join, summary
 
 _BATCH = 8

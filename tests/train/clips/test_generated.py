@@ -27,8 +27,8 @@ from train.config_file import config_from
 from train.errors import UsageError
 from train.fit.fit import fit
 from train.fit.resume import read_history
+from train.fit.trainer import TrainingProgress
 from train.fit_config import TrainConfig
-from train.progress import TrainingProgress
 from train.synth.drawn import drawn_face
 from train.synth.faces import subjects
 

@@ -36,8 +36,8 @@ from train.errors import TrainError, UsageError
 from train.files import read_object
 from train.fit.fit import fit
 from train.fit.resume import EpochResult, best_epoch, read_history
+from train.fit.trainer import TrainingProgress
 from train.fit_config import PAPER_WEIGHTS, TrainConfig
-from train.progress import TrainingProgress
 from train.scores.metrics import scores
 
 BASE = {"variant": "plain", "input": "difference", "size_px": 32, "epochs": 2, "workers": 1, "batch": 4}

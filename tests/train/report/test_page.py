@@ -9,12 +9,13 @@ import cv2
 import pytest
 
 from model.variants import VARIANTS
+from tests.helpers.ablations import spec_rows
 from tests.helpers.loso_runs import write_loso
 from tests.helpers.report_page import Page
 from tests.helpers.stores import write_store
 from train.__main__ import main
-from train.ablation.ablate import AblationDir, write_table
 from train.clips.store import ClipStore
+from train.experiments.left_out import write_table
 from train.loso.pooled_scores import loso_scores
 from train.loso.predictions import read_run
 from train.report.page import PAGE
@@ -216,7 +217,7 @@ def write_rows(folder: Path, stores: list[ClipStore], finished: dict[str, int | 
 
 def test_an_ablation_has_its_rows_compared_and_two_losses(stores, tmp_path):
     run = write_rows(tmp_path / "ablation", stores[:1], dict.fromkeys(VARIANTS))
-    facts = write_table(AblationDir(run), tuple(VARIANTS), "python -m train ablate --out here")
+    facts = write_table(run, "Ablation", spec_rows(), "python -m train ablate --out here")
     page = report(run)
     for name, told in zip(VARIANTS, facts["rows"], strict=True):
         part = told["scores"]["composite"]
@@ -247,7 +248,7 @@ def test_an_ablation_that_is_not_finished_or_was_gone_on_with(stores, tmp_path, 
     assert "leave it out" in fails(["report", str(run), "--against", str(run / "plain")], capsys)
     shutil.rmtree(run / "weighted")
     write_rows(run, stores[:1], {"weighted": None})
-    write_table(AblationDir(run), ("plain", "weighted"), "")
+    write_table(run, "Ablation", spec_rows("plain", "weighted"), "")
     assert "comparison-table" in report(run).tables
     shutil.rmtree(run / "weighted")
     write_loso(run / "weighted", stores[:1], seeds=(0, 1), skill=3.0, settings={"variant": "weighted"})

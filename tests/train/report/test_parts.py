@@ -11,10 +11,11 @@ from tests.helpers.composite_counts import CASME2, SAMM, SMIC
 from tests.helpers.loso_folders import counted, read_lines, write_lines, write_loso_run
 from tests.helpers.loso_runs import write_loso
 from tests.helpers.stores import CLASSES, write_store
+from train.charts import blended, readable_on
 from train.clips.store import ClipStore
 from train.fit_config import TrainConfig
 from train.loso.predictions import read_run
-from train.report.figures import PictureBook, blended, count_text, readable_on, shortened
+from train.report.figures import PictureBook, count_text, shortened
 from train.report.mistakes import mistakes_of, show_mistakes
 from train.report.runs import curves_of, loss_in_words, open_run
 from train.report.text import facts, not_comparable, part_title, people_of

@@ -12,14 +12,17 @@ from rich.console import Console
 
 from model.complexity import count_parameters
 from model.variants import VARIANTS
-from tests.helpers.ablations import NAMES, PEOPLE, facts_of, write_rows
+from tests.helpers.ablations import NAMES, PEOPLE, facts_of, spec_rows, write_rows
 from tests.helpers.loso_runs import write_loso
 from tests.helpers.stores import FRAMES, LEAD_FRAMES, write_store
-from train.ablation.ablate import AblationDir, write_table
-from train.ablation.rows import Bootstrap, Comparison, read_rows
-from train.ablation.table import clips_text, conclusion, difference_text, markdown, signed, terminal_table
 from train.clips.store import ClipStore
 from train.config_file import config_from
+from train.experiments.conclusion import conclusion, difference_text
+from train.experiments.left_out import write_table
+from train.experiments.left_out_rows import read_rows
+from train.experiments.left_out_table import clips_text, markdown, terminal_table
+from train.experiments.paired import Bootstrap, Comparison
+from train.tables import signed
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def finished(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path
     """All six rows with answers of our choosing, and the table made of them."""
     folder = tmp_path_factory.mktemp("runs") / "ablation"
     write_rows(folder, store)
-    write_table(AblationDir(folder), NAMES, "python -m train ablate --out here")
+    write_table(folder, "Ablation", spec_rows(), "python -m train ablate --out here")
     return folder
 
 
@@ -60,7 +63,7 @@ def test_the_json_has_scores_parameters_and_the_papers_numbers(finished):
 def test_the_built_network_has_as_many_parameters(finished):
     from model.network import build_network
 
-    for row in read_rows(finished, ("plain", "paper")):
+    for row in read_rows(finished, spec_rows("plain", "paper")):
         assert row.parameters == build_network(row.network).count_params()
 
 
@@ -96,7 +99,7 @@ def test_two_datasets_and_the_published_scoring(store, tmp_path):
     other = write_store(tmp_path / "other", ("ann", "zed"), clips_each=2, dataset="casme2", seed=1)
     run = tmp_path / "run"
     write_rows(run, store, other, seeds=(0,), protocol="published")
-    facts = write_table(AblationDir(run), NAMES, "here")
+    facts = write_table(run, "Ablation", spec_rows(), "here")
     text = (run / "ablation.md").read_text()
     assert "## synthetic: 60 clips of 5 people" in text and "## casme2: 12 clips of 2 people" in text
     published = facts["rows"][0]["scores"]["composite"]["published"]
@@ -109,7 +112,7 @@ def test_two_datasets_and_the_published_scoring(store, tmp_path):
 
 def test_the_terminal_table_fits_80_columns(finished):
     console = Console(file=io.StringIO(), width=80)
-    console.print(terminal_table(facts_of(finished)))
+    console.print(terminal_table(facts_of(finished)).shown())
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in printed
     for name in NAMES:
@@ -120,11 +123,10 @@ def test_the_terminal_table_fits_80_columns(finished):
 
 
 def test_the_picture_shows_the_scores_on_their_whole_scale(finished):
-    from train.ablation.figure import ablation_figure
-    from train.report.figures import LIGHT
+    from train.experiments.figures import left_out_figure
 
     facts = facts_of(finished)
-    figure = ablation_figure(facts, LIGHT)
+    figure = left_out_figure(facts)
     ticks, uf1, gains = figure.axes
     assert uf1.get_xlim() == (0, 1)
     assert clips_text(facts) in figure.get_suptitle()
@@ -144,14 +146,14 @@ def test_the_picture_shows_the_scores_on_their_whole_scale(finished):
 
 def test_one_row_with_one_seed_has_its_table_and_picture(store, tmp_path):
     write_rows(tmp_path, store, seeds=(0,))
-    facts = write_table(AblationDir(tmp_path), ("cbam",), "here")
+    facts = write_table(tmp_path, "Ablation", spec_rows("cbam"), "here")
     assert [row["name"] for row in facts["rows"]] == ["cbam"] and facts["comparisons"] == []
     assert cv2.imread(str(tmp_path / "ablation.png")) is not None
 
 
 def test_rows_that_answer_alike_have_a_picture(store, tmp_path):
     write_rows(tmp_path, store, seeds=(0,))
-    write_table(AblationDir(tmp_path), ("plain", "weighted"), "here")
+    write_table(tmp_path, "Ablation", spec_rows("plain", "weighted"), "here")
     assert cv2.imread(str(tmp_path / "ablation.png")) is not None
 
 
@@ -159,7 +161,7 @@ def test_rows_that_answer_alike_have_a_picture(store, tmp_path):
 
 
 def test_the_sentences_follow_the_numbers(finished):
-    facts, rows = facts_of(finished), read_rows(finished, NAMES)
+    facts, rows = facts_of(finished), read_rows(finished, spec_rows())
     text = " ".join(facts["text"])
     by_name = {row["name"]: row["scores"]["composite"]["uf1"] for row in facts["rows"]}
     low, high = (pick(by_name, key=lambda name: by_name[name]["mean"]) for pick in (min, max))
@@ -185,7 +187,7 @@ def test_scores_at_chance_and_at_the_ceiling_are_called_so(store, tmp_path):
     for name, skill in (("plain", 0.0), ("paper", 9.0)):
         weights = {} if VARIANTS[name].weighted_loss else {"class_weights": "none"}
         write_loso(tmp_path / name, [store], (0, 1), skill=skill, select="fixed", settings={"variant": name} | weights)
-    text = " ".join(write_table(AblationDir(tmp_path), ("plain", "paper"), "here")["text"])
+    text = " ".join(write_table(tmp_path, "Ablation", spec_rows("plain", "paper"), "here")["text"])
     assert "Not shown to be above guessing (95 % interval): plain." in text
     assert "near the ceiling" in text
 
@@ -193,7 +195,7 @@ def test_scores_at_chance_and_at_the_ceiling_are_called_so(store, tmp_path):
 def test_the_papers_own_dataset_is_named_as_such(tmp_path):
     smic = write_store(tmp_path / "smic", ("s01", "s02"), dataset="smic")
     write_rows(tmp_path / "run", smic, seeds=(0,))
-    text = write_table(AblationDir(tmp_path / "run"), ("plain", "paper"), "here")["text"][-1]
+    text = write_table(tmp_path / "run", "Ablation", spec_rows("plain", "paper"), "here")["text"][-1]
     assert text.startswith("The clips are of smic.") and "another dataset (SMIC)" in text  # 12 clips, not its 164
 
 

@@ -1,28 +1,20 @@
 """Rows of an ablation: what each adds, that they were made alike, and whether they differ."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model.variants import VARIANTS
-from tests.helpers.ablations import NAMES, PEOPLE, write_rows
+from tests.helpers.ablations import NAMES, PEOPLE, spec_rows, write_rows
 from tests.helpers.loso_runs import write_loso
 from tests.helpers.stores import write_store
-from train.ablation.rows import (
-    Bootstrap,
-    Comparison,
-    base_of,
-    people_confusions,
-    read_rows,
-    tail_share,
-    ticks_of,
-    title_of,
-    uf1_of,
-)
 from train.clips.store import ClipStore
 from train.errors import UsageError
+from train.experiments.left_out_rows import base_of, read_rows, ticks_of, title_of
+from train.experiments.paired import Bootstrap, Comparison, people_confusions, tail_share, uf1_of
 from train.scores.metrics import confusion_matrix, scores
 
 
@@ -44,7 +36,7 @@ def finished(store: ClipStore, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_the_rows_are_those_of_the_paper():
     columns = ("weighted", "cbam", "new_channel", "mh", "msmh")
-    table = [[tick in ticks_of(VARIANTS[name]) for tick in columns] for name in NAMES]
+    table = [[tick in ticks_of(VARIANTS[name], VARIANTS[name].weighted_loss) for tick in columns] for name in NAMES]
     assert table == [
         [False, False, False, False, False],
         [True, False, False, False, False],
@@ -53,11 +45,11 @@ def test_the_rows_are_those_of_the_paper():
         [True, False, True, True, False],
         [True, False, True, False, True],
     ]
-    assert title_of(ticks_of(VARIANTS["paper"])) == "weighted loss + CBAM with the new channel attention + MSMH"
+    assert title_of(ticks_of(VARIANTS["paper"], True)) == "weighted loss + CBAM with the new channel attention + MSMH"
 
 
 def test_what_each_row_adds_to(finished):
-    rows = read_rows(finished, NAMES)
+    rows = read_rows(finished, spec_rows())
     bases = {row.name: base and base.name for row in rows for base in [base_of(row, rows)]}
     assert bases == {
         "plain": None,
@@ -75,25 +67,25 @@ def test_rows_made_otherwise_do_not_make_a_table(store, tmp_path):
     other = {"variant": "cbam", "size_px": 48, "learning_rate": 0.01}
     write_loso(tmp_path / "cbam", [store], (0,), select="fixed", settings=other)
     with pytest.raises(UsageError, match=r"cbam: expected a run made like .*learning_rate: 0\.001 and 0\.01"):
-        read_rows(tmp_path, NAMES)
+        read_rows(tmp_path, spec_rows())
     shutil.rmtree(tmp_path / "cbam")
     weighted = {"variant": "cbam", "size_px": 48, "class_weights": "balanced"}
     write_loso(tmp_path / "cbam", [store], (0,), select="fixed", settings=weighted)
     with pytest.raises(UsageError, match="class_weights: 'auto' and 'balanced'"):
-        read_rows(tmp_path, NAMES)
+        read_rows(tmp_path, spec_rows())
     with pytest.raises(UsageError, match=r"expected the folder of a leave-one-subject-out run"):
-        read_rows(tmp_path, ("plain", "nobody"))
+        read_rows(tmp_path, [*spec_rows("plain"), replace(spec_rows("cbam")[0], name="nobody")])
     shutil.rmtree(tmp_path / "cbam")
     write_loso(tmp_path / "cbam", [store], (0,), settings={"variant": "paper", "size_px": 48})
-    with pytest.raises(UsageError, match="expected a run of variant 'cbam', found 'paper'"):
-        read_rows(tmp_path, NAMES)
+    with pytest.raises(UsageError, match="expected a run with variant 'cbam', found 'paper'"):
+        read_rows(tmp_path, spec_rows())
 
 
 # Comparisons
 
 
 def test_confusions_of_people_add_up_to_the_scores(finished):
-    (row,) = read_rows(finished, ("mh",))
+    (row,) = read_rows(finished, spec_rows("mh"))
     confusions = people_confusions(row.run)
     assert confusions.shape == (3, len(PEOPLE), 3, 3)
     part = row.scores["parts"]["composite"]
@@ -108,7 +100,7 @@ def test_uf1_of_field_vectors_and_of_an_absent_class():
 
 def test_the_bootstrap_is_that_of_a_plain_loop(finished):
     """The same draws of people and seeds, taken one by one, with the scores of `train.scores.metrics`."""
-    rows = read_rows(finished, ("plain", "paper"))
+    rows = read_rows(finished, spec_rows("plain", "paper"))
     draws, people, seeds = 40, len(PEOPLE), 3
     found = Bootstrap(rows, draws=draws, seed=5)
     rng = np.random.default_rng(5)
@@ -142,7 +134,7 @@ def test_few_people_have_wider_intervals():
 
 
 def test_a_comparison_counts_seeds_and_people(finished):
-    rows = read_rows(finished, NAMES)
+    rows = read_rows(finished, spec_rows())
     plain, paper = (row.scores["parts"]["composite"]["uf1"]["by_seed"] for row in (rows[0], rows[-1]))
     one = Bootstrap(rows).compare("paper", "plain")
     assert one.by_seed == pytest.approx([b - a for a, b in zip(plain, paper, strict=True)])
@@ -154,7 +146,7 @@ def test_a_comparison_counts_seeds_and_people(finished):
 
 
 def test_every_row_is_compared_with_the_first_and_with_what_it_adds_to(finished):
-    found = [(c.row, c.against) for c in Bootstrap(read_rows(finished, NAMES)).comparisons()]
+    found = [(c.row, c.against) for c in Bootstrap(read_rows(finished, spec_rows())).comparisons()]
     assert found == [
         *((name, "plain") for name in NAMES[1:]),
         ("cbam", "weighted"),
