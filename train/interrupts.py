@@ -1,5 +1,7 @@
-"""Ctrl-C is for the program that was started: it ends its worker processes itself."""
+"""Ctrl-C is for the program that was started: it ends its worker processes itself, and they end when it is gone."""
 
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -49,3 +51,18 @@ def _interrupts_deferred() -> Iterator[None]:
 def ignore_interrupts() -> None:
     """In a worker, as soon as it can."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_with_parent() -> None:
+    """In a worker: ends this process at once when the one that started it is gone, even if that was killed.
+
+    A parent that is killed cannot end its workers, which would wait for tasks for ever.
+    """
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -15,16 +15,16 @@ class TextTable:
     A row may end early. `note` goes below; `last_apart`: a line above the last row, which is chance.
     """
 
+    title: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
-    title: str = ""
     note: str = ""
     centred: range = range(0)
     last_apart: bool = False
 
     def shown(self) -> Table:
         """For a terminal."""
-        table = Table(title=self.title or None, caption=self.note or None)
+        table = Table(title=escape(self.title) or None, caption=escape(self.note) or None)
         for number, heading in enumerate(self.headings):
             table.add_column(escape(heading), justify="right" if number else "left", overflow="fold")  # type: ignore[arg-type]
         for number, row in enumerate(self.rows, start=1):

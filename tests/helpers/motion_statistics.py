@@ -1,8 +1,7 @@
 """How rough the generator's motion is and where it strains the face: numbers to hold against those of real motion.
 
-`python -m tests.helpers.motion_statistics --faces photos --people a01,a03 --clips 100` draws events of every class and
-looks at their apex, without head motion, on a 28 x 28 grid of the 128 px crop, as published flow features have it:
-once the true displacement, once optical flow (DIS, medium preset) between two drawn frames with noise of σ 1.5.
+Events are looked at at their apex, without head motion, on a 28 x 28 grid of the 128 px crop, as published flow features
+have it: once the true displacement, once optical flow (DIS, medium preset) between two drawn frames with noise of σ 1.5.
 
 - roughness: rms of the motion less its Gaussian average (σ one cell), over the motion's rms
 - strain in a band: the share of the strain magnitude sqrt(u_x² + v_y² + (u_y + v_x)² / 2) above the eyes (y < -0.06
@@ -10,21 +9,14 @@ once the true displacement, once optical flow (DIS, medium preset) between two d
 - area: the share of the grid that moves at least half as far as its farthest cell
 """
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from model.contract import CropGeometry
-from train.synth.action_units import RECIPES
-from train.synth.clip import ClipSettings, ClipSpec, draw_clip
-from train.synth.faces import astronaut, load_faces
+from train.synth.clip import ClipSpec
 from train.synth.fields import ORIGIN_IOD, STEP_IOD, grid_points, weighted_sum
 from train.synth.render import Camera, FaceModel, FaceRenderer, Pose
 
@@ -89,46 +81,3 @@ def apex_motion(model: FaceModel, spec: ClipSpec) -> tuple[NDArray[np.float32], 
 
 def _sampled(field: NDArray[np.float32], at: NDArray[np.floating]) -> NDArray[np.float32]:
     return cv2.remap(field, at.astype(np.float32), None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
-
-
-def table(models: Sequence[FaceModel], clips: int, seed: int) -> Table:
-    """A row for the true motion and one for the flow of every class; medians of roughness, means of the rest."""
-    shown = Table(
-        "class", "seen as", "roughness", "brows", "eyes", "cheeks", "mouth", "area", title="Motion at the apex"
-    )
-    for label in RECIPES:
-        found: tuple[list[MotionStatistics], list[MotionStatistics]] = ([], [])
-        for number in range(clips):
-            spec = draw_clip(np.random.default_rng([seed, number]), label, ClipSettings())
-            for rows, motion in zip(found, apex_motion(models[number % len(models)], spec), strict=True):
-                rows.append(measure(motion))
-        for name, rows in zip(("truth", "flow"), found, strict=True):
-            strain = np.mean([row.strain for row in rows], axis=0)
-            shown.add_row(
-                label, name, f"{np.median([row.roughness for row in rows]):.3f}", *(f"{share:.2f}" for share in strain),
-                f"{np.mean([row.area for row in rows]):.3f}",
-            )  # fmt: skip
-    return shown
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        prog="tests.helpers.motion_statistics",
-    )
-    parser.add_argument("--faces", type=Path, metavar="DIR", help="portraits (default: the astronaut)")
-    parser.add_argument("--people", metavar="A,B", help="only these people of them")
-    parser.add_argument("--clips", type=int, default=60, metavar="N", help="events of each class (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=7)
-    args = parser.parse_args()
-    faces = load_faces(args.faces)[0] if args.faces else [astronaut()]
-    wanted = args.people.split(",") if args.people else {face.subject for face in faces}
-    models = [FaceModel(face) for face in faces if face.subject in wanted]
-    if args.clips < 1 or not models:
-        parser.error(f"expected one clip or more and a known person, found {args.clips} clips and {len(models)} faces")
-    Console().print(table(models, args.clips, args.seed))
-
-
-if __name__ == "__main__":
-    main()

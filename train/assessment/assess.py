@@ -1,7 +1,7 @@
 """An assessment: several models on made clips of people they never saw, as made, at other frame rates, filmed badly, still."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.assessment.answers import AssessedModel, answers
-from train.assessment.condition_clips import ClipPlan, ClipWorkers, condition_store, lost
+from train.assessment.condition_clips import ConditionPlan, clip_workers, condition_store, lost
 from train.assessment.condition_scores import (
     METRICS,
     Answered,
@@ -94,20 +94,27 @@ def assess(
     Raises:
         UsageError, StoreError: models, clips and cache do not fit. OSError: the cache cannot be written.
     """
-    with ClipWorkers(faces, jobs) as workers:
-        return _assessed(candidates, workers, plan, cache, jobs, told)
+    with clip_workers(faces, jobs) as workers:
+
+        def made(condition: Condition, clips: ConditionPlan, advance: Advance) -> ClipStore:
+            return condition_store(cache, condition, clips, faces, workers, advance)
+
+        return _assessed(candidates, made, plan, jobs, told)
 
 
 def _assessed(
-    candidates: Sequence[AssessedModel], workers: ClipWorkers, plan: AssessPlan, cache: Path, jobs: int, told: Told
+    candidates: Sequence[AssessedModel],
+    made: Callable[[Condition, ConditionPlan, Advance], ClipStore],
+    plan: AssessPlan,
+    jobs: int,
+    told: Told,
 ) -> Assessment:
     names = candidates[0].contract.class_names
     start_s = plan.start_s
 
     def answered(condition: Condition, clips: int) -> tuple[ClipStore, Answered]:
-        clip_plan = ClipPlan(names, clips, plan.seed, plan.settings)
         with told(f"{condition.name}: making clips", clips) as advance:
-            store = condition_store(cache, condition, clip_plan, workers, advance)
+            store = made(condition, ConditionPlan(names, clips, plan.seed, plan.settings), advance)
         with told(f"{condition.name}: answers", clips) as advance:
             return store, _answered(store, answers(candidates, store, start_s, jobs, advance))
 

@@ -1,36 +1,21 @@
-"""An assessment's report as tables: for a terminal, and as Markdown for a page.
-
-An assessment as one picture: UF1 by peak motion and by condition, and how far confidences can be believed.
-"""
+"""An assessment's report as tables and as one picture: UF1 by peak motion and condition, and how far confidences carry."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
-from train.files import write_with
+from train.charts import write_png
+from train.tables import TextTable, spread_text
 
 Row = tuple[str, ...]
 _MODELS, _CHANCE, _PLAIN = "#2a6f97", "#999999", "#014f86"
 
 
-@dataclass(frozen=True)
-class ScoreSheet:
-    """A table in words: title, headings, rows; the first column is text, the others numbers. `note` goes below it."""
-
-    title: str
-    headings: Row
-    rows: tuple[Row, ...]
-    note: str = ""
-
-
-def sheets(report: Mapping[str, Any]) -> list[ScoreSheet]:
+def sheets(report: Mapping[str, Any]) -> list[TextTable]:
     """The report's tables, the most important first."""
     found = [
         _whole(report),
@@ -56,41 +41,20 @@ def print_tables(report: Mapping[str, Any], console: Console) -> None:
         soft_wrap=True,
     )
     for sheet in sheets(report):
-        table = Table(title=sheet.title, title_justify="left", caption=sheet.note or None, caption_justify="left")
-        for index, heading in enumerate(sheet.headings):
-            table.add_column(heading, justify="right" if index else "left")
-        for row in sheet.rows:
-            table.add_row(*row)
-        console.print(table)
+        console.print(sheet.shown())
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The tables as Markdown, each under its title, ready to be pasted."""
-    return "\n".join(f"### {sheet.title}\n\n{markdown_table(sheet)}" for sheet in sheets(report))
+    return "\n".join(f"### {sheet.title}\n\n{sheet.markdown()}\n" for sheet in sheets(report))
 
 
-def markdown_table(sheet: ScoreSheet) -> str:
-    """A table as Markdown, its note below."""
-    lines = [
-        "| " + " | ".join(sheet.headings) + " |",
-        "|---" + "|--:" * (len(sheet.headings) - 1) + "|",
-        *("| " + " | ".join(row) + " |" for row in sheet.rows),
-    ]
-    return "\n".join(lines) + "\n" + (f"\n{sheet.note}\n" if sheet.note else "")
-
-
-def number(found: Mapping[str, Any], digits: int = 3) -> str:
-    """A spread as "0.853 ± 0.012", or its mean alone where there is one model."""
-    mean = f"{found['mean']:.{digits}f}"
-    return mean if found["sd"] is None else f"{mean} ± {found['sd']:.{digits}f}"
-
-
-def _whole(report: Mapping[str, Any]) -> ScoreSheet:
+def _whole(report: Mapping[str, Any]) -> TextTable:
     plain = report["plain"]
     low, high = report["peaks_px"]
     chance = {name: f"{plain['chance'][name]['mean']:.3f}" for name in ("uf1", "uar", "accuracy")}
     rows: list[Row] = [
-        ("mean ± sd" if len(report["models"]) > 1 else "the model", *_metrics(plain), number(plain["ece"]))
+        ("mean ± sd" if len(report["models"]) > 1 else "the model", *_metrics(plain), spread_text(plain["ece"]))
     ]
     if len(report["models"]) > 1:
         for index, model in enumerate(report["models"]):
@@ -105,10 +69,10 @@ def _whole(report: Mapping[str, Any]) -> ScoreSheet:
     if known:
         note += f" Not unseen: the models were trained, chosen or calibrated on {', '.join(known)}."
     title = "People of whom some are known to the models" if known else "Held-out people"
-    return ScoreSheet(title, ("", "UF1", "UAR", "accuracy", "calibration error"), tuple(rows), note)
+    return TextTable(title, ("", "UF1", "UAR", "accuracy", "calibration error"), tuple(rows), note)
 
 
-def _bands(report: Mapping[str, Any]) -> ScoreSheet:
+def _bands(report: Mapping[str, Any]) -> TextTable:
     rows = tuple(
         (name, str(band["n"]), *_metrics(band), f"{band['chance']['uf1']['mean']:.3f}")
         for name, band in report["by_peak"].items()
@@ -118,18 +82,18 @@ def _bands(report: Mapping[str, Any]) -> ScoreSheet:
         f"n counts the clips with an event in the band. With them go all {neutral} neutral clips, weighted to count as much "
         "as a class with an event does on average; UF1 is over all classes."
     )
-    return ScoreSheet("By peak motion", ("peak", "n", "UF1", "UAR", "accuracy", "chance UF1"), rows, note)
+    return TextTable("By peak motion", ("peak", "n", "UF1", "UAR", "accuracy", "chance UF1"), rows, note)
 
 
-def _classes(report: Mapping[str, Any]) -> ScoreSheet:
+def _classes(report: Mapping[str, Any]) -> TextTable:
     rows = tuple(
-        (name, str(found["n"]), *(number(found[key]) for key in ("recall", "precision", "f1")))
+        (name, str(found["n"]), *(spread_text(found[key]) for key in ("recall", "precision", "f1")))
         for name, found in report["plain"]["per_class"].items()
     )
-    return ScoreSheet("By class", ("class", "n", "recall", "precision", "F1"), rows)
+    return TextTable("By class", ("class", "n", "recall", "precision", "F1"), rows)
 
 
-def _confusion(report: Mapping[str, Any]) -> ScoreSheet:
+def _confusion(report: Mapping[str, Any]) -> TextTable:
     """All models' answers together."""
     names, confusions = report["class_names"], report["plain"]["confusions"]
     sums = [
@@ -138,34 +102,34 @@ def _confusion(report: Mapping[str, Any]) -> ScoreSheet:
     ]
     rows = tuple((name, *map(str, row)) for name, row in zip(names, sums, strict=True))
     note = f"Answers of {len(confusions)} models together." if len(confusions) > 1 else ""
-    return ScoreSheet("Confusion", ("truth, answered as", *names), rows, note)
+    return TextTable("Confusion", ("truth, answered as", *names), rows, note)
 
 
-def _people(report: Mapping[str, Any]) -> ScoreSheet:
-    return ScoreSheet("By person", ("person", "n", "UF1", "UAR", "accuracy"), _groups(report["by_person"]))
+def _people(report: Mapping[str, Any]) -> TextTable:
+    return TextTable("By person", ("person", "n", "UF1", "UAR", "accuracy"), _groups(report["by_person"]))
 
 
-def _difficulties(report: Mapping[str, Any]) -> ScoreSheet:
+def _difficulties(report: Mapping[str, Any]) -> TextTable:
     note = "Hard: people talk, turn and move more, and the camera is worse."
-    return ScoreSheet("By difficulty", ("clips", "n", "UF1", "UAR", "accuracy"), _groups(report["by_difficulty"]), note)
+    return TextTable("By difficulty", ("clips", "n", "UF1", "UAR", "accuracy"), _groups(report["by_difficulty"]), note)
 
 
 def _groups(groups: Mapping[str, Any]) -> tuple[Row, ...]:
     return tuple((name, str(found["n"]), *_metrics(found)) for name, found in groups.items())
 
 
-def _conditions(report: Mapping[str, Any], group: str, title: str) -> ScoreSheet:
+def _conditions(report: Mapping[str, Any], group: str, title: str) -> TextTable:
     chosen = [row for row in report["conditions"] if row["group"] in ("plain", group)]
-    rows = tuple((row["name"], *_metrics(row), number(row["ece"]), str(row["lost"])) for row in chosen)
+    rows = tuple((row["name"], *_metrics(row), spread_text(row["ece"]), str(row["lost"])) for row in chosen)
     chance = chosen[0]["chance"]["uf1"]
     note = (
         f"The same {chosen[0]['n']} clips in every row; chance UF1 {chance['mean']:.3f}. "
         "Lost: clips of which the alignment lost more than 3 frames."
     )
-    return ScoreSheet(title, ("clips", "UF1", "UAR", "accuracy", "calibration error", "lost"), rows, note)
+    return TextTable(title, ("clips", "UF1", "UAR", "accuracy", "calibration error", "lost"), rows, note)
 
 
-def _still(still: Mapping[str, Any]) -> ScoreSheet:
+def _still(still: Mapping[str, Any]) -> TextTable:
     rows: list[Row] = []
     for what, found in (
         ("the models, shown the apex standing still", still["model"]),
@@ -189,15 +153,15 @@ def _still(still: Mapping[str, Any]) -> ScoreSheet:
         "from the others; at the apex an expression shows in a single picture too."
     )
     headings = ("one frame of the clip", "n", "UF1", "accuracy", "chance accuracy", "at chance")
-    return ScoreSheet("Static frames", headings, tuple(rows), note)
+    return TextTable("Static frames", headings, tuple(rows), note)
 
 
 def _value(found: Mapping[str, Any] | float) -> str:
-    return number(found) if isinstance(found, Mapping) else f"{found:.3f}"
+    return spread_text(found) if isinstance(found, Mapping) else f"{found:.3f}"
 
 
 def _metrics(found: Mapping[str, Any]) -> Sequence[str]:
-    return [number(found[name]) for name in ("uf1", "uar", "accuracy")]
+    return [spread_text(found[name]) for name in ("uf1", "uar", "accuracy")]
 
 
 def draw_assessment(report: Mapping[str, Any], path: Path) -> None:
@@ -221,8 +185,7 @@ def draw_assessment(report: Mapping[str, Any], path: Path) -> None:
     figure.suptitle(
         f"{report['plain']['n']:,} clips of {len(report['people'])} people{unseen}; {models} model{'s' * (models > 1)}"
     )
-    FigureCanvasAgg(figure)
-    write_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
+    write_png(figure, path, 110)
 
 
 def _bars(ax: Axes, names: Sequence[str], rows: Sequence[Mapping[str, Any]], lying: bool = False) -> None:

@@ -7,13 +7,11 @@ changed data or code never meets old features.
 import hashlib
 import json
 import math
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -25,8 +23,8 @@ from model.contract import ClipContract
 from model.preprocess import Features, preprocess_clip
 from train.clips.store import ClipStore
 from train.errors import NO_SPACE, TrainError
-from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.progress import Advance
+from train.worker_pool import WorkerPool
 
 _VERSION = 1  # of what this module itself does to a clip
 _ROWS_A_TASK = 16
@@ -99,34 +97,12 @@ def features_key(store: ClipStore, contract: ClipContract) -> str:
 def _compute(store: ClipStore, contract: ClipContract, path: Path, workers: int, advance: Advance) -> None:
     rows = np.arange(len(store.records))
     tasks = [rows[i : i + _ROWS_A_TASK] for i in range(0, len(rows), _ROWS_A_TASK)]
-    if workers == 1 or len(tasks) == 1:
-        for task in tasks:
-            advance(_fill(store, contract, path, task))
-        return
-    # Spawned, not forked: TensorFlow and OpenCV may have threads in this process.
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn"), _start_worker)
-    try:
-        with interrupts_blocked():
-            futures = [pool.submit(_fill_from, store.path, contract, path, task) for task in tasks]
-        for future in as_completed(futures):
-            advance(future.result())
-    except BrokenProcessPool as error:
-        raise TrainError(f"computing features: a worker process died ({error})") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with WorkerPool(min(workers, len(tasks)), partial(ClipStore.open, store.path)) as pool:
+        for task, _ in pool.as_done(partial(_fill, contract, path), tasks):
+            advance(len(task))
 
 
-def _start_worker() -> None:
-    """One OpenCV thread each, since there is a worker a core."""
-    ignore_interrupts()
-    cv2.setNumThreads(1)
-
-
-def _fill_from(store_path: Path, contract: ClipContract, path: Path, rows: NDArray) -> int:
-    return _fill(ClipStore.open(store_path), contract, path, rows)
-
-
-def _fill(store: ClipStore, contract: ClipContract, path: Path, rows: NDArray) -> int:
+def _fill(contract: ClipContract, path: Path, store: ClipStore, rows: NDArray) -> None:
     out = np.load(path, mmap_mode="r+")
     for row in rows:
         try:
@@ -134,7 +110,6 @@ def _fill(store: ClipStore, contract: ClipContract, path: Path, rows: NDArray) -
         except ValueError as error:
             raise TrainError(f"{store.path}: clip {store.records[row].id}: {error}") from error
     out.flush()
-    return len(rows)
 
 
 def _writable(folders: tuple[Path, ...]) -> Path:

@@ -72,9 +72,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="OUT", help="scores, curve, and true and found events; - for standard output")
     add("--chart", type=Path, metavar="PNG", help="timeline of every video; the curve goes beside it as NAME-curve.png")
     add("--events-dir", type=Path, metavar="DIR", help="a JSONL file of found events for each video")
-    add(
-        "--dump", type=Path, metavar="DIR", help="an .npz for each video: times, answers, crops, truth (30 MB a minute)"
-    )
     add("--write", type=Path, metavar="DIR", help="keep the made videos as .mp4")
     parser.set_defaults(run=run)
     return parser
@@ -185,7 +182,7 @@ def _clips(folder: Path) -> list[Path]:
 def _outputs(args: argparse.Namespace) -> KeptFiles:
     """Makes the folders that are asked for; raises UsageError where a file could not be written."""
     require_places(args.json, args.chart)
-    outputs = KeptFiles(args.events_dir, args.dump, args.write)
+    outputs = KeptFiles(args.events_dir, args.write)
     for folder in outputs.folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -178,7 +178,7 @@ def _whole_table(facts: Mapping[str, Any], name: str) -> TextTable:
     heads = _heads(facts["rows"][0]["parts"][name]["by_peak"])
     rows = [[_titled(row), *_cells(row, name)] for row in facts["rows"]]
     guess = facts["parts"][name]["chance"]
-    return TextTable(heads, [*rows, ["chance", "", "", f"{guess['uf1']:.3f}", f"{guess['uar']:.3f}"]])
+    return TextTable("", heads, [*rows, ["chance", "", "", f"{guess['uf1']:.3f}", f"{guess['uar']:.3f}"]])
 
 
 def _titled(row: Mapping[str, Any]) -> str:
@@ -196,9 +196,9 @@ def terminal_table(facts: Mapping[str, Any], name: str) -> TextTable:
     peaks = facts["rows"][0]["parts"][name]["by_peak"]
     guess = part["chance"]
     return TextTable(
+        f"{facts['title']}. {part_title(name)}: {clips_text(part)}",
         ["row", "UF1", "UAR", *(f"UF1\n{peak}" for peak in peaks), "live\nms"],
         [*rows, ["chance", f"{guess['uf1']:.3f}", f"{guess['uar']:.3f}"]],
-        title=f"{facts['title']}. {part_title(name)}: {clips_text(part)}",
         note="± standard deviation over seeds; ms: preprocessing and model of a frame, one thread, rows in turn",
         last_apart=True,
     )

@@ -12,12 +12,11 @@ The class that is most frequent among the training clips, for every clip, as a r
 import hashlib
 import itertools
 import json
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,9 +33,9 @@ from train.errors import UsageError
 from train.experiments.rows import Answers, RowAnswers, RowTask
 from train.files import write_with
 from train.fit_config import TrainConfig
-from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.progress import Advance, clip_progress
 from train.scores.metrics import confusion_matrix, scores
+from train.worker_pool import WorkerPool
 
 PARTS = ("inner brow", "outer brow", "upper lid", "cheek", "mouth corner")
 """What is measured, in the order of the first axis of a motion."""
@@ -132,28 +131,24 @@ def _measured(
 ) -> list[NDArray[np.float32]]:
     """The tasks' motions in their order."""
     done: list[NDArray[np.float32]] = []
-    if workers == 1 or len(tasks) <= 1:
-        for task in tasks:
-            done.append(_task(store.path, task))
-            advance(len(task))
-        return done
-    # Spawned, not forked: TensorFlow may have threads in this process.
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn"), ignore_interrupts)
-    try:
-        with interrupts_blocked():
-            futures = [pool.submit(_task, store.path, task) for task in tasks]
-        for future, task in zip(futures, tasks, strict=True):
-            done.append(future.result())
-            advance(len(task))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with WorkerPool(min(workers, len(tasks)), partial(_Meter, store.path)) as pool:
+        for found in pool.in_order(_Meter.motions, tasks):
+            done.append(found)
+            advance(len(found))
     return done
 
 
-def _task(path: Path, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    store = ClipStore.open(path)
-    with FaceMeshDetector() as detector:
-        return np.stack([clip_motion(store, int(row), detector) for row in rows])
+class _Meter:
+    """Measures clips of a store. Needs `close()`."""
+
+    def __init__(self, path: Path) -> None:
+        self._store, self._detector = ClipStore.open(path), FaceMeshDetector()
+
+    def close(self) -> None:
+        self._detector.close()
+
+    def motions(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.stack([clip_motion(self._store, int(row), self._detector) for row in rows])
 
 
 def _key(store: ClipStore, rows: NDArray[np.int64]) -> str:

@@ -132,7 +132,7 @@ def _whole_table(facts: Mapping[str, Any]) -> TextTable:
         rows.append([*cells, *(f"*{paper[key]:.3f}*" for key in _SCORES), f"*{paper['parameters']:,}*"])
     chance = ["chance", *[""] * (len(_COLUMNS) + 1), *_chance(facts["chance"]), ""]
     chance += _chance(facts["rows"][0]["scores"][COMPOSITE]["published"]["chance"]) if with_published else []
-    return TextTable(heads, [*rows, chance], centred=range(1, len(_COLUMNS) + 1))
+    return TextTable("", heads, [*rows, chance], centred=range(1, len(_COLUMNS) + 1))
 
 
 def _part_table(facts: Mapping[str, Any], name: str) -> TextTable:
@@ -140,7 +140,7 @@ def _part_table(facts: Mapping[str, Any], name: str) -> TextTable:
     parts = {row["name"]: row["scores"][name] for row in facts["rows"]}
     rows = [[row, *(spread_text(part[key]) for key in _SCORES)] for row, part in parts.items()]
     chance = next(iter(parts.values()))["chance"]
-    return TextTable(["row", *_SCORES.values()], [*rows, ["chance", *_chance(chance)]])
+    return TextTable("", ["row", *_SCORES.values()], [*rows, ["chance", *_chance(chance)]])
 
 
 def terminal_table(facts: Mapping[str, Any]) -> TextTable:
@@ -152,9 +152,9 @@ def terminal_table(facts: Mapping[str, Any]) -> TextTable:
         difference = differences.get(row["name"], "").replace(" (", "\n(")
         rows.append([row["name"], f"{row['parameters']:,}", *scores, difference])
     return TextTable(
+        f"{facts['title']}: {clips_text(facts)}",
         ["row", "parameters", *_SCORES.values(), "UF1 − row 1"],
         [*rows, ["chance", "", *_chance(facts["chance"])]],
-        title=f"{facts['title']}: {clips_text(facts)}",
         note="± standard deviation over seeds; UF1 − row 1 with its 95 % interval over people and seeds",
         last_apart=True,
     )

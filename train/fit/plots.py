@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from train.files import write_with
+from train.charts import write_png
 from train.fit.resume import EpochResult
 from train.scores.calibration import ReliabilityBin, error_of
 
@@ -38,7 +37,7 @@ def draw_curves(history: Sequence[EpochResult], chance_uf1: float | None, path: 
         ax.legend()
     axes[-1].set(xlabel="epoch")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    _save(figure, path)
+    write_png(figure, path, 120)
 
 
 def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str, path: Path) -> None:
@@ -57,7 +56,7 @@ def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str,
         ink = "white" if shares[row, column] > 0.5 else "black"
         ax.text(column, row, str(count), ha="center", va="center", color=ink)
     figure.colorbar(image, ax=ax, label="share of the class", shrink=0.8)
-    _save(figure, path)
+    write_png(figure, path, 120)
 
 
 def draw_reliability(series: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> None:
@@ -76,9 +75,4 @@ def draw_reliability(series: Mapping[str, Sequence[ReliabilityBin]], path: Path)
     for ax in (top, below):
         ax.grid(alpha=0.3)
     top.legend(loc="upper left")
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    write_with(path, lambda temporary: figure.savefig(temporary, dpi=120, format="png"))
+    write_png(figure, path, 120)

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -22,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model.quiet import native_log_held_back
 from train.clips.samples import Samples
 from train.errors import TrainError, UsageError
-from train.interrupts import ignore_interrupts, interrupts_blocked
+from train.interrupts import end_with_parent, ignore_interrupts, interrupts_blocked
 from train.loso.fold_job import FOLDS_A_PROCESS, FoldData, FoldFailure, FoldJob, FoldResult, fold_name
 
 Started = Callable[[FoldJob], None]
@@ -136,21 +135,13 @@ class _Worker:
 def _serve(pipe: Connection, data: FoldData) -> None:
     """A worker's life: folds from the pipe, outcomes into it, until either end goes."""
     ignore_interrupts()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     while True:
         try:
             job = pipe.recv()
         except EOFError:
             return
         pipe.send(attempt(data, job))
-
-
-def _end_with_parent() -> None:
-    """Ends this process at once when the one that started it is gone, even if that was killed in the middle of a fold."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
 
 
 def _cause(exit_code: int | None) -> str:

@@ -11,19 +11,15 @@ that changed files or settings never meet an old piece.
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import shutil
-import threading
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import cv2
@@ -33,10 +29,10 @@ from train.clips.store import CLIPS_FILE, RECORDS_FILE, ClipRecord, ClipStoreWri
 from train.datasets.source import FrameFolder, SourceClip, StoredClip
 from train.errors import NO_SPACE, TrainError
 from train.files import write_with
-from train.interrupts import ignore_interrupts, interrupts_blocked
 from train.prepare.crops import ClipError
 from train.prepare.recorded_clip import ClipPreparer, PreparedClip, PrepareSettings
 from train.progress import Advance
+from train.worker_pool import WorkerPool
 
 _VERSION = 1  # of what preparing does to a clip
 
@@ -172,8 +168,8 @@ def prepare_clips(
     todo = [task for task in tasks if pieces.load(task.key) is None]
     advance(len(tasks) - len(todo))
     reasons: dict[str, str] = {}
-    with _disk(pieces.path):
-        for task, reason in _outcomes(todo, settings, pieces, min(jobs, len(todo))):
+    with _disk(pieces.path), WorkerPool(min(jobs, len(todo)), partial(_Worker, settings, pieces)) as pool:
+        for task, reason in pool.as_done(_Worker.work, todo):
             if reason:
                 reasons[task.key] = reason
             advance(1)
@@ -212,33 +208,6 @@ def assemble(
     return tuple(remarks)
 
 
-def _outcomes(
-    tasks: Sequence[_Task], settings: PrepareSettings, pieces: PieceFolder, jobs: int
-) -> Iterator[tuple[_Task, str]]:
-    """Tasks as they are done, with the reason why a clip is skipped ("": it is not)."""
-    if jobs <= 1:
-        worker = _Worker(settings, pieces)
-        try:
-            for task in tasks:
-                yield task, worker.work(task)
-        finally:
-            worker.close()
-        return
-    # Spawned, not forked: OpenCV and Face Mesh may have threads in this process.
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_worker, (settings, pieces))
-    try:
-        with interrupts_blocked():
-            futures = {pool.submit(_work, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as error:
-        raise TrainError(
-            f"a worker process died ({error}); run the command again to go on, with fewer --jobs if memory is short"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 class _Worker:
     """Prepares clips and writes their pieces. Needs `close()`."""
 
@@ -256,32 +225,6 @@ class _Worker:
             return str(error)
         self._pieces.save(task.key, prepared)
         return ""
-
-
-# A worker process keeps its Face Mesh from one clip to the next.
-_worker: _Worker | None = None
-
-
-def _start_worker(settings: PrepareSettings, pieces: PieceFolder) -> None:
-    """One OpenCV thread each, since there is a worker a core."""
-    global _worker
-    ignore_interrupts()
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = _Worker(settings, pieces)
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed cannot end its workers, which would wait for tasks for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
-
-
-def _work(task: _Task) -> str:
-    assert _worker is not None
-    return _worker.work(task)
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from model.contract import ClipContract, ContractError
 from model.quiet import native_log_held_back
+from stream.engine.model_file import ANSWER, ModelError, SessionSettings, failed_run, load_model
 from train.clips.features import clip_features
 from train.clips.samples import resolve_people, samples_of
 from train.clips.store import ClipStore
@@ -35,37 +35,27 @@ class Predictor(Protocol):
 
 
 class OnnxPredictor:
-    """A window model as `python -m export` writes it, on ONNX Runtime's CPU provider."""
+    """A window model as `python -m export` writes it, opened as the live program does, on the CPU."""
 
     def __init__(self, path: Path) -> None:
-        onnxruntime.set_default_logger_severity(3)
         try:
-            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises its own many kinds
-            raise UsageError(f"{path}: not an ONNX model that can be run ({' '.join(str(error).split())})") from error
-        try:
-            self.contract = ClipContract.from_metadata(self._session.get_modelmeta().custom_metadata_map)
+            model = load_model(path, SessionSettings("cpu"))
+        except ModelError as error:
+            raise UsageError(str(error)) from error
         except ContractError as error:
             raise UsageError(f"{path}: {error}") from error
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or inputs[0].shape[1:] != list(self.contract.input_shape):
-            found = ", ".join(f"{i.name} {i.shape}" for i in inputs)
-            raise UsageError(
-                f"{path}: expected one input (batch, {self.contract.input_shape}) of a window model, found {found}"
-            )
-        answers = {output.name: list(output.shape)[1:] for output in self._session.get_outputs()}
-        if answers.get("probabilities") != [len(self.contract.class_names)]:
-            found = ", ".join(f"{name} {shape}" for name, shape in answers.items())
-            raise UsageError(
-                f"{path}: expected an output called probabilities of {len(self.contract.class_names)} classes, found {found}"
-            )
-        self._input, self._path = inputs[0].name, path
+        answer = model.session.get_outputs()[0].name
+        if model.kind != "window" or answer != ANSWER:
+            found = f"a {model.kind} model that answers with {answer}"
+            raise UsageError(f"{path}: expected a window model that answers with {ANSWER}, found {found}")
+        self.contract, self._session, self._path = model.contract, model.session, path
+        self._input = model.session.get_inputs()[0].name
 
     def predict(self, clips: NDArray) -> NDArray[np.float32]:
         try:
-            found = np.asarray(self._session.run(["probabilities"], {self._input: clips})[0])
+            found = np.asarray(self._session.run([ANSWER], {self._input: clips})[0])
         except Exception as error:  # of a class of its own for each kind of fault
-            raise TrainError(f"{self._path} fails when it is run: {' '.join(str(error).split())}") from error
+            raise TrainError(str(failed_run(self._path, error))) from error
         if not np.isfinite(found).all():
             raise TrainError(
                 f"{self._path}: expected probabilities, found answers that are no numbers; export it again"

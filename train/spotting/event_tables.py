@@ -1,7 +1,4 @@
-"""Pictures of a spotting run: what was there and what was found over time, and the trade of misses for false events.
-
-Spotting scores as tables on a console.
-"""
+"""What a spotting run says: pictures of what was there and what was found, of misses traded for false events, and tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +7,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from model.types import Event
-from train.files import write_with
+from train.charts import write_png
 from train.spotting.match import SpottedVideo, TimeInterval, match
 from train.synth.long_video_script import Distraction
+from train.tables import TextTable
 
 _COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
 _MARKERS = "xov^<>sDp*hP"
@@ -53,7 +49,7 @@ def draw_timelines(timelines: Sequence[VideoLine], class_names: Sequence[str], p
         ax.set_xlim(0, timeline.video.duration_s)
     rows[-1].set_xlabel("seconds")
     figure.legend(handles=_legend(colours, markers), loc="outside upper center", ncols=8, fontsize=8, frameon=False)
-    _save(figure, path)
+    write_png(figure, path, 110)
 
 
 def _draw_row(ax: Axes, timeline: VideoLine, colours: dict[str, str], markers: dict[str, str]) -> None:
@@ -132,34 +128,29 @@ def draw_curve(points: Sequence[dict[str, Any]], chance: dict[str, float], path:
     ax.set_xlim(left=0)
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
-    write_with(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
+    write_png(figure, path, 110)
 
 
 def print_scores(scores: Mapping[str, Any], console: Console) -> None:
     """The output of `train.spotting.event_scores.score`."""
     micro = scores["micro"]
-    table = Table(title=f"{micro['n']} micro-expressions in {scores['minutes']:.1f} minutes (IoU ≥ 0.5)")
-    for heading in ("", "true", "found", "hits", "precision", "recall", "F1"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for name, counts in (
-        ("found where they are", micro["localised"]),
-        ("and with their class", micro["with_class"]),
-        *micro["per_class"].items(),
-        ("macro-expressions", scores["macro"]["localised"]),
-    ):
-        table.add_row(
+    rows = [
+        (
             name,
             str(counts["tp"] + counts["fn"]),
             str(counts["tp"] + counts["fp"]),
             str(counts["tp"]),
             *(f"{counts[key]:.3f}" for key in ("precision", "recall", "f1")),
         )
-    console.print(table)
+        for name, counts in (
+            ("found where they are", micro["localised"]),
+            ("and with their class", micro["with_class"]),
+            *micro["per_class"].items(),
+            ("macro-expressions", scores["macro"]["localised"]),
+        )
+    ]
+    title = f"{micro['n']} micro-expressions in {scores['minutes']:.1f} minutes (IoU ≥ 0.5)"
+    console.print(TextTable(title, ("", "true", "found", "hits", "precision", "recall", "F1"), rows).shown())
 
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True)
@@ -172,33 +163,21 @@ def print_scores(scores: Mapping[str, Any], console: Console) -> None:
     say(f"right class: {right['share']:.3f} of {right['n']} hits")
     sizes = (f"{name}: {row['recall']:.2f} (n = {row['n']})" for name, row in scores["recall_by_peak"].items())
     say(f"recall by size: {', '.join(sizes)}")
-    _print_timing(micro["timing"], console)
-    _print_rejections("Rejected in made videos", scores["rejections"], console)
+    hits = [
+        (name, *(f"{row[key]:.0f}" for key in ("median_ms", "p95_ms", "bias_ms")))
+        for name, row in micro["timing"].items()
+        if row
+    ]
+    if hits:
+        headings = ("hits", "median", "95 %", "bias (late: +)")
+        console.print(TextTable("Error in time, ms", headings, hits).shown())
+    rejected = [(reason, str(row["n"]), str(row["true"])) for reason, row in scores["rejections"].items()]
+    if rejected:
+        headings = ("reason", "candidates", "were micro-expressions")
+        console.print(TextTable("Rejected in made videos", headings, rejected).shown())
     for key, title in (("rest", "resting face"), ("quiet", "clips without annotated events")):
         if scores.get(key):
             _print_quiet(title, scores[key], console)
-
-
-def _print_timing(timing: Mapping[str, Any], console: Console) -> None:
-    if not any(timing.values()):
-        return
-    table = Table("hits", title="Error in time, ms")
-    for heading in ("median", "95 %", "bias (late: +)"):
-        table.add_column(heading, justify="right")
-    for name, row in timing.items():
-        table.add_row(name, *(f"{row[key]:.0f}" for key in ("median_ms", "p95_ms", "bias_ms")))
-    console.print(table)
-
-
-def _print_rejections(title: str, rejections: Mapping[str, Any], console: Console) -> None:
-    if not rejections:
-        return
-    table = Table("reason", title=title)
-    table.add_column("candidates", justify="right")
-    table.add_column("were micro-expressions", justify="right")
-    for reason, row in rejections.items():
-        table.add_row(reason, str(row["n"]), str(row["true"]))
-    console.print(table)
 
 
 def _print_quiet(title: str, quiet: Mapping[str, Any], console: Console) -> None:
@@ -208,15 +187,8 @@ def _print_quiet(title: str, quiet: Mapping[str, Any], console: Console) -> None
         soft_wrap=True,
     )
     if len(quiet["per_video"]) > 1:
-        table = Table("clip")
-        for heading in ("seconds", "micro", "macro", "false a minute"):
-            table.add_column(heading, justify="right")
-        for name, row in quiet["per_video"].items():
-            table.add_row(
-                name,
-                f"{row['seconds']:.1f}",
-                str(row["events"]),
-                str(row["macro_events"]),
-                f"{row['false_per_min']:.1f}",
-            )
-        console.print(table)
+        rows = [
+            (name, f"{row['seconds']:.1f}", str(row["events"]), str(row["macro_events"]), f"{row['false_per_min']:.1f}")
+            for name, row in quiet["per_video"].items()
+        ]
+        console.print(TextTable("", ("clip", "seconds", "micro", "macro", "false a minute"), rows).shown())

@@ -7,14 +7,14 @@ f fps lasts from k/f to (k + 1)/f, so theirs is the continuous IoU of [a/f, (b +
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol, get_args
 
 import numpy as np
 
-from model.types import Event, EventKind, Rejection
+from model.types import Event, EventKind
 
 MIN_IOU = 0.5
 
@@ -55,24 +55,6 @@ class TruthEvent:
         if not self.onset_s < self.offset_s or not self.onset_s <= self.apex_s <= self.offset_s:
             times = f"{self.onset_s:.3f}, {self.apex_s:.3f}, {self.offset_s:.3f}"
             raise ValueError(f"true event: expected onset <= apex <= offset and some duration, found {times} s")
-
-
-def event_from_record(record: Mapping[str, Any]) -> Event:
-    """An event from a line of a detector's JSONL; other keys are left alone. ValueError for what is missing or does not fit."""
-    try:
-        kind, rejected = record["kind"], record.get("rejected")
-        numbers = {name: float(record[name]) for name in _NUMBERS}
-        track, label = int(record["track"]), str(record["label"])
-    except KeyError as error:
-        raise ValueError(f"event: expected {error.args[0]!r}, found only {', '.join(map(str, record))}") from error
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"event: expected numbers for times, confidence, peak and track, found {record}") from error
-    if kind not in get_args(EventKind) or not (rejected is None or rejected in get_args(Rejection)):
-        raise ValueError(f"event: expected a known kind and reason, found kind {kind!r} and rejected {rejected!r}")
-    return Event(kind=kind, label=label, track=track, rejected=rejected, **numbers)
-
-
-_NUMBERS = ("onset_s", "apex_s", "offset_s", "confidence", "peak_px")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,93 +1,30 @@
-"""Videos that the live program has watched: made ones with their truth, and clips without annotations.
-
-What the live line saw of a video, in one file: for trying detector ideas offline, in seconds instead of minutes.
-
-The live line over a video, and the events that came of it.
-"""
+"""The live program watches videos, made ones with their truth and clips without annotations: what it says of them is kept."""
 
 import dataclasses
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import NEUTRAL, ClipContract
-from model.types import Event, FrameResult, Status
+from model.contract import NEUTRAL
+from model.types import Event
 from stream.recognizer import Recognizer
 from stream.sources.base import FrameSource, SourceError
 from stream.sources.open import open_source
 from train.errors import TrainError
-from train.files import write_text, write_with
+from train.files import write_text
+from train.progress import Advance
 from train.spotting.event_tables import VideoLine
 from train.spotting.match import SpottedVideo, TruthEvent
 from train.spotting_source import PictureSource
 from train.synth.long_video import LongVideo, Sampling, compressed, write_while
 from train.synth.long_video_script import Distraction
-
-STATUSES: tuple[str, ...] = get_args(Status)
-Advance = Callable[[int], Any]
-
-
-class Dump:
-    """Collects results; `write` makes an uncompressed .npz of n frames.
-
-    `time_s` (n,), `status` (n,) index into `statuses`, `probabilities` (n, classes) NaN where there is no answer,
-    `filled` (n,), `transform` (n, 2, 3) NaN without a face, `rekeyed` (n,), `crop` uint8 (n, size, size[, 3]) 0 without
-    a face, `classes`, `statuses`, and of the truth `event_kind`, `event_label`, `event_onset_s`, `event_apex_s`,
-    `event_offset_s`, `event_peak_px`, `other_kind`, `other_start_s`, `other_end_s`; `about` is JSON.
-    """
-
-    def __init__(self, contract: ClipContract) -> None:
-        self._contract = contract
-        size = contract.crop.size_px
-        self._empty = np.zeros((size, size) if contract.input.colour == "grey" else (size, size, 3), np.uint8)
-        self._rows: list[tuple[Any, ...]] = []
-
-    def add(self, result: FrameResult) -> None:
-        names, answer, face = self._contract.class_names, result.prediction, result.face
-        self._rows.append(
-            (
-                result.frame.time_s,
-                STATUSES.index(result.status),
-                [answer.probabilities[name] for name in names] if answer else [np.nan] * len(names),
-                result.filled,
-                face.transform if face else np.full((2, 3), np.nan),
-                face.rekeyed if face else False,
-                face.crop if face else self._empty,
-            )
-        )
-
-    def collect(self, results: Iterable[FrameResult]) -> None:
-        for result in results:
-            self.add(result)
-
-    def write(
-        self, path: Path, events: Sequence[TruthEvent], others: Sequence[Distraction], about: dict[str, Any]
-    ) -> None:
-        times, statuses, probabilities, filled, transforms, rekeyed, crops = zip(*self._rows, strict=True)
-        arrays: dict[str, Any] = {
-            "time_s": np.array(times),
-            "status": np.array(statuses, np.uint8),
-            "probabilities": np.array(probabilities, np.float32),
-            "filled": np.array(filled, np.int16),
-            "transform": np.array(transforms),
-            "rekeyed": np.array(rekeyed),
-            "crop": np.stack(crops),
-            "classes": np.array(self._contract.class_names),
-            "statuses": np.array(STATUSES),
-            "about": np.array(json.dumps(about)),
-        }
-        for name in ("kind", "label", "onset_s", "apex_s", "offset_s", "peak_px"):
-            arrays[f"event_{name}"] = np.array([getattr(event, name) for event in events])
-        for name in ("kind", "start_s", "end_s"):
-            arrays[f"other_{name}"] = np.array([getattr(other, name) for other in others])
-        write_with(path, lambda temporary: np.savez(temporary, **arrays))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,36 +47,20 @@ class WatchedRun:
         return len(self.times_s)
 
 
-def run_live(
-    recognizer: Recognizer,
-    source: FrameSource,
-    dump: Dump | None = None,
-    advance: Advance = lambda frames: None,
-) -> WatchedRun:
+def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lambda frames: None) -> WatchedRun:
     """Runs a source that is not open yet through the live program to its end. `advance` is called for every frame."""
-    return collect(recognizer.run(source), recognizer.contract.class_names, dump, advance)
-
-
-def collect(
-    results: Iterable[FrameResult],
-    class_names: tuple[str, ...],
-    dump: Dump | None = None,
-    advance: Advance = lambda frames: None,
-) -> WatchedRun:
-    """A WatchedRun from a stream of results."""
+    class_names = recognizer.contract.class_names
     started_s = time.perf_counter()
     events: list[Event] = []
     times: list[float] = []
     rows: list[list[float]] = []
     statuses: Counter[str] = Counter()
-    for result in results:
+    for result in recognizer.run(source):
         answer = result.prediction
         times.append(result.frame.time_s)
         rows.append([answer.probabilities[name] for name in class_names] if answer else [np.nan] * len(class_names))
         statuses[result.status] += 1
         events += result.events
-        if dump:
-            dump.add(result)
         advance(1)
     times_s = np.array(times, np.float64)
     return WatchedRun(
@@ -154,14 +75,13 @@ def collect(
 
 @dataclass(frozen=True)
 class KeptFiles:
-    """Folders for what is kept of each video: found events (JSONL), dumps (.npz), the made video itself (.mp4)."""
+    """Folders for what is kept of each video: found events (JSONL), the made video itself (.mp4)."""
 
     events: Path | None = None
-    dumps: Path | None = None
     videos: Path | None = None
 
     def folders(self) -> list[Path]:
-        return [path for path in (self.events, self.dumps, self.videos) if path]
+        return [path for path in (self.events, self.videos) if path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,11 +161,7 @@ class Watcher:
         distractions: tuple[Distraction, ...],
         advance: Advance,
     ) -> Watched:
-        dump = Dump(self._recognizer.contract) if self._outputs.dumps else None
-        run = run_live(self._recognizer, source, dump, advance)
-        if dump and self._outputs.dumps:
-            about = {"name": name, "people": people, "seconds": run.seconds}
-            dump.write(self._outputs.dumps / f"{name}.npz", truth, distractions, about)
+        run = run_live(self._recognizer, source, advance)
         if self._outputs.events:
             lines = [json.dumps(dataclasses.asdict(event)) + "\n" for event in run.events]
             write_text(self._outputs.events / f"{name}.jsonl", "".join(lines))

@@ -19,7 +19,7 @@ from stream.stages import ClassifyStage, FaceStage
 from tests.helpers.faces import noisy, portrait
 from tests.helpers.model_card import table_with, tables_of
 from tests.helpers.paths import ROOT
-from train.assessment.condition_tables import markdown_table, sheets
+from train.assessment.condition_tables import sheets
 from train.scores.metrics import scores as scores_of
 
 ASSESSMENT = ROOT / "docs" / "assessment.json"
@@ -103,7 +103,7 @@ def test_the_cards_tables_of_unseen_people_are_those_of_the_assessment(card: str
     assert report["command"] in card
     said = tables_of(card)
     for sheet in sheets(report):
-        (expected,) = tables_of(markdown_table(sheet))
+        (expected,) = tables_of(sheet.markdown())
         assert expected in said, f"{sheet.title}: not in the card as `assess --markdown` prints it"
 
 

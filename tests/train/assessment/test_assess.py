@@ -14,7 +14,7 @@ from tests.helpers.models import save_tiny_model, tiny_contract
 from tests.helpers.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
 from train.__main__ import main
 from train.assessment.answers import answers, open_candidates, window
-from train.assessment.condition_clips import ClipPlan, ClipWorkers, condition_store
+from train.assessment.condition_clips import ConditionPlan, clip_workers, condition_store
 from train.assessment.conditions import CONDITIONS, HEAD_HZ, PLAIN, Condition
 from train.assessment.failures import draw_failures, surest_mistakes
 from train.clips.store import ClipStore
@@ -83,12 +83,13 @@ def _head(clip, time_s: float) -> np.ndarray:
 
 
 def test_clips_are_kept_the_same_whatever_their_number_and_differ_by_condition(tmp_path: Path) -> None:
-    plan = ClipPlan(NAMES, 8, 4, SETTINGS)
-    shorter = ClipPlan(NAMES, 5, 4, SETTINGS)
-    with ClipWorkers([drawn_face(0), drawn_face(1)], 1) as workers:
-        store = condition_store(tmp_path, PLAIN, plan, workers, nobody)
-        part = condition_store(tmp_path, PLAIN, shorter, workers, nobody)
-        noisy = condition_store(tmp_path, BY_KEY["noise-8"], shorter, workers, nobody)
+    plan = ConditionPlan(NAMES, 8, 4, SETTINGS)
+    shorter = ConditionPlan(NAMES, 5, 4, SETTINGS)
+    faces = [drawn_face(0), drawn_face(1)]
+    with clip_workers(faces, 1) as workers:
+        store = condition_store(tmp_path, PLAIN, plan, faces, workers, nobody)
+        part = condition_store(tmp_path, PLAIN, shorter, faces, workers, nobody)
+        noisy = condition_store(tmp_path, BY_KEY["noise-8"], shorter, faces, workers, nobody)
         np.testing.assert_array_equal(part.clips, store.clips[:5])
         assert [r.label for r in store.records] == [*NAMES, *NAMES]
         assert store.subjects[0] != store.subjects[4] and len(set(store.subjects)) == 2
@@ -99,7 +100,7 @@ def test_clips_are_kept_the_same_whatever_their_number_and_differ_by_condition(t
         )
         # From the cache: whoever is asked again need not make anything.
         counted: list[int] = []
-        again = condition_store(tmp_path, PLAIN, plan, workers, counted.append)
+        again = condition_store(tmp_path, PLAIN, plan, faces, workers, counted.append)
         assert again.path == store.path and counted == [8]
     assert (store.path / "clips.npy").stat().st_mtime_ns == (again.path / "clips.npy").stat().st_mtime_ns
 

@@ -17,9 +17,10 @@ from train.assessment.condition_scores import (
     spread,
     whole,
 )
-from train.assessment.condition_tables import ScoreSheet, markdown_table, number, sheets
+from train.assessment.condition_tables import sheets
 from train.clips.store import ClipRecord, ClipStore, StoreManifest
 from train.scores.metrics import chance, summary
+from train.tables import TextTable, spread_text
 
 
 def test_the_whole_is_each_models_own_scores() -> None:
@@ -154,7 +155,7 @@ def report(models: int = 2) -> dict:
 def test_tables_say_what_the_report_says(models: int) -> None:
     told = json.loads(json.dumps(report(models)))  # as read back from a file
     found = {sheet.title: sheet for sheet in sheets(told)}
-    assert found["Held-out people"].rows[0][1] == number(told["plain"]["uf1"])
+    assert found["Held-out people"].rows[0][1] == spread_text(told["plain"]["uf1"])
     assert ("±" in found["Held-out people"].rows[0][1]) == (models == 2)
     assert [row[0] for row in found["By peak motion"].rows] == list(told["by_peak"])
     assert found["By frame rate"].rows[1][0] == "15 frames a second"
@@ -169,8 +170,8 @@ def test_people_whom_the_models_know_are_named() -> None:
 
 
 def test_markdown_has_as_many_cells_in_every_line() -> None:
-    sheet = ScoreSheet("Title", ("name", "n"), (("a", "1"), ("b", "2")), "A note.")
-    assert markdown_table(sheet) == "| name | n |\n|---|--:|\n| a | 1 |\n| b | 2 |\n\nA note.\n"
+    sheet = TextTable("Title", ("name", "n"), (("a", "1"), ("b", "2")), "A note.")
+    assert sheet.markdown() == "| name | n |\n| --- | --: |\n| a | 1 |\n| b | 2 |\n\nA note."
 
 
 def test_sure_answers_that_are_right_have_no_calibration_error() -> None:

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from export.__main__ import main as export_main
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
 from model.preprocess import preprocess_clip
+from stream.engine.model_file import BUNDLED_MODEL, choose_model
 from tests.helpers.models import save_tiny_model, tiny_contract
 from tests.helpers.paths import ROOT
 from tests.helpers.runs import write_run
@@ -124,16 +125,23 @@ def test_models_that_cannot_be_measured_are_refused(tmp_path, tiny):
     named.graph.output[0].name = named.graph.node[-1].output[0] = "answers"
     onnx.save(named, str(tmp_path / "named.onnx"))
     cases = [
-        ("text.onnx", "not an ONNX model that can be run"),
+        ("text.onnx", "cannot be loaded as an ONNX model"),
         ("bare.onnx", "microlive.contract"),
-        ("frame.onnx", r"expected one input \(batch, \(9, 32, 32, 3\)\) of a window model, found frame"),
-        ("named.onnx", "expected an output called probabilities"),
+        ("frame.onnx", r"frame\.onnx: model output: expected"),
+        (
+            "named.onnx",
+            "expected a window model that answers with probabilities, found a window model that answers with answers",
+        ),
         ("nothing.onnx", "found nothing"),
         ("folder", "expected a finished run"),
     ]
     for name, message in cases:
         with pytest.raises(UsageError, match=message):
             open_model(tmp_path / name)
+    with pytest.raises(
+        UsageError, match="expected a window model that answers with probabilities, found a streaming model"
+    ):
+        open_model(choose_model(BUNDLED_MODEL, "streaming"))
     assert isinstance(open_model(tiny), OnnxPredictor)
 
 

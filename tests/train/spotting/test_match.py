@@ -19,7 +19,6 @@ from train.spotting.match import (
     TruthEvent,
     count,
     count_classes,
-    event_from_record,
     false_per_minute,
     iou,
     match,
@@ -224,22 +223,7 @@ def test_clips_without_annotations_hold_false_events_only() -> None:
     assert scores["quiet"]["per_video"]["v"]["macro_events"] == 1
 
 
-# --- events as they are written and read ----------------------------------------------------------------------------
-
-
-def test_an_event_comes_back_from_its_line() -> None:
-    event = found(1.25, 1.5, "surprise", rejected="head_motion")
-    assert event_from_record(json.loads(json.dumps(dataclasses.asdict(event) | {"more": 1}))) == event
-
-
-@given(st.dictionaries(st.sampled_from(("kind", "label", "onset_s", "apex_s", "offset_s", "confidence", "peak_px", "track",
-                                        "rejected")), st.none() | st.text(max_size=5) | st.floats() | st.just("micro")))  # fmt: skip
-def test_what_is_no_event_is_refused(record: dict[str, object]) -> None:
-    try:
-        event = event_from_record(record)
-    except ValueError:
-        return
-    assert event.onset_s <= event.apex_s <= event.offset_s
+# --- what is refused --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wrong", [{"onset_s": 2.0}, {"apex_s": 0.0}, {"kind": "nano"}])

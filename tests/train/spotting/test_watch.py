@@ -19,8 +19,7 @@ from train.commands import spot_rates as command_spot_rates
 from train.commands.spot_eval import choose_faces
 from train.errors import TrainError, UsageError
 from train.spotting.event_tables import draw_curve
-from train.spotting.match import event_from_record
-from train.spotting.watch import STATUSES, KeptFiles, Watcher
+from train.spotting.watch import KeptFiles, Watcher
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError
 from train.synth.long_video import Sampling, make_long_video
@@ -67,8 +66,8 @@ def reports_of(video: Any) -> tuple[Event, ...]:
 def parsed(command: Any, *argv: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    name = command.__name__.rsplit("_", 2)[-2:]
-    return parser.parse_args(["-".join(name), *argv], argparse.Namespace(argv=["-".join(name), *argv]))
+    name = command.__name__.rsplit(".", 1)[-1].replace("_", "-")
+    return parser.parse_args([name, *argv], argparse.Namespace(argv=[name, *argv]))
 
 
 def run_with(monkeypatch: pytest.MonkeyPatch, command: Any, recognizer: FakeRecognizer, *argv: str) -> int:
@@ -81,7 +80,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, command: Any, recognizer: FakeReco
 
 
 def test_what_is_asked_for_is_kept(tmp_path: Path, video: Any) -> None:
-    outputs = KeptFiles(*(tmp_path / name for name in ("events", "dumps", "videos")))
+    outputs = KeptFiles(*(tmp_path / name for name in ("events", "videos")))
     for folder in outputs.folders():
         folder.mkdir()
     seen = Watcher(FakeRecognizer(reports_of(video)), outputs).made(video, Sampling(10.0))  # type: ignore[arg-type]
@@ -89,17 +88,14 @@ def test_what_is_asked_for_is_kept(tmp_path: Path, video: Any) -> None:
     assert seen.run.seconds == pytest.approx(12.0)
 
     lines = (tmp_path / "events" / f"{video.name}.jsonl").read_text().splitlines()
-    read = [event_from_record(json.loads(line)) for line in lines]
+    read = [Event(**json.loads(line)) for line in lines]
     assert read == sorted(reports_of(video), key=lambda event: event.onset_s)
 
-    with np.load(tmp_path / "dumps" / f"{video.name}.npz") as dump:
-        assert dump["crop"].shape == (120, 128, 128) and dump["crop"][0].max() == 0 and dump["crop"][1].min() == 7
-        assert np.isnan(dump["probabilities"][0]).all() and dump["probabilities"][1].tolist() == [0.25, 0.25, 0.0, 0.5]
-        assert STATUSES[dump["status"][0]] == "no_face" and np.isnan(dump["transform"][0]).all()
-        np.testing.assert_allclose(dump["time_s"], np.arange(120) / 10)
-        np.testing.assert_allclose(dump["event_apex_s"], [e.apex_s for e in video.events])
-        assert set(dump["other_kind"]) <= {"blink", "talk", "gaze", "head", "light"}
-        assert json.loads(str(dump["about"]))["people"] == ["drawn00"]
+    assert np.isnan(seen.run.probabilities[0]).all() and seen.run.probabilities[1].tolist() == [0.25, 0.25, 0.0, 0.5]
+    np.testing.assert_allclose(seen.run.times_s, np.arange(120) / 10)
+    assert [e["apex_s"] for e in seen.as_dict()["truth"]] == pytest.approx([e.apex_s for e in video.events], abs=1e-3)
+    assert set(seen.as_dict()["distractions"]) <= {"blink", "talk", "gaze", "head", "light"}
+    assert seen.people == ("drawn00",)
     assert cv2.VideoCapture(str(tmp_path / "videos" / f"{video.name}.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 120
 
 
