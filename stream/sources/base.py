@@ -1,21 +1,18 @@
-"""What all sources have in common.
-
-What of a stream's address may be shown.
-
-How live sources are opened and how long they are waited for.
-"""
+"""What all sources have in common, what of a stream's address may be shown, and how patient live sources are."""
 
 import math
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from model.types import Frame, Pace
+from stream.health import SourceStatus
 
 _SECRET_FIELD = re.compile(
     r"((?:^|[&;])[^=&;]*(?:pass|pwd|psw|user|usr|login|token|key|auth|secret|sig|account)[^=&;]*=)[^&;]*", re.IGNORECASE
@@ -38,26 +35,37 @@ class SourceInfo:
     frames: int | None = None
 
 
-class FrameSource(Protocol):
-    """Open with `with`, read `info`, iterate once. `dropped` counts frames that were read but not given out."""
+class FrameSource(ABC):
+    """Open with `with`, read `info`, iterate once. `dropped` counts frames that were read but not given out.
 
-    @property
-    def info(self) -> SourceInfo: ...
+    A source of one's own sets `info` and iterates; what it opens, it opens and closes as a context manager. It ends its
+    iteration when `_stopped` is set.
+    """
 
-    @property
-    def dropped(self) -> int: ...
+    info: SourceInfo
 
-    def __enter__(self) -> Self: ...
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.stop()
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
 
     def stop(self) -> None:
         """Ends the iteration soon, from any thread."""
-        ...
+        self._stopped.set()
+
+    def status(self) -> SourceStatus | None:
+        """How a live source stands, from any thread; None for one that cannot lose what it reads from."""
+        return None
 
 
 class Pacer:

@@ -1,6 +1,6 @@
 """The web view: a page with the live picture and what is found in it, for machines without a display.
 
-The web view's page over HTTP: few files, few connections, nothing from anywhere else.
+It is served over HTTP: few files, few connections, nothing from anywhere else.
 """
 
 import asyncio
@@ -10,18 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
 from model.contract import ClipContract
-from model.types import FrameResult
+from model.types import Event, FrameResult
 from stream.events.settings import EventSettings
 from stream.health import Health
 from stream.history import LiveHistory
 from stream.screen.statement import Waits
-from stream.sinks.base import SinkError
+from stream.sinks.base import Sink, SinkError
 from stream.sinks.marks import PlacedMark
 from stream.web.access import Access, Listener, Refusal
 from stream.web.state import NumberedEvent, ViewMoment, greeting, state_of
@@ -43,13 +42,14 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-
-Hello = Callable[[], Mapping[str, Any]]
 MAX_FPS = 25.0
 _WITHOUT_FRAMES_S = 1.0
 """Without new frames viewers hear so often how the run is."""
 _MOST_EVENTS = 200
+"""Of a run that a new viewer is told."""
 _END_S = 5.0
+
+Hello = Callable[[], Mapping[str, Any]]
 
 
 class PageServer:
@@ -145,13 +145,14 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.update(_HEADERS)
 
 
-class WebView:
+class WebView(Sink):
     """A sink of a run: `write` only keeps the newest result, and everything else happens in one asyncio thread.
 
     A picture is drawn and encoded once for all viewers, at most `MAX_FPS` times a second, and only while somebody waits
     for one. Entering starts the thread, leaving tells the viewers that the run has ended and ends the thread. `history`
     has taken up every result until the one that is written; `health` can be asked from any thread, and so can `redraw`,
-    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. When the thread fails, the next `write` raises `SinkError`.
+    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. When the thread
+    fails, the next `write` raises `SinkError`.
     """
 
     def __init__(
@@ -187,28 +188,35 @@ class WebView:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def write(self, result: FrameResult) -> None:
-        if self._error is not None:
-            raise SinkError(f"the web view has failed: {self._error}") from self._error
-        if result.events:
-            first = self._events[-1].number + 1 if self._events else 1
-            numbered = (NumberedEvent(first + place, event) for place, event in enumerate(result.events))
-            # One step, so that the other thread sees the old or the new ones.
-            self._events = (*self._events, *numbered)[-_MOST_EVENTS:]
+        self._take(result.events)
         self._result = result
-        if self._wanted:
-            self._wanted = False
-            self._call(self._wake)
+        self._wake_up()
+
+    def finish(self, events: Sequence[Event]) -> None:
+        if events:
+            self._take(events)
+            self._wake_up()
 
     def close(self) -> None:
         self._call(self._stop)
         if self._thread is not None:
             self._thread.join(_END_S)
+
+    def _take(self, events: Sequence[Event]) -> None:
+        if self._error is not None:
+            raise SinkError(f"the web view has failed: {self._error}") from self._error
+        if events:
+            first = self._events[-1].number + 1 if self._events else 1
+            numbered = (NumberedEvent(first + place, event) for place, event in enumerate(events))
+            # One step, so that the other thread sees the old or the new ones.
+            self._events = (*self._events, *numbered)[-_MOST_EVENTS:]
+
+    def _wake_up(self) -> None:
+        """There is something that viewers who wait do not have."""
+        if self._wanted:
+            self._wanted = False
+            self._call(self._wake)
 
     def _call(self, event: asyncio.Event) -> None:
         # A loop that is closed is that of a thread that has ended.
