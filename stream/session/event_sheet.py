@@ -1,6 +1,6 @@
 """The picture of an event: onset, apex and offset side by side, the motion between the first two, and its time line.
 
-The last seconds of every followed face: aligned crops and answers, so that an event can be shown when it is decided.
+The last seconds of every followed face are kept for it, since an event is decided when its crops are long past.
 """
 
 from collections import deque
@@ -22,10 +22,10 @@ SPAN_S = 8.0
 _CLOSEST_S = 1 / 65
 """Of faster sources not every frame is kept: 8 s of a face are at most 520 crops, 8.5 MB."""
 _MOST_OFF_S = 0.1
+"""A crop that is further from a moment does not show it."""
 PANEL_PX = 256
 _GAP_PX = 12
-_HEAD_PX, _CAPTION_PX, _CHART_PX = 46, 26, 116
-_AXIS_PX = 24
+_HEAD_PX, _CAPTION_PX, _CHART_PX, _AXIS_PX = 46, 26, 116, 24
 _PAPER: Colour = (34, 30, 28)
 _BLANK: Colour = (58, 53, 50)
 _ARROW_STEP_PX = 8
@@ -91,6 +91,7 @@ class RecentCrops:
                 del self._faces[track]
 
     def of(self, event: Event, around_s: float = 1.0) -> EventMoments:
+        """The event with what is left of its moments, and the answers from so long before to so long after it."""
         moments = tuple(self._faces.get(event.track, ()))
         first_s, last_s = event.onset_s - around_s, event.offset_s + around_s
         near = [moment for moment in moments if first_s <= moment.time_s <= last_s]

@@ -16,7 +16,6 @@ from aiohttp import web
 
 from model.contract import ClipContract
 from model.types import Event, FrameResult
-from stream.events.settings import EventSettings
 from stream.health import Health
 from stream.history import LiveHistory
 from stream.screen.statement import Waits
@@ -171,7 +170,7 @@ class WebView(Sink):
         self._health = health
         self._with_events = with_events
         self._marks = marks
-        self._waits = Waits(contract.frames, EventSettings().calibration_s if with_events else None)
+        self._waits = Waits.of_run(contract.frames, with_events)
         self._pictures = PictureMaker(contract.class_names, self._waits, redraw)
         self._result: FrameResult | None = None
         self._events: tuple[NumberedEvent, ...] = ()
