@@ -1,7 +1,6 @@
 """The state of a run in a few numbers: its source's connection and what was lost, rates, the times of stages."""
 
 import math
-import random
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -68,42 +67,6 @@ class SourceStatus:
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     reconnects: int = 0
     outages: tuple[Outage, ...] = ()
-
-
-@dataclass(frozen=True)
-class BackoffSettings:
-    """Waits grow from `first_s` by `factor` to `max_s`; each is shortened by up to the share `jitter`, at random, so
-    that many clients of a server do not come back all at once (M. Brooker, "Exponential backoff and jitter", 2015)."""
-
-    first_s: float = 0.1
-    factor: float = 2.0
-    max_s: float = 1.0
-    jitter: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not (0 < self.first_s <= self.max_s and math.isfinite(self.max_s)):
-            raise ValueError(f"backoff: expected 0 < first_s <= max_s, found {self.first_s} and {self.max_s}")
-        if not (self.factor >= 1 and 0 <= self.jitter < 1):
-            raise ValueError(
-                f"backoff: expected factor >= 1 and jitter in [0, 1), found {self.factor} and {self.jitter}"
-            )
-
-
-class Backoff:
-    """How long to wait before the next try; `reset()` after a success."""
-
-    def __init__(self, settings: BackoffSettings | None = None, rng: random.Random | None = None) -> None:
-        self._settings = settings or BackoffSettings()
-        self._rng = rng or random.Random()
-        self.reset()
-
-    def reset(self) -> None:
-        self._longest_s = self._settings.first_s
-
-    def next_s(self) -> float:
-        wait_s = self._longest_s * (1 - self._settings.jitter * self._rng.random())
-        self._longest_s = min(self._longest_s * self._settings.factor, self._settings.max_s)
-        return wait_s
 
 
 @dataclass(frozen=True)
