@@ -15,7 +15,6 @@ MODEL_LIGHT = {"model", "model.contract", "model.types", "model.preprocess"}
 
 # Modules that may import more of ours than their folder may.
 EXCEPTIONS = {
-    "stream/sources/pictures.py": {"train.synth.demo"},
     "train/experiments/live_cost.py": {"export.streaming.build", "export.window_model"},
 }
 

@@ -11,7 +11,8 @@ from model.contract import CropGeometry
 from model.preprocess import crop_face, eye_transform
 from stream.face.align import MotionAligner
 from stream.face.landmarks import FaceMeshDetector, eye_centres
-from train.synth.demo import DemoClip, DemoEvent
+from stream.sources.demo import DemoEvent, DemoSource
+from train.synth.demo import DemoClip
 from train.synth.faces import astronaut, find_landmarks
 
 GEOMETRY = CropGeometry()
@@ -97,6 +98,17 @@ def _aligned_flow(demo: DemoClip, event: DemoEvent):
         return flow - np.median(flow.reshape(-1, 2), axis=0)
 
     return flow_at
+
+
+def test_the_clip_that_ships_is_what_is_drawn(demo: DemoClip) -> None:
+    with DemoSource("fast") as source:
+        frames = list(source)
+        assert source.events == demo.events and source.info.name == "demo"
+    assert len(frames) == len(demo)
+    for frame in frames[:: len(frames) // 20]:
+        assert frame.time_s == pytest.approx(frame.index / demo.fps, abs=1e-3)
+        # The drawn picture has sensor noise, which no encoder keeps.
+        assert cv2.PSNR(frame.image, demo.frame(frame.index)) > 36
 
 
 def test_importing_the_demo_stays_light() -> None:
