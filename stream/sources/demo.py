@@ -1,6 +1,6 @@
 """The demo that ships with the program: a clip of a portrait with three micro-expressions, and the truth about them.
 
-`train.synth.demo` drew it; here it is a video file like any other.
+`train.synth.demo_clip` drew it; here it is a video file like any other.
 """
 
 import json

@@ -12,7 +12,7 @@ from model.preprocess import crop_face, eye_transform
 from stream.face.align import MotionAligner
 from stream.face.landmarks import FaceMeshDetector, eye_centres
 from stream.sources.demo import DemoEvent, DemoSource
-from train.synth.demo import DemoClip
+from train.synth.demo_clip import DemoClip
 from train.synth.faces import astronaut, find_landmarks
 
 GEOMETRY = CropGeometry()
@@ -112,7 +112,7 @@ def test_the_clip_that_ships_is_what_is_drawn(demo: DemoClip) -> None:
 
 
 def test_importing_the_demo_stays_light() -> None:
-    script = "import sys, train.synth.demo; print(*sys.modules, sep='\\n')"
+    script = "import sys, train.synth.demo_clip; print(*sys.modules, sep='\\n')"
     loaded = set(
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     )

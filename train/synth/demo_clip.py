@@ -1,7 +1,7 @@
 """Draws the demo: a portrait that lives for a quarter of a minute and shows three known micro-expressions.
 
 The first comes after the rest that the event detector needs to learn a face's noise. The clip that ships with the program
-was written by `python -c "from train.synth.demo import write_demo; write_demo()"`.
+was written by `python -c "from train.synth.demo_clip import write_demo; write_demo()"`.
 """
 
 import json
