@@ -18,7 +18,7 @@ from stream.sources.pictures import PictureSource
 from tests.helpers.clips import write_video
 from tests.helpers.models import save_tiny_model
 from tests.helpers.people import At, picture, two_people
-from train.synth.demo import DemoClip
+from train.synth.demo_clip import DemoClip
 
 
 def demo_at(times_s: NDArray[np.float64]) -> PictureSource:
