@@ -174,6 +174,7 @@ class WebView(Sink):
         self._pictures = PictureMaker(contract.class_names, self._waits, redraw)
         self._result: FrameResult | None = None
         self._events: tuple[NumberedEvent, ...] = ()
+        self._told = 0
         self._wanted = False
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -193,9 +194,8 @@ class WebView(Sink):
         self._wake_up()
 
     def finish(self, events: Sequence[Event]) -> None:
-        if events:
-            self._take(events)
-            self._wake_up()
+        self._take(events)
+        self._wake_up()
 
     def close(self) -> None:
         self._call(self._stop)
@@ -212,7 +212,8 @@ class WebView(Sink):
             self._events = (*self._events, *numbered)[-_MOST_EVENTS:]
 
     def _wake_up(self) -> None:
-        """There is something that viewers who wait do not have."""
+        """There is something that viewers do not have."""
+        self._told += 1
         if self._wanted:
             self._wanted = False
             self._call(self._wake)
@@ -255,22 +256,23 @@ class WebView(Sink):
         """Moments, as long as viewers wait for them."""
         last: ViewMoment | None = None
         shown: FrameResult | None = None
+        told = 0
         made_s = -math.inf
         while True:
             await self._viewers.wanted()
             await asyncio.sleep(max(0.0, made_s + 1 / MAX_FPS - time.monotonic()))
-            await self._newer_than(shown)
+            await self._newer_than(told)
             made_s = time.monotonic()
-            result = self._result
+            told, result = self._told, self._result
             last = self._moment(result, last, new_picture=result is not shown)
             shown = result
             await self._viewers.publish(last)
 
-    async def _newer_than(self, shown: FrameResult | None) -> None:
-        """Waits for a newer result, but not for long."""
+    async def _newer_than(self, told: int) -> None:
+        """Waits for more than so much, but not for long."""
         self._wake.clear()
         self._wanted = True
-        if self._result is shown:
+        if self._told == told:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_WITHOUT_FRAMES_S):
                     await self._wake.wait()
