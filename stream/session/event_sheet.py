@@ -181,7 +181,7 @@ class EventSheet:
         if moments.onset is None or moments.apex is None:
             return self._panel(None), "motion not known"
         flow = self._motion_px(moments.onset, moments.apex)
-        panel = mix_picture(self._panel(moments.apex), _PAPER, 0.55)
+        panel = _mixed(self._panel(moments.apex), _PAPER, 0.55)
         step = max(2, round(_ARROW_STEP_PX * self._geometry.size_px / 128))
         ys, xs = np.mgrid[step // 2 : flow.shape[0] : step, step // 2 : flow.shape[1] : step]
         motion = flow[ys, xs]
@@ -242,7 +242,7 @@ class EventSheet:
             taken = begin + self._text.width(words, _SMALL_PX) + 12
 
 
-def mix_picture(picture: Image, colour: Colour, share: float) -> Image:
+def _mixed(picture: Image, colour: Colour, share: float) -> Image:
     """The picture with `share` (0 to 1) of a colour in it."""
     return cv2.addWeighted(picture, 1 - share, np.full_like(picture, colour), share, 0.0)
 
