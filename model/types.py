@@ -154,8 +154,7 @@ class FrameResult:
 
     `faces` has the largest face first; `absence` says why there is none and counts only then. `events` are those that
     were decided with this frame, accepted and rejected, of all faces, also of those that are gone. `stages_ms` gives the
-    time of every stage this frame went through. `closing`: not a frame more but the last one once again, with the events
-    that the end of a live source decided.
+    time of every stage this frame went through.
 
     `status`, `filled`, `prediction` and `face` are those of the first face.
     """
@@ -166,7 +165,6 @@ class FrameResult:
     events: tuple[Event, ...]
     latency_ms: float
     stages_ms: Mapping[str, float]
-    closing: bool = False
 
     @property
     def status(self) -> Status:

@@ -1,6 +1,7 @@
 """The live recognizer as a library."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,12 +95,35 @@ class Recognizer:
     def run(self, source: FrameSource | Path | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
         """One result for every frame of a source: a camera's index, a file, a URL, "demo", or a FrameSource not yet open.
 
-        The end of a live source may add one (`FrameResult.closing`), see `LivePipeline.results`. Raises `SourceError` when
-        it cannot be opened. Threads and the source end with the iterator.
+        The end of a file decides the events that are still open, and its last result has them. The frames of a live source
+        are not held back for that: who wants its last events too asks `pipeline` for the results, and then for `finish`.
+        Raises `SourceError` when it cannot be opened. Threads and the source end with the iterator.
         """
         if isinstance(source, int):
             source = LiveSource(source)
         elif isinstance(source, Path | str):
             source = open_source(str(source), pace)
         with source:
-            yield from self.pipeline(source).results()
+            pipeline = self.pipeline(source)
+            if source.info.live:
+                yield from pipeline.results()
+            else:
+                yield from _with_last_events(pipeline)
+
+
+def _with_last_events(pipeline: LivePipeline) -> Iterator[FrameResult]:
+    """The results, each one frame late, so that the last one has what the end decided; what broke the source off follows."""
+    held: FrameResult | None = None
+    failure: Exception | None = None
+    with closing(pipeline.results()) as results:
+        try:
+            for result in results:
+                if held is not None:
+                    yield held
+                held = result
+        except Exception as error:
+            failure = error
+    if held is not None:
+        yield replace(held, events=held.events + pipeline.finish())
+    if failure is not None:
+        raise failure

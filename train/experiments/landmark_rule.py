@@ -131,24 +131,24 @@ def _measured(
 ) -> list[NDArray[np.float32]]:
     """The tasks' motions in their order."""
     done: list[NDArray[np.float32]] = []
-    with WorkerPool(min(workers, len(tasks)), partial(_Meter, store.path)) as pool:
-        for found in pool.in_order(_Meter.motions, tasks):
+    with WorkerPool(min(workers, len(tasks)), partial(ClipMeter, store.path)) as pool:
+        for found in pool.in_order(ClipMeter.motions, tasks):
             done.append(found)
             advance(len(found))
     return done
 
 
-class _Meter:
+class ClipMeter:
     """Measures clips of a store. Needs `close()`."""
 
     def __init__(self, path: Path) -> None:
-        self._store, self._detector = ClipStore.open(path), FaceMeshDetector()
+        self.store, self._detector = ClipStore.open(path), FaceMeshDetector()
 
     def close(self) -> None:
         self._detector.close()
 
     def motions(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.stack([clip_motion(self._store, int(row), self._detector) for row in rows])
+        return np.stack([clip_motion(self.store, int(row), self._detector) for row in rows])
 
 
 def _key(store: ClipStore, rows: NDArray[np.int64]) -> str:

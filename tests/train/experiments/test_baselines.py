@@ -254,14 +254,14 @@ def test_thresholds_come_from_the_training_people_alone(tmp_path: Path, monkeypa
     parts["surprise"] = motion(inner_brow=(0, -1))
     asked: list[str] = []
 
-    def measured(path: Path, rows: np.ndarray) -> np.ndarray:
-        asked.append(path.name)
-        store = ClipStore.open(path)
+    def measured(meter: Any, rows: np.ndarray) -> np.ndarray:
+        store = meter.store
+        asked.append(store.path.name)
         # Of the held-out people everything is the wrong way round, which must change nothing.
         sign = [-1 if store.records[row].subject in ("dot", "eve") else 1 for row in rows]
         return np.stack([s * parts[store.records[row].label] for s, row in zip(sign, rows, strict=True)])
 
-    monkeypatch.setattr(landmark_motion, "_task", measured)
+    monkeypatch.setattr(landmark_motion.ClipMeter, "motions", measured)
     asked_of = task(data, tmp_path / "run", (str(other.path),))
     found = rule_answers(asked_of)
     assert found.parameters == 0

@@ -32,7 +32,7 @@ FLAGS = ("--frames", "9", "--lead-frames", "4", "--jobs", "1")
 KILLED = """
 import os, signal, sys
 from contextlib import contextmanager
-from train.commands import prepare
+from train.commands import prepare as command_prepare
 from train.__main__ import main
 
 @contextmanager
@@ -44,7 +44,7 @@ def killing(*_):
             os.kill(os.getpid(), signal.SIGKILL)
     yield advance
 
-prepare.clip_progress = killing
+command_prepare.clip_progress = killing
 main(sys.argv[1:])
 """
 

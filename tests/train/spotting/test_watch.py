@@ -66,7 +66,7 @@ def reports_of(video: Any) -> tuple[Event, ...]:
 def parsed(command: Any, *argv: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    name = command.__name__.rsplit(".", 1)[-1].replace("_", "-")
+    name = command.__name__.rpartition(".")[2].replace("_", "-")
     return parser.parse_args([name, *argv], argparse.Namespace(argv=[name, *argv]))
 
 
