@@ -1,10 +1,9 @@
 """Scores of an assessment: several models on the same clips, as mean and spread, with chance beside them.
 
-Static-frame probes: what a single picture tells of the class. It should tell nothing: then motion is what is learnt.
-
-A micro-expression is a change against the person's own neutral face. A model, or a plain classifier, that does better
-than guessing on a clip's first frame has found something in the made clips that gives the class away. At the apex a raised
-brow is a raised brow in a single picture too: there, a little better than guessing is no fault of the clips.
+Static-frame probes say what a single picture tells of the class. A micro-expression is a change against the person's own
+neutral face: a model, or a plain classifier, that does better than guessing on a clip's first frame has found something in
+the made clips that gives the class away. At the apex a raised brow is a raised brow in a single picture too: there, a
+little better than guessing is no fault of the clips.
 """
 
 import math

@@ -1,11 +1,10 @@
-"""Augmentation of training clips: one sampled transform a clip, applied to the network's input, every frame alike.
+"""Batches of clips, from a memory map as `tf.data`: shuffled and augmented for training, plain for the rest.
 
-The features of a transformed clip are (nearly) those that the transformed crops would give, so a transform acts on each
-kind of input as it would on the pictures: a difference is warped and amplified; flow is warped, and its vectors turn and
-grow along; the strain of a motion neither turns nor depends on the zoom. What a transform does to the clip's record
-(sides of action units, frames, motion) is said by `apply_to_record`.
-
-Batches from memory-mapped features, as `tf.data`: shuffled and augmented for training, plain for the rest.
+Augmentation is one sampled transform a clip, applied to the network's input, every frame alike. The features of a
+transformed clip are (nearly) those that the transformed crops would give, so a transform acts on each kind of input as it
+would on the pictures: a difference is warped and amplified; flow is warped, and its vectors turn and grow along; the
+strain of a motion neither turns nor depends on the zoom. What a transform does to the clip's record (sides of action
+units, frames, motion) is said by `apply_to_record`.
 """
 
 import dataclasses
@@ -266,7 +265,7 @@ def training_batches(data: TrainingSet, config: TrainConfig, epoch: int, first_s
     order = epoch_order(data.training_rows, config.seed, epoch)[first_step * config.batch :]
     clips = tf.data.Dataset.from_tensor_slices(order).map(prepare, num_parallel_calls=_PARALLEL_CLIPS)
     batches = clips.batch(config.batch).prefetch(2)
-    if data.made is None:
+    if data.fresh is None:
         return batches
     # Drawing takes as long as training: with threads of its own, neither waits for the other's.
     options = tf.data.Options()

@@ -7,14 +7,13 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
 from train.clips.features import cached_features
-from train.clips.generated import MadeClips
 from train.clips.store import ClipStore
 from train.errors import UsageError
 from train.fit_config import TrainConfig
@@ -87,39 +86,53 @@ class Split:
     validation: NDArray[np.int64]
 
 
+class ClipsAnew(Protocol):
+    """Training clips of which no epoch has those of another: `train.synth.fresh_clips.FreshClips`."""
+
+    people: tuple[str, ...]
+    digest: str
+
+    def __len__(self) -> int: ...
+    @property
+    def drawings(self) -> int: ...
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+    def clip(self, epoch: int, index: int) -> NDArray: ...
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
     """All that training needs of the data; `scaling` is (offset, scale) of the training clips.
 
-    Training clips are the split's, or where there are `made` ones those, drawn anew in every epoch.
+    Training clips are the split's, or those drawn anew in every epoch where there are such `fresh` ones.
     """
 
     features: FeatureRows
     samples: Samples
     split: Split
     scaling: tuple[float, float]
-    made: MadeClips | None = None
+    fresh: ClipsAnew | None = None
 
     @property
     def training_rows(self) -> NDArray[np.int64]:
         """The numbers of the clips of an epoch."""
-        return self.split.train if self.made is None else np.arange(len(self.made))
+        return self.split.train if self.fresh is None else np.arange(len(self.fresh))
 
     @property
     def training_counts(self) -> list[int]:
         """Training clips of each class in an epoch."""
-        if self.made is None:
+        if self.fresh is None:
             return self.samples.counts(self.split.train)
-        return np.bincount(self.made.labels, minlength=len(self.samples.class_names)).tolist()
+        return np.bincount(self.fresh.labels, minlength=len(self.samples.class_names)).tolist()
 
     def training_clip(self, epoch: int, row: int) -> NDArray:
         """A training clip (frames, size, size, channels) of an epoch before augmentation."""
-        return self.features[np.array([row])][0] if self.made is None else self.made.clip(epoch, row)
+        return self.features[np.array([row])][0] if self.fresh is None else self.fresh.clip(epoch, row)
 
     @property
     def training_labels(self) -> NDArray[np.int64]:
         """Class indices by the numbers in `training_rows`."""
-        return self.samples.labels if self.made is None else self.made.labels
+        return self.samples.labels if self.fresh is None else self.fresh.labels
 
 
 def open_stores(paths: Sequence[str]) -> tuple[ClipStore, ...]:

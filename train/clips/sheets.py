@@ -1,7 +1,4 @@
-"""Contact sheets: rows of face crops under a line of text, as one PNG.
-
-Clips before and after augmentation, as rows of a contact sheet.
-"""
+"""Contact sheets: rows of face crops under a line of text, as one PNG; and clips before and after augmentation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +26,6 @@ _TITLE_PX = 22
 _GAP_PX = 12
 _ROWS_A_COLUMN = 16
 _BACKGROUND, _INK = (24, 24, 28), (235, 235, 235)
-_TILE_PX = 128
 _ARROW_STEP_PX = 8
 _ARROW_GAIN = 8
 _SHORTEST_ARROW_PX = 2.0

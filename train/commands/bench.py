@@ -130,12 +130,12 @@ def _measured(config: TrainConfig, rounds: int, steps: int, console: Console) ->
 def _generator(config: TrainConfig, photos: str, clips: int, rounds: int, console: Console) -> dict[str, Any]:
     from model.contract import CropGeometry
     from stream.machine import machine_facts
-    from train.clips.portraits import load_made_faces
     from train.fit.speed import EXACT_SHARE, measure_generator
     from train.synth.action_units import CLASS_NAMES
+    from train.synth.fresh_clips import load_portraits
 
     contract = config.contract(CLASS_NAMES, 30, 30.0, CropGeometry())
-    faces = load_made_faces(photos)
+    faces = load_portraits(photos)
     with clip_progress(console, "clips", round(rounds * clips * (4 + EXACT_SHARE))) as advance:
         speeds = measure_generator(contract, faces, clips, rounds, advance)
     return {

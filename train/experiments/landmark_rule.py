@@ -1,12 +1,7 @@
-"""How far brows, lids, cheeks and mouth corners move in a clip, by Face Mesh's landmarks, at the clip's largest motion.
+"""A rule on how far landmarks move as a row of experiments: four thresholds, set on the training people, and no other learning.
 
-Pixels are those of a crop with 44 between the eyes, as everywhere (`stream.events.motion.UNIT_IOD_PX`).
-
-A rule on how far landmarks move: no learning but four thresholds, set on the training people.
-
-The landmark rule as a row of experiments.
-
-The class that is most frequent among the training clips, for every clip, as a row of experiments.
+Brows, lids, cheeks and mouth corners are measured at a clip's largest motion, by Face Mesh's landmarks. Pixels are those
+of a crop with 44 between the eyes, as everywhere (`stream.events.motion.UNIT_IOD_PX`).
 """
 
 import hashlib
@@ -279,21 +274,3 @@ def _answers(rule: LandmarkRule, samples: Samples, rows: NDArray[np.int64], moti
     one_hot = np.eye(len(samples.class_names), dtype=np.float32)
     ids = tuple(samples.ids[row] for row in rows)
     return Answers(ids, one_hot[rule.classes(motions, samples.class_names)])
-
-
-def majority_answers(task: RowTask) -> RowAnswers:
-    """The first in the stores' order where several classes are as frequent. Raises UsageError as `open_stores` does."""
-    stores = open_stores((*task.config.data, *task.test))
-    samples = samples_of(stores[: len(task.config.data)])
-    split = split_by_people(samples, task.config)
-    counts = samples.counts(split.train)
-    answer = np.eye(len(counts), dtype=np.float32)[int(np.argmax(counts))]
-
-    def always(ids: Sequence[str]) -> Answers:
-        return Answers(tuple(ids), np.tile(answer, (len(ids), 1)))
-
-    return RowAnswers(
-        parameters=0,
-        validation=always([samples.ids[row] for row in split.validation]),
-        test={path: always(samples_of(open_stores((path,))).ids) for path in task.test},
-    )

@@ -1,7 +1,8 @@
 """What rows cost live: preprocessing and model on the same aligned crops, all rows in turn, in one process.
 
-Everything runs on the calling thread, whose CPU time is what counts. The network's rows are measured with random weights in the streaming engine that the live program uses: what a frame
-costs depends on the network's size, not on what it has learned.
+Everything runs on the calling thread, whose CPU time is what counts. The network's rows are measured with random weights
+in the streaming engine that the live program uses: what a frame costs depends on the network's size, not on what it has
+learned.
 """
 
 import tempfile

@@ -1,12 +1,10 @@
-"""A shallow network on one optical-flow picture, in the manner of STSTNet.
+"""A shallow network on one optical-flow picture, in the manner of STSTNet, as a row of experiments.
 
 Liong, Gan, See, Khor, Huang, "Shallow triple stream three-dimensional CNN (STSTNet) for micro-expression recognition",
 FG 2019: three streams of one 3x3 convolution each (3, 5 and 8 filters) on 28x28 pictures of u, v and strain from onset to
 apex; ReLU, batch normalisation, max pooling by 3 and dropout in each, joined, average pooling by 2, one dense layer. For
 three classes that makes 1,715 parameters. Here the picture is taken from the clip itself, as `LargestMotion` says, so
-that the network trains on the same clips, in the same loop, as all others.
-
-The shallow flow network as a row of experiments: trained in the loop of the paper's network, on its features.
+that the network trains on the same clips, in the same loop, as the paper's network.
 """
 
 from typing import Any

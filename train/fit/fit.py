@@ -14,8 +14,6 @@ from rich.console import Console
 
 from model.contract import ClipContract
 from train.clips.features import features_key
-from train.clips.generated import SCALING_EPOCH, MadeClips
-from train.clips.portraits import load_made_faces, made_clips, made_split
 from train.clips.samples import (
     FeatureRows,
     Samples,
@@ -37,6 +35,7 @@ from train.fit_config import TrainConfig
 from train.progress import clip_progress
 from train.scores.calibration import calibrate, calibration_facts, reliability
 from train.scores.metrics import by_peak, summary
+from train.synth.fresh_clips import SCALING_EPOCH, FreshClips, fresh_clips, fresh_split, load_portraits
 
 PARITY_CLIPS = 8
 """Clips kept beside the model, as network input, for the exporter to compare answers on."""
@@ -63,13 +62,13 @@ def fit(
     stores = open_stores(config.data)
     contract = run_contract(config, stores)
     samples = samples_of(stores)
-    made: MadeClips | None = None
+    made: FreshClips | None = None
     if config.made is None:
         split = split_by_people(samples, config)
         config.loss_weights(samples.class_names, samples.counts(split.train))
     else:
-        split, faces = made_split(samples, config, load_made_faces(config.made))
-        made = made_clips(config, contract, faces)
+        split, faces = fresh_split(samples, config, load_portraits(config.made))
+        made = fresh_clips(config, contract, faces)
         config.loss_weights(samples.class_names, np.bincount(made.labels, minlength=len(samples.class_names)).tolist())
     run = RunDir(config.out)
     resumes = run.begin(config, overwrite)
@@ -144,7 +143,7 @@ def _finish(
     return metrics
 
 
-def _scaling(features: FeatureRows, split: Split, made: MadeClips | None, console: Console) -> tuple[float, float]:
+def _scaling(features: FeatureRows, split: Split, made: FreshClips | None, console: Console) -> tuple[float, float]:
     """Of the training clips, or of clips made as they are."""
     if made is None:
         return scaling(features, split.train)
@@ -169,7 +168,7 @@ def _parity_clips(data: TrainingSet) -> np.ndarray:
 
 
 def _training_people(data: TrainingSet) -> list[str]:
-    return data.samples.people_of(data.split.train) if data.made is None else list(data.made.people)
+    return data.samples.people_of(data.split.train) if data.fresh is None else list(data.fresh.people)
 
 
 def _data_facts(keys: list[str], data: TrainingSet) -> dict[str, Any]:
@@ -182,19 +181,19 @@ def _data_facts(keys: list[str], data: TrainingSet) -> dict[str, Any]:
             ("validation", (len(rows), samples.people_of(rows), samples.counts(rows))),
         )
     }
-    made = {} if data.made is None else {"made": data.made.digest}
+    made = {} if data.fresh is None else {"made": data.fresh.digest}
     return {"features": keys, **parts, **made, "offset": offset, "scale": scale}
 
 
 def _training_data(data: TrainingSet, history: list[EpochResult], note: str) -> str:
     samples, split, people = data.samples, data.split, len(_training_people(data))
-    if data.made is None:
+    if data.fresh is None:
         text = f"{len(split.train)} clips of {people} people from: {samples.sources}"
     else:
-        drawn, epochs = data.made.drawings, len(history)
+        drawn, epochs = data.fresh.drawings, len(history)
         text = f"{drawn * epochs} clips rendered anew, of {people} people, {drawn} in each of {epochs} epochs"
-        if drawn < len(data.made):
-            text += f", which shows {len(data.made)}"
+        if drawn < len(data.fresh):
+            text += f", which shows {len(data.fresh)}"
     if len(split.validation):
         others = len(samples.people_of(split.validation))
         text += f"; best epoch chosen on {len(split.validation)} clips of {others} other people"
@@ -206,7 +205,7 @@ def _opening(contract: ClipContract, data: TrainingSet, run: RunDir, resumes: bo
     shape = "×".join(map(str, contract.input_shape))
     people = len(samples.people_of(held_rows))
     held = f"validated on {len(held_rows)} clips of {people} more" if people else "nobody held out"
-    clips = f"{len(data.training_rows)} clips{' made anew in every epoch' if data.made else ''}"
+    clips = f"{len(data.training_rows)} clips{' made anew in every epoch' if data.fresh else ''}"
     return (
         f"{'resuming' if resumes else 'training'} {run.path}: {contract.input.kind} {shape}, "
         f"{clips} of {len(_training_people(data))} people, {held}; classes {', '.join(samples.class_names)}"

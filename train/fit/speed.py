@@ -2,9 +2,8 @@
 
 The three take turns in one process, with the same network, loss, optimizer, clips, batch, number of steps and threads;
 they differ in where clips come from. The training loop reads features from their memory map and augments them; for the
-others all clips lie in memory as the network takes them.
-
-How fast clips are made: through the live alignment, drawn directly, and on to the network's input.
+others all clips lie in memory as the network takes them. And how fast clips are made: through the live alignment, drawn
+directly, and on to the network's input.
 """
 
 import time
@@ -22,7 +21,6 @@ from numpy.typing import NDArray
 from model.contract import ClipContract
 from model.quiet import native_log_held_back
 from train.clips.batches import draw_transform, plain_batches
-from train.clips.generated import MadeClips, MadePlan
 from train.clips.samples import TrainingSet
 from train.fit.resume import EpochResult, Position
 from train.fit.trainer import Trainer
@@ -30,6 +28,7 @@ from train.fit_config import TrainConfig
 from train.synth.action_units import CLASS_NAMES
 from train.synth.clip import ClipSettings, draw_clip, make_clip
 from train.synth.faces import FaceSource
+from train.synth.fresh_clips import FreshClips, FreshPlan
 from train.synth.render import FaceModel
 
 AUGMENTATIONS: dict[str, dict[str, Any]] = {
@@ -265,7 +264,7 @@ class _Way:
 def _ways(contract: ClipContract, faces: Sequence[FaceSource]) -> list[_Way]:
     settings = ClipSettings(geometry=contract.crop, colour=contract.input.colour, window_frames=contract.frames)
     models = [FaceModel(face) for face in faces]
-    made = MadeClips(MadePlan(CLASS_NAMES, len(CLASS_NAMES), 0, (contract.fps,)), faces, contract)
+    made = FreshClips(FreshPlan(CLASS_NAMES, len(CLASS_NAMES), 0, (contract.fps,)), faces, contract)
 
     def exact(index: int) -> object:
         spec = draw_clip(np.random.default_rng(index), CLASS_NAMES[index % len(CLASS_NAMES)], settings)

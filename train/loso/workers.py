@@ -1,6 +1,7 @@
-"""Folds in local processes: each worker imports TensorFlow once and trains one fold after another.
+"""Folds in local processes, and how they show themselves: a bar with the folds in hand and the time left, else a line a fold.
 
-How a run of many folds shows itself: a bar with the folds in hand and the time left, a line a fold elsewhere.
+Each worker imports TensorFlow once and trains one fold after another; it is replaced now and then, and a dead one is told
+from a failed fold, which is why this is no `train.worker_pool.WorkerPool`.
 """
 
 import multiprocessing

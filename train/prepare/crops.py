@@ -1,9 +1,7 @@
-"""A clip's pictures → aligned crops with their frame numbers, by the live program's own alignment.
+"""A clip's pictures → aligned crops, by the live program's own alignment, and the window of frames that is taken of them.
 
 One alignment a clip: Face Mesh places its first frame, every later frame is tied to it by motion, never by landmarks, so
-that their jitter is not taken for motion.
-
-From the frames that a clip has to the frames of its window: by frame number, whatever is missing between.
+that their jitter is not taken for motion. The window is found by frame numbers, whatever is missing between.
 """
 
 import hashlib

@@ -1,11 +1,8 @@
 """Clips of datasets → a clip store: each prepared once, by several processes, and put together in the order of their keys.
 
-What is done is kept beside the output, so that a killed run goes on where it was and ends with the same bytes.
-
-Where a killed `prepare` finds what it had done: one file a finished clip, in a work folder beside the output.
-
-A piece's name is a hash of all that decides it (the clip's annotation, its files with sizes and times, the settings), so
-that changed files or settings never meet an old piece.
+A finished clip is a file in a work folder beside the output, so that a killed run goes on where it was and ends with the
+same bytes. The file's name is a hash of all that decides it (the clip's annotation, its files with sizes and times, the
+settings): changed files or settings never meet an old piece.
 """
 
 import hashlib

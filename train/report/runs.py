@@ -1,7 +1,4 @@
-"""Opens the run that a report is about, with its scores: those it wrote when it ended, or of what it has so far.
-
-Losses over the epochs of a leave-one-subject-out run: mean and spread over its folds, and which loss it was.
-"""
+"""The run that a report is about: its scores, those it wrote or of what it has so far, and its losses over the epochs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""What a report's page says, in words and rows: made from runs and their scores, without drawing anything.
-
-How to read a report, in plain words, with the run's own numbers where they make it plainer.
-"""
+"""What a report's page says, in words and rows, with the run's own numbers: made without drawing anything."""
 
 import statistics
 from collections import Counter

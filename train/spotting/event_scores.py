@@ -1,6 +1,6 @@
 """All scores of a spotting run as plain values for JSON: localisation, classes, timing, false events, curve, chance.
 
-Do the same events come out at other frame rates? The same made videos, sampled otherwise.
+And whether the same events come out of the same made videos at other frame rates.
 """
 
 from collections.abc import Sequence

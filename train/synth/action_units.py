@@ -1,14 +1,12 @@
-"""The action units of FACS as motion of Face Mesh landmarks (data only).
+"""The action units of FACS as motion of Face Mesh landmarks, and which of them make which class how often (data only).
 
 Landmark ids are those of the image's left half of the face; the other half moves by reflection. A displacement is
 (outward, down) in hundredths of the inter-ocular distance (IOD) at full intensity, `sigma_iod` the reach of a landmark.
 In the spirit of MiE-X (Liu et al., ECCV 2022); the amounts were set by eye and compared with py-feat's AU-to-mesh
 regression. AU 6 and 12 move the middle of the cheek outward, as the motion of real micro-expressions does.
 
-Which action units make which class, and how often.
-
-Weights follow the AU frequencies of CASME II and SAMM. Negative expressions that lift cheek or lip come with a lowered
-brow more often than not, and surprise lives in the brows: what motion fields of real micro-expressions show.
+Weights of a class's units follow the frequencies of CASME II and SAMM. Negative expressions that lift cheek or lip come
+with a lowered brow more often than not, and surprise lives in the brows: what motion fields of real micro-expressions show.
 """
 
 from dataclasses import dataclass

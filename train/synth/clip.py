@@ -1,7 +1,4 @@
-"""One synthetic clip: what happens in it (drawn from a seed), and the aligned crops that the live program would see of it.
-
-What every clip of a synthetic data set shares.
-"""
+"""One synthetic clip: what happens in it (drawn from a seed), and the aligned crops that the live program would see of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

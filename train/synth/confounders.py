@@ -1,8 +1,7 @@
 """What moves or changes in a picture without being an expression; drawn alike for every class, so that none gives a class away.
 
-Things a face does that are no expression, as pulses of channels: blinks, looks, lids, talking, swallowing, brows that speak.
-
-How heads move in front of a webcam: sway, changes of posture, nods and shakes, jolts and turns out of the picture plane.
+Pulses of channels: blinks, looks, lids, talking, swallowing, brows that speak; how heads move in front of a webcam: sway,
+changes of posture, nods and shakes, jolts and turns out of the picture plane; light and skin.
 """
 
 import math

@@ -4,10 +4,7 @@ The camera has the crop's own geometry. What the alignment takes out (the head's
 what it follows and what it leaves is computed from the motion of the corners it would track, and everything that is
 linear in the channels' gains is done for all frames of a clip at once. Yaw, pitch, expression, lids, gaze, light, shading,
 skin texture and the background that a moving head uncovers are those of the exact path (`train.synth.clip.make_clip`).
-
-A face made ready for drawing aligned crops directly: what depends on the face and the crop's geometry alone.
-
-What the alignment leaves of a clip's motion: for all frames at once, from the motion of the corners it would track.
+What depends on the face and the crop's geometry alone is made ready once.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,7 @@
-"""Long videos of faces with known expressions: full pictures at any frame rate, the same performance at all of them.
+"""Long videos of a face with known expressions: full pictures at any frame rate, the same performance at all of them.
 
-Full camera pictures of one person in front of what the photo shows behind them.
-
-Made pictures written to a video file, to look at, or to be read back with what compression leaves of them.
+The person is in front of what the photo shows behind them. Videos can be written to a file, to look at, or to be read back
+with what compression leaves of them.
 """
 
 import math

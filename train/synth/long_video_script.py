@@ -2,8 +2,6 @@
 
 A script knows nothing of frames: sampled at 15, 30 or 120 fps it is the same performance. Micro-expressions come 4 to
 12 s apart, never within talking or an ordinary expression; blinks, gaze, head motion and light take no notice of them.
-
-Things people and rooms do that are no expressions, as pulses of channels: talking, nods, changes of posture and light.
 """
 
 import math

@@ -1,8 +1,7 @@
-"""From pulses and oscillations of named channels to the pose of a frame.
+"""How motion goes over time, and from it the pose of a frame. All times are seconds.
 
-Channels are the fields' names (`fields.channel`, gaze, yaw, pitch) and those below, which are no fields.
-
-How motion goes over time: eased envelopes, pulses of a channel, and slow oscillations. All times are seconds.
+Pulses and slow oscillations of named channels, with eased envelopes. Channels are the fields' names (`fields.channel`,
+gaze, yaw, pitch) and those below, which are no fields.
 """
 
 import math

@@ -1,11 +1,8 @@
 """Draws one face in motion: weights of its fields, head motion, lids and light → a camera frame.
 
-The source picture is kept at `OVERSAMPLING` times the output's resolution.
-
-The two parts of a face that are no smooth warp: lips that part along a seam, and lids that cover the eyeball.
-
-Both work on a view of a frame and the map (height, width, 2) from its pixels to those of the source picture; `seam` and
-lid edges (n, 2) are in source pixels, from left to right. The source has `OVERSAMPLING` times the frame's resolution.
+The source picture is kept at `OVERSAMPLING` times the output's resolution. Two parts of a face are no smooth warp: lips
+that part along a seam, and lids that cover the eyeball. Both work on a view of a frame and the map (height, width, 2) from
+its pixels to those of the source picture; `seam` and lid edges (n, 2) are in source pixels, from left to right.
 """
 
 from collections.abc import Mapping

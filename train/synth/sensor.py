@@ -1,6 +1,6 @@
-"""What a webcam makes of the light that reaches it: focus, motion blur, tone, noise and compression of one clip's pictures.
+"""What a webcam makes of the light that reaches it: focus, motion blur, tone, noise and compression of a clip's pictures.
 
-Light and sensor noise of whole camera pictures, fast enough for video.
+And light and sensor noise of whole camera pictures, fast enough for video.
 """
 
 import math

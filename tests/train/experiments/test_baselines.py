@@ -24,6 +24,7 @@ from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManif
 from train.config_file import config_from
 from train.errors import UsageError
 from train.experiments import landmark_rule as landmark_motion
+from train.experiments.kinds import majority_answers
 from train.experiments.landmark_rule import (
     MOTION_SHAPE,
     PARTS,
@@ -31,7 +32,6 @@ from train.experiments.landmark_rule import (
     clip_motion,
     fit_rule,
     largest_motion,
-    majority_answers,
     rule_answers,
 )
 from train.experiments.rows import RowAnswers, RowTask

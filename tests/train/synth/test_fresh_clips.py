@@ -19,8 +19,6 @@ from model.preprocess import NeutralReference, Preprocessor
 from tests.helpers.runs import fit_killed
 from tests.helpers.stores import write_store
 from train.__main__ import main
-from train.clips.generated import SCALING_EPOCH, MadeClips, MadePlan
-from train.clips.portraits import load_made_faces, made_clips, made_split
 from train.clips.samples import samples_of
 from train.clips.store import ClipStore
 from train.config_file import config_from
@@ -31,6 +29,7 @@ from train.fit.trainer import TrainingProgress
 from train.fit_config import TrainConfig
 from train.synth.drawn import drawn_face
 from train.synth.faces import subjects
+from train.synth.fresh_clips import SCALING_EPOCH, FreshClips, FreshPlan, fresh_clips, fresh_split, load_portraits
 
 CLASSES = ("negative", "positive", "surprise", "neutral")
 
@@ -42,8 +41,8 @@ def contract(kind: str = "flow", **changes: object) -> ClipContract:
 
 
 @cache
-def made(seed: int = 0, rates_hz: tuple[float, ...] = (30.0,), kind: str = "flow") -> MadeClips:
-    return MadeClips(MadePlan(CLASSES, 10, seed, rates_hz), [drawn_face(0), drawn_face(1)], contract(kind))
+def made(seed: int = 0, rates_hz: tuple[float, ...] = (30.0,), kind: str = "flow") -> FreshClips:
+    return FreshClips(FreshPlan(CLASSES, 10, seed, rates_hz), [drawn_face(0), drawn_face(1)], contract(kind))
 
 
 def one_clip(number: tuple[int, int]) -> NDArray:
@@ -84,7 +83,7 @@ def test_classes_are_balanced_and_people_take_turns():
     clips = made()
     assert np.bincount(clips.labels).tolist() == [3, 3, 2, 2]
     assert clips.people == ("drawn00", "drawn01")
-    drawn = {subject: MadeClips(MadePlan(CLASSES, 10, 0, (30.0,)), [drawn_face(number)], contract()) for number, subject in
+    drawn = {subject: FreshClips(FreshPlan(CLASSES, 10, 0, (30.0,)), [drawn_face(number)], contract()) for number, subject in
              enumerate(clips.people)}  # fmt: skip
     first, second = (clips.clip(SCALING_EPOCH, index) for index in (0, 4))
     np.testing.assert_array_equal(first, drawn["drawn00"].clip(SCALING_EPOCH, 0))
@@ -92,7 +91,7 @@ def test_classes_are_balanced_and_people_take_turns():
 
 
 def test_echoes_show_the_same_drawing_again_and_keep_none_of_a_past_epoch():
-    clips = MadeClips(MadePlan(CLASSES, 16, 0, (30.0,), echoes=2), [drawn_face(0)], contract())
+    clips = FreshClips(FreshPlan(CLASSES, 16, 0, (30.0,), echoes=2), [drawn_face(0)], contract())
     assert (clips.drawings, len(clips)) == (8, 16)
     first, again = clips.clip(0, 1), clips.clip(0, 9)
     assert first is again
@@ -104,7 +103,7 @@ def test_echoes_show_the_same_drawing_again_and_keep_none_of_a_past_epoch():
 
 def test_a_class_shows_its_motion():
     """Of surprise the brows, of neutral less."""
-    clips = MadeClips(MadePlan(("surprise", "neutral"), 60, 2, (30.0,)), [drawn_face(0)], contract())
+    clips = FreshClips(FreshPlan(("surprise", "neutral"), 60, 2, (30.0,)), [drawn_face(0)], contract())
     brows = np.array([np.abs(clips.clip(0, index)[:, 3:10, 6:26, 1]).max(axis=0).mean() for index in range(40)])
     assert np.median(brows[::2]) > 1.2 * np.median(brows[1::2])
 
@@ -158,12 +157,12 @@ def settings(store: ClipStore, out: Path, **changes: object) -> TrainConfig:
 
 
 def test_nobody_who_is_held_out_or_excluded_is_trained_on(store, tmp_path):
-    faces, samples = load_made_faces("drawn:3"), samples_of((store,))
-    split, left = made_split(samples, settings(store, tmp_path), faces)
+    faces, samples = load_portraits("drawn:3"), samples_of((store,))
+    split, left = fresh_split(samples, settings(store, tmp_path), faces)
     assert subjects(left) == ("drawn01", "drawn02")
     assert len(split.validation) == len(samples.ids) and not len(split.train)
     config = settings(store, tmp_path, validation_people=["ann"], exclude_people=["drawn02"])
-    split, left = made_split(samples, config, faces)
+    split, left = fresh_split(samples, config, faces)
     assert subjects(left) == ("drawn00", "drawn01")
     assert samples.people_of(split.validation) == ["synthetic/ann"]
 
@@ -190,7 +189,7 @@ def test_what_does_not_fit_is_one_line(store, tmp_path, changes, message):
 def test_classes_that_cannot_be_made_and_missing_photos_are_refused(store, tmp_path, capsys):
     config = settings(store, tmp_path / "run")
     with pytest.raises(UsageError, match=r"--made: expected classes among negative, .*, found calm, angry$"):
-        made_clips(config, replace(contract(), class_names=("calm", "neutral", "angry")), [drawn_face(0)])
+        fresh_clips(config, replace(contract(), class_names=("calm", "neutral", "angry")), [drawn_face(0)])
     missing = str(tmp_path / "none")
     command = ["fit", "--data", str(store.path), "--out", str(tmp_path / "run"), "--size-px", "32", "--made", missing]
     assert main(command) == 2

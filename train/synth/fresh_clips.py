@@ -1,6 +1,6 @@
 """Training clips that are drawn anew in every epoch: from faces, a seed, the epoch and a clip's number to network input.
 
-A clip is the same bit for bit whoever makes it, in whatever order, so a resumed run sees what an uninterrupted one does.
+And whose faces: photos of a folder or drawn faces, without those held out or excluded. A clip is the same bit for bit whoever makes it, in whatever order, so a resumed run sees what an uninterrupted one does.
 """
 
 import hashlib
@@ -8,27 +8,35 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
 from model.preprocess import Preprocessor, TimeResampler
-from train.synth.clip import ClipSettings, draw_clip
-from train.synth.faces import FaceSource, subjects
+from train.clips.samples import Samples, Split, resolve_people
+from train.errors import UsageError
+from train.fit_config import TrainConfig
+from train.synth.action_units import RECIPES
+from train.synth.clip import NEUTRAL, ClipSettings, draw_clip
+from train.synth.drawn import drawn_face
+from train.synth.faces import FaceSource, load_faces, subjects
 from train.synth.fast import FastFace, fast_crops
+from train.synth.generate import DATASET
 from train.synth.render import FaceModel
 
 _LEAD_S = 2 / 3
 _LEAD_MIN_FRAMES, _APEX_FROM_S = 15, 0.1
 # Of the frames before a window, which only settle the neutral reference, every third is drawn.
 _LEAD_STRIDE = 3
+_DRAWN = "drawn:"
 SCALING_EPOCH = -1
 """The epoch whose clips say how the network's input is scaled; no training epoch sees them."""
 
 
 @dataclass(frozen=True)
-class MadePlan:
+class FreshPlan:
     """`clips` an epoch, in turn of every class and person. `rates_hz`: frame rates of the camera, all as often.
 
     Every drawing is shown `echoes` times in its epoch (augmented differently): drawing takes longer than training, and
@@ -59,10 +67,10 @@ class DrawnClip:
     crops: NDArray[np.uint8]
 
 
-class MadeClips:
+class FreshClips:
     """The clips of a plan as network input, float32 (frames, size, size, channels) before scaling (uint8 for pixels)."""
 
-    def __init__(self, plan: MadePlan, faces: Sequence[FaceSource], contract: ClipContract) -> None:
+    def __init__(self, plan: FreshPlan, faces: Sequence[FaceSource], contract: ClipContract) -> None:
         self._plan, self._contract = plan, contract
         self._settings = {rate_hz: _settings(contract, rate_hz) for rate_hz in plan.rates_hz}
         self._people = [[_prepared(face, contract) for face in faces if face.subject == s] for s in subjects(faces)]
@@ -89,10 +97,10 @@ class MadeClips:
         plan says; the next epoch's first one drops what is left."""
         key = (epoch, index % self._plan.drawings)
         if self._plan.echoes == 1:
-            return self._made(*key)
+            return self._input(*key)
         with self._keeping:
             kept, shown = self._kept.pop(key, (None, 0))
-        made = self._made(*key) if kept is None else kept
+        made = self._input(*key) if kept is None else kept
         with self._keeping:
             for old in [other for other in self._kept if other[0] != epoch]:
                 del self._kept[old]
@@ -100,7 +108,7 @@ class MadeClips:
                 self._kept[key] = (made, shown + 1)
         return made
 
-    def _made(self, epoch: int, index: int) -> NDArray:
+    def _input(self, epoch: int, index: int) -> NDArray:
         drawn = self.drawn(epoch, index)
         preprocessor, resampler = Preprocessor(self._contract), TimeResampler(self._contract.fps)
         for (number, frames), crop in zip(drawn.lead, drawn.crops, strict=False):
@@ -156,9 +164,56 @@ def _prepared(face: FaceSource, contract: ClipContract) -> FastFace:
     return FastFace(FaceModel(face), contract.crop, contract.input.colour)
 
 
-def _digest(plan: MadePlan, faces: Sequence[FaceSource]) -> str:
+def _digest(plan: FreshPlan, faces: Sequence[FaceSource]) -> str:
     """Says which faces and plan these clips come from: 16 hexadecimal digits."""
     digest = hashlib.sha256(repr(plan).encode())
     for face in faces:
         digest.update(f"{face.name} {face.image.shape}".encode() + face.image.tobytes() + face.landmarks.tobytes())
     return digest.hexdigest()[:16]
+
+
+def fresh_split(samples: Samples, config: TrainConfig, faces: Sequence[FaceSource]) -> tuple[Split, list[FaceSource]]:
+    """Validation rows (of the config's people, else of everybody in the data), and the faces to train on.
+
+    Raises:
+        UsageError: unknown people, or nobody left.
+    """
+    made = [f"{DATASET}/{name}" for name in subjects(faces)]
+    everybody = [*samples.people, *made]
+    excluded = resolve_people(config.exclude_people, everybody, "--exclude-people")
+    held = resolve_people(config.validation_people, everybody, "--validation-people") or set(samples.people)
+    held -= excluded
+    rows = np.flatnonzero(np.isin(np.array(samples.people), sorted(held)))
+    if config.validation_people and not len(rows):
+        raise UsageError(
+            f"--validation-people: expected clips of {', '.join(config.validation_people)} in {', '.join(config.data)}, found none"
+        )
+    left = [face for face in faces if f"{DATASET}/{face.subject}" not in held | excluded]
+    if not left:
+        raise UsageError(
+            f"--made {config.made}: expected people to train on, found {len(made)}, all of them held out or excluded "
+            "(without --validation-people everybody in --data is held out)"
+        )
+    return Split(rows[:0], rows), left
+
+
+def load_portraits(made: str) -> list[FaceSource]:
+    """The faces that `--made` names: of a folder of portraits, or drawn ones ("drawn:4"). Raises UsageError or FaceError."""
+    if not made.startswith(_DRAWN):
+        if not Path(made).is_dir():
+            raise UsageError(f"--made: {made}: expected a folder of portraits, found none")
+        return load_faces(Path(made))[0]
+    count = made.removeprefix(_DRAWN)
+    if not count.isdecimal() or int(count) < 1:
+        raise UsageError(f"--made: expected a folder of portraits or drawn:N with N of 1 or more, found {made!r}")
+    return [drawn_face(seed) for seed in range(int(count))]
+
+
+def fresh_clips(config: TrainConfig, contract: ClipContract, faces: Sequence[FaceSource]) -> FreshClips:
+    """The clips to train on. Raises UsageError when the data has classes that cannot be made."""
+    unknown = [name for name in contract.class_names if name != NEUTRAL and name not in RECIPES]
+    if unknown:
+        raise UsageError(f"--made: expected classes among {', '.join((*RECIPES, NEUTRAL))}, found {', '.join(unknown)}")
+    rates_hz = config.made_rates or (contract.fps,)
+    plan = FreshPlan(contract.class_names, config.made_clips, config.seed, rates_hz, config.made_echoes)
+    return FreshClips(plan, faces, contract)
