@@ -10,6 +10,7 @@ units, frames, motion) is said by `apply_to_record`.
 import dataclasses
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,10 @@ from numpy.typing import NDArray
 from model.contract import InputKind
 from train.clips.samples import FeatureRows, TrainingSet
 from train.clips.store import ClipRecord
-from train.datasets.au_codes import mirrored as mirrored_units
 from train.fit_config import TrainConfig
 
 _WHITE_LEVEL = 255.0
+_OTHER_SIDE = {"L": "R", "R": "L"}
 _PARALLEL_CLIPS = min(8, os.cpu_count() or 1)
 
 
@@ -175,6 +176,11 @@ class Transform:
             values *= np.float32(self.contrast * self.magnification)
             values += still
         return np.clip(np.rint(values, out=values), 0, _WHITE_LEVEL, out=values).astype(np.uint8)
+
+
+def mirrored_units(units: Iterable[str]) -> tuple[str, ...]:
+    """Codes of action units (`train.datasets.au_codes`) of the face seen in a mirror: left and right swapped, in alternatives too."""
+    return tuple("|".join(_OTHER_SIDE.get(one[:1], one[:1]) + one[1:] for one in unit.split("|")) for unit in units)
 
 
 def draw_transform(config: TrainConfig, frames: int, epoch: int, row: int) -> Transform:

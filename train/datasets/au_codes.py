@@ -6,7 +6,6 @@ annotator saw one or the other are one code, "R6|R12".
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 _UNIT = r"(?:AU\s*)?[LRUATB]?\s*[0-9]{1,2}\s*(?:[A-E](?:\s*/\s*[A-E])?)?"
@@ -14,7 +13,6 @@ _FULL_UNIT = re.compile(rf"\s*{_UNIT}\s*", re.IGNORECASE)
 _QUALIFIED = re.compile(r"\s*([a-z]{2,})\s*\((.*)\)\s*", re.IGNORECASE)
 _OR = re.compile(r"\s+or\s+|\s*\|\s*", re.IGNORECASE)
 _AND = frozenset("+,;&")
-_OTHER_SIDE = {"L": "R", "R": "L"}
 _MOST_BRACKETS = 20
 
 
@@ -37,11 +35,6 @@ def parse_units(text: str) -> ParsedUnits:
         return ParsedUnits((), (text.strip(),))
     _collect(text, units, left_out)
     return ParsedUnits(tuple(dict.fromkeys(units)), tuple(left_out))
-
-
-def mirrored(units: Iterable[str]) -> tuple[str, ...]:
-    """The codes of the face seen in a mirror: left and right swapped, in alternatives too."""
-    return tuple("|".join(_OTHER_SIDE.get(one[:1], one[:1]) + one[1:] for one in unit.split("|")) for unit in units)
 
 
 def _collect(text: str, units: list[str], left_out: list[str]) -> None:

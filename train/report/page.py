@@ -26,7 +26,6 @@ from train.report.sections import (
 from train.report.text import (
     MEASURES,
     facts,
-    mean_sd,
     missing_by_seed,
     notices,
     part_title,
@@ -36,6 +35,7 @@ from train.report.text import (
     shown_parts,
     whole,
 )
+from train.tables import spread_text
 
 PAGE = "report.html"
 MISTAKES = 24
@@ -92,7 +92,7 @@ def _context(opened: ScoredRun, book: PictureBook, most_mistakes: int) -> dict[s
     context = {
         "kind": f"{'partial run' if run.missing else 'complete run'}: {opened.name}",
         "title": title,
-        "lead": f"{part['n']} clips of {part['people']} people in {len(run.class_names)} classes: UF1 {mean_sd(part['uf1'])}, where guessing gets {score_text(part['chance']['uf1'])}.",
+        "lead": f"{part['n']} clips of {part['people']} people in {len(run.class_names)} classes: UF1 {spread_text(part['uf1'])}, where guessing gets {score_text(part['chance']['uf1'])}.",
         "notices": notices(opened),
         "facts": facts(opened),
         "missing": missing_by_seed(run),
@@ -158,7 +158,7 @@ def _rendered(context: Mapping[str, Any]) -> str:
     )
     environment.filters |= {
         "score": score_text,
-        "mean_sd": mean_sd,
+        "mean_sd": spread_text,
         "part_title": part_title,
         "count": count_text,
         "capitalise": lambda text: text[:1].upper() + text[1:],

@@ -62,12 +62,6 @@ def score_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def mean_sd(entry: Mapping[str, Any]) -> str:
-    """ "0.732 ± 0.011", or the value alone when one seed has no sd."""
-    several = len(entry["by_seed"]) > 1 and entry["sd"] is not None
-    return f"{entry['mean']:.3f} ± {entry['sd']:.3f}" if several else score_text(entry["mean"])
-
-
 def facts(opened: ScoredRun) -> list[tuple[str, str]]:
     """What the run is, as terms and descriptions."""
     run, config = opened.run, opened.run.config

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 
 from model.types import Event, EventKind
+from train.synth.long_video_script import TruthEvent
 
 MIN_IOU = 0.5
 
@@ -32,29 +33,6 @@ class TimeInterval(Protocol):
     def apex_s(self) -> float: ...
     @property
     def offset_s(self) -> float: ...
-
-
-@dataclass(frozen=True)
-class TruthEvent:
-    """An expression that is in a video. Seconds of the video's clock, `peak_px` in pixels of the aligned crop.
-
-    `track` is the number of the person where a video shows several, from 0 on.
-    """
-
-    kind: EventKind
-    label: str
-    onset_s: float
-    apex_s: float
-    offset_s: float
-    peak_px: float
-    track: int = 0
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(EventKind):
-            raise ValueError(f"true event: expected kind micro or macro, found {self.kind!r}")
-        if not self.onset_s < self.offset_s or not self.onset_s <= self.apex_s <= self.offset_s:
-            times = f"{self.onset_s:.3f}, {self.apex_s:.3f}, {self.offset_s:.3f}"
-            raise ValueError(f"true event: expected onset <= apex <= offset and some duration, found {times} s")
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,9 @@ from train.errors import TrainError
 from train.files import write_text
 from train.progress import Advance
 from train.spotting.event_tables import VideoLine
-from train.spotting.match import SpottedVideo, TruthEvent
+from train.spotting.match import SpottedVideo
 from train.synth.long_video import LongVideo, Sampling, compressed, write_while
-from train.synth.long_video_script import Distraction
+from train.synth.long_video_script import Distraction, TruthEvent
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from model.types import Image
 from stream.sources.base import SourceInfo
 from train.errors import TrainError
-from train.spotting.match import TruthEvent
 from train.synth.confounders import draw_texture
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD, PICTURE_SIDE_IOD, FaceSource
-from train.synth.long_video_script import Distraction, Script, ScriptSettings, draw_script
+from train.synth.long_video_script import Distraction, Script, ScriptSettings, TruthEvent, draw_script
 from train.synth.render import Camera, FaceModel, FaceRenderer, Pose
 from train.synth.sensor import IntegerNoise, Light
 

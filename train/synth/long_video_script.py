@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import get_args
 
 import numpy as np
 
-from train.spotting.match import TruthEvent
+from model.types import EventKind
 from train.synth.action_units import RECIPES, draw_expression
 from train.synth.clip import MAX_INTENSITY, Expression
 from train.synth.confounders import blink, gaze_shift
@@ -36,6 +37,29 @@ from train.synth.render import Pose
 # Between an expression and whatever else may be taken for one.
 _CLEAR_S = 0.8
 _BUCKET_S = 1.0
+
+
+@dataclass(frozen=True)
+class TruthEvent:
+    """An expression that is in a video. Seconds of the video's clock, `peak_px` in pixels of the aligned crop.
+
+    `track` is the number of the person where a video shows several, from 0 on.
+    """
+
+    kind: EventKind
+    label: str
+    onset_s: float
+    apex_s: float
+    offset_s: float
+    peak_px: float
+    track: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(EventKind):
+            raise ValueError(f"true event: expected kind micro or macro, found {self.kind!r}")
+        if not self.onset_s < self.offset_s or not self.onset_s <= self.apex_s <= self.offset_s:
+            times = f"{self.onset_s:.3f}, {self.apex_s:.3f}, {self.offset_s:.3f}"
+            raise ValueError(f"true event: expected onset <= apex <= offset and some duration, found {times} s")
 
 
 def talk(rng: np.random.Generator, start_s: float, end_s: float) -> Iterator[Pulse]:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.datasets.au_codes import mirrored, parse_units
+from train.clips.batches import mirrored_units
+from train.datasets.au_codes import parse_units
 
 SINGLE = st.builds(
     lambda side, number, intensity: f"{side}{number}{intensity}",
@@ -65,8 +66,8 @@ def test_any_text_is_parsed_or_left_out(text: str) -> None:
 
 @given(st.lists(TERM.map("|".join), max_size=5).map(tuple))
 def test_a_mirror_twice_is_none(units: tuple[str, ...]) -> None:
-    assert mirrored(mirrored(units)) == units
+    assert mirrored_units(mirrored_units(units)) == units
 
 
 def test_a_mirror_swaps_left_and_right_alone() -> None:
-    assert mirrored(("4", "L10", "R6|L12B", "U14", "A1B")) == ("4", "R10", "L6|R12B", "U14", "A1B")
+    assert mirrored_units(("4", "L10", "R6|L12B", "U14", "A1B")) == ("4", "R10", "L6|R12B", "U14", "A1B")

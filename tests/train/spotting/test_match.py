@@ -16,7 +16,6 @@ from train.spotting.event_scores import RateRun, chance, compare_rates, curve, s
 from train.spotting.match import (
     Counts,
     SpottedVideo,
-    TruthEvent,
     count,
     count_classes,
     false_per_minute,
@@ -26,6 +25,7 @@ from train.spotting.match import (
     rejections,
     timing_errors,
 )
+from train.synth.long_video_script import TruthEvent
 
 CLASSES = ("negative", "positive", "surprise")
 
