@@ -19,6 +19,7 @@ from train.config_file import config_from
 from train.errors import UsageError
 from train.fit_config import TrainConfig
 from train.progress import clip_progress
+from train.tables import TextTable
 
 _D = {name: field.default for name, field in TrainConfig.__dataclass_fields__.items()}
 
@@ -158,13 +159,17 @@ def _show_generator(report: dict[str, Any], console: Console) -> None:
         soft_wrap=True,
         markup=False,
     )
-    table = Table("way")
-    for heading in ("threads", "clips/s", "slowest", "CPU ms/clip"):
-        table.add_column(heading, justify="right")
-    for one in report["generator"]:
-        rates = (f"{one['clips_per_s']:.1f}", f"{one['slowest_clips_per_s']:.1f}", f"{one['cpu_ms']:.1f}")
-        table.add_row(one["way"], str(one["workers"]), *rates)
-    console.print(table)
+    rows = [
+        [
+            one["way"],
+            str(one["workers"]),
+            f"{one['clips_per_s']:.1f}",
+            f"{one['slowest_clips_per_s']:.1f}",
+            f"{one['cpu_ms']:.1f}",
+        ]
+        for one in report["generator"]
+    ]
+    console.print(TextTable("", ["way", "threads", "clips/s", "slowest", "CPU ms/clip"], rows).shown())
 
 
 def _show(report: dict[str, Any], console: Console) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from train.commands.flags import require_places, write_json
 from train.commands.spot_eval import add_face_flags, choose_faces, open_recognizer
@@ -17,6 +16,7 @@ from train.spotting.event_scores import WITHIN_MS, RateRun, compare_rates
 from train.spotting.watch import Watcher
 from train.synth.long_video import Sampling, make_long_video
 from train.synth.long_video_script import ScriptSettings
+from train.tables import TextTable
 
 _EPILOG = """examples:
   python -m train spot-rates
@@ -100,21 +100,9 @@ def _name(sampling: Sampling) -> str:
 
 
 def _print(rows: list[dict[str, Any]], console: Console) -> None:
-    table = Table("sampling", title=f"Micro events, compared with {rows[0]['sampling']}")
-    for heading in (
-        "F1",
-        "with class",
-        "same",
-        "new",
-        "gone",
-        "same class",
-        f"within {WITHIN_MS:.0f} ms",
-        "onset ms",
-        "apex ms",
-    ):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(
+    headings = ["sampling", "F1", "with class", "same", "new", "gone", "same class", f"within {WITHIN_MS:.0f} ms"]
+    cells = [
+        [
             row["sampling"],
             f"{row['f1']:.3f}",
             f"{row['f1_with_class']:.3f}",
@@ -124,6 +112,9 @@ def _print(rows: list[dict[str, Any]], console: Console) -> None:
                 "–" if row[key] is None else f"{row[key]['median']:.0f}, {row[key]['max']:.0f}"
                 for key in ("onset_ms", "apex_ms")
             ),
-        )
-    console.print(table)
+        ]
+        for row in rows
+    ]
+    title = f"Micro events, compared with {rows[0]['sampling']}"
+    console.print(TextTable(title, [*headings, "onset ms", "apex ms"], cells).shown())
     console.print("onset and apex: median and largest difference", highlight=False)
