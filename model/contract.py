@@ -32,7 +32,11 @@ _MOST_SMOOTHING_PX = 32.0
 NOT_A_LIE_DETECTOR = "Recognises small facial movements. It does not detect lies, emotions or intentions, and must not be used to judge people."
 
 
-class ContractError(ValueError):
+class MicroliveError(Exception):
+    """The base of every error that Microlive raises itself: one line that says what is wrong and what to do."""
+
+
+class ContractError(MicroliveError, ValueError):
     """A model or a setting does not fit: says what was expected and what was found."""
 
     def __init__(self, what: str, expected: object, found: object) -> None:

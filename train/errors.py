@@ -9,12 +9,14 @@ import types
 import typing
 from typing import Any, Literal, get_args
 
+from model.contract import MicroliveError
+
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LARGEST = 1e300
 """Whole numbers of any length can stand in a file."""
 
 
-class TrainError(Exception):
+class TrainError(MicroliveError):
     """Something went wrong while running (exit 1)."""
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import onnxruntime as ort
 
-from model.contract import ClipContract, ContractError
+from model.contract import ClipContract, ContractError, MicroliveError
 from stream.machine import usable_cores
 
 ANSWER = "probabilities"
@@ -89,7 +89,7 @@ def _require(condition: bool, what: str, expected: object, found: object) -> Non
         raise ContractError(what, expected, found)
 
 
-class ModelError(RuntimeError):
+class ModelError(MicroliveError, RuntimeError):
     """A model cannot be loaded or run: one line that says what and what to do."""
 
 

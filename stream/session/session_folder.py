@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.contract import MicroliveError
+
 MOST_FACES = 64
 _DEEPEST = 32
 _LARGEST = 1e300
@@ -26,7 +28,7 @@ _STAGE_NUMBERS = ("p50_ms", "p95_ms", "p99_ms", "count")
 SCHEMA_VERSION = 1
 
 
-class FactsError(ValueError):
+class FactsError(MicroliveError, ValueError):
     """Where something else stands than belongs there; one line."""
 
 
@@ -93,7 +95,7 @@ def _without_nulls(value: Any, depth: int) -> Any:
     return value
 
 
-class SessionError(RuntimeError):
+class SessionError(MicroliveError, RuntimeError):
     """A session cannot be read or replayed: one line that says which and why."""
 
 

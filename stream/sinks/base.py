@@ -13,12 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from model.contract import MicroliveError
 from model.types import FrameResult
 
 __all__ = ["Sink", "SinkError", "check_target", "reason"]
 
 
-class SinkError(RuntimeError):
+class SinkError(MicroliveError, RuntimeError):
     """An output cannot be written; the message is one line that says which and why."""
 
 

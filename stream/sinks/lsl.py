@@ -12,7 +12,7 @@ import time
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
-from model.contract import ClipContract
+from model.contract import ClipContract, MicroliveError
 from model.quiet import native_log_held_back
 from model.types import FrameResult
 from stream.engine.model_file import model_words
@@ -23,7 +23,7 @@ _BUFFERED_HUNDREDS = 20
 """LSL counts the samples that it keeps for a slow listener in hundreds."""
 
 
-class LslError(RuntimeError):
+class LslError(MicroliveError, RuntimeError):
     """Lab Streaming Layer is not there; one line that says what to do."""
 
 

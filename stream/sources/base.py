@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from model.contract import MicroliveError
 from model.types import Frame, Pace
 
 _SECRET_FIELD = re.compile(
@@ -22,7 +23,7 @@ _SECRET_FIELD = re.compile(
 )
 
 
-class SourceError(RuntimeError):
+class SourceError(MicroliveError, RuntimeError):
     """A source cannot be opened or read: one line that says what and what to do."""
 
 

@@ -24,14 +24,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import Colour, ContractError, CropGeometry
+from model.contract import Colour, ContractError, CropGeometry, MicroliveError
 
 SCHEMA_VERSION = 1
 CLIPS_FILE, RECORDS_FILE, MANIFEST_FILE = "clips.npy", "clips.jsonl", "manifest.json"
 __all__ = ["ClipRecord", "ClipStore", "ClipStoreWriter", "StoreError", "StoreManifest"]
 
 
-class StoreError(ValueError):
+class StoreError(MicroliveError, ValueError):
     """A clip store is missing, broken or would be overwritten: one line that says what is wrong and what to do."""
 
 
