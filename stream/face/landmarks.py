@@ -11,6 +11,7 @@ one imports it first; it is then used as it is.
 import importlib
 import importlib.util
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from model.quiet import native_log_held_back
 from model.types import Image
 
+_LOADING = threading.Lock()
 _EAGER_PACKAGES = ("mediapipe", "mediapipe.tasks", "mediapipe.python.solutions")
 # Face Mesh ids: eye corners (outer, inner) of the image's left and right eye, and the face oval in drawing order.
 LEFT_EYE_CORNERS = (33, 133)
@@ -39,13 +41,14 @@ FACE_OVAL = (
 
 def load_face_mesh_class() -> Any:
     """The class `mediapipe.python.solutions.face_mesh.FaceMesh`; ImportError when MediaPipe is not installed."""
-    if "mediapipe" not in sys.modules:
-        spec = importlib.util.find_spec("mediapipe")
-        if spec is None or not spec.submodule_search_locations:
-            raise ImportError("MediaPipe is not installed: run `make install`")
-        root = Path(next(iter(spec.submodule_search_locations)))
-        sys.modules.update({name: _empty_package(name, root) for name in _EAGER_PACKAGES})
-    return importlib.import_module("mediapipe.python.solutions.face_mesh").FaceMesh
+    with _LOADING:
+        if "mediapipe" not in sys.modules:
+            spec = importlib.util.find_spec("mediapipe")
+            if spec is None or not spec.submodule_search_locations:
+                raise ImportError("MediaPipe is not installed: run `make install`")
+            root = Path(next(iter(spec.submodule_search_locations)))
+            sys.modules.update({name: _empty_package(name, root) for name in _EAGER_PACKAGES})
+        return importlib.import_module("mediapipe.python.solutions.face_mesh").FaceMesh
 
 
 def _empty_package(name: str, root: Path) -> ModuleType:

@@ -17,7 +17,6 @@ from model.quiet import native_log_held_back
 from model.types import FrameResult
 from stream.engine.model_file import model_words
 from stream.sinks.base import SinkError
-from stream.sinks.tables import event_fields
 
 _BUFFERED_HUNDREDS = 20
 """LSL counts the samples that it keeps for a slow listener in hundreds."""
@@ -71,7 +70,7 @@ class LslSink:
         for event in result.events:
             if event.rejected is None:
                 stamp_s = captured_s + event.onset_s - frame.time_s
-                self._events.push_sample([json.dumps(event_fields(event))], stamp_s)
+                self._events.push_sample([json.dumps(event.to_dict())], stamp_s)
         if result.prediction is not None and not result.closing:
             shares = result.prediction.probabilities
             self._probabilities.push_sample([shares[name] for name in self._class_names], captured_s)

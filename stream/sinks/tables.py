@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from model.types import Event, FrameResult, Prediction, Status
 from stream.sinks.base import LineFile, SinkError
@@ -114,19 +114,4 @@ class EventsSink:
 
 def event_line(event: Event) -> str:
     """With its end."""
-    return json.dumps(event_fields(event)) + "\n"
-
-
-def event_fields(event: Event) -> dict[str, Any]:
-    """An event as it is written: times in seconds of the source's clock, and `rejected` only where it is."""
-    fields: dict[str, Any] = {
-        "kind": event.kind,
-        "label": event.label,
-        "onset_s": round(event.onset_s, 4),
-        "apex_s": round(event.apex_s, 4),
-        "offset_s": round(event.offset_s, 4),
-        "confidence": round(event.confidence, 4),
-        "peak_px": round(event.peak_px, 3),
-        "track": event.track,
-    }
-    return fields if event.rejected is None else fields | {"rejected": event.rejected}
+    return json.dumps(event.to_dict()) + "\n"
