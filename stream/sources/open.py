@@ -12,9 +12,9 @@ from stream.health import Connection
 from stream.sources.base import FrameSource, LiveSettings, SourceInfo
 from stream.sources.capture import CaptureProcess
 from stream.sources.capture_protocol import CaptureError, Opened, OpenOrder, Ready
+from stream.sources.demo import DemoSource
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
-from stream.sources.pictures import DemoSource
 
 _MAX_CAMERAS = 10
 _START_TIMEOUT_S, _OPEN_TIMEOUT_S = 20.0, 5.0

@@ -17,7 +17,7 @@ from stream.sources.base import SourceInfo
 from tests.helpers.clips import write_video
 from tests.helpers.models import save_tiny_model
 from tests.helpers.people import At, picture, two_people
-from train.synth.demo import DemoClip
+from train.synth.demo_clip import DemoClip
 
 
 class DemoAt:

@@ -14,7 +14,7 @@ from stream.engine.engines import WindowEngine
 from stream.engine.model_file import BUNDLED_MODEL, choose_model, load_model
 from stream.face.tracker import FaceTracker
 from stream.recognizer import Recognizer
-from stream.sources.pictures import DemoSource
+from stream.sources.demo import DemoSource
 from stream.stages import ClassifyStage, FaceStage
 from tests.helpers.faces import noisy, portrait
 from tests.helpers.model_card import table_with, tables_of

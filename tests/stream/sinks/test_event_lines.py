@@ -48,7 +48,7 @@ def test_a_killed_run_keeps_its_events(tmp_path):
     path = tmp_path / "events.jsonl"
     program = (
         "import sys\n"
-        "from stream.sinks import EventsSink\n"
+        "from stream.sinks.tables import EventsSink\n"
         "from tests.helpers.results import event, result\n"
         "sink = EventsSink(sys.argv[1])\n"
         "for index in range(5):\n"

@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_in_the_middle_keeps_what_was_written(tmp_path):
     code = (
         "import resource, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from stream.sinks import SinkError\n"
+        "from stream.sinks.base import SinkError\n"
         "from tests.stream.sinks.test_video import PlainOverlay, new_video, result\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))\n"
         "rng = np.random.default_rng(0)\n"
