@@ -276,7 +276,6 @@ class FrameResult(_ByValue):
         events: Those that were decided with this frame, accepted and rejected, of all faces, also of those that are gone.
         latency_ms: From the frame in hand to its result.
         stages_ms: The time of every stage that this frame went through.
-        closing: Not a frame more but the last one once again, with the events that the end of a live source decided.
 
     Example:
         ```python
@@ -292,7 +291,6 @@ class FrameResult(_ByValue):
     events: tuple[Event, ...]
     latency_ms: float
     stages_ms: Mapping[str, float]
-    closing: bool = False
 
     @property
     def status(self) -> Status:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.contract import ClipContract, MicroliveError
 from model.types import Event, Frame, FrameResult, Image
+from stream.clock import SourceClock
 from stream.engine.engines import Engine
 from stream.face.tracker import FaceTracker, TrackerSettings
 from stream.pipeline import PipelineSettings
@@ -80,10 +81,11 @@ class PushLoop:
         self._tracker = self._last_s = None
 
     def _begin(self) -> None:
-        settings = self._settings
-        self._tracker = FaceTracker(self._contract, TrackerSettings(max_faces=settings.max_faces))
-        self._faces = FaceStage(self._contract, self._tracker, with_motion=settings.detect_events)
-        self._classify = ClassifyStage(self._contract, self._new_engine, settings.detect_events)
+        contract, settings = self._contract, self._settings
+        self._tracker = FaceTracker(contract, settings.validity, TrackerSettings(max_faces=settings.max_faces))
+        clock = SourceClock(contract.max_gap_s, contract.window_s)
+        self._faces = FaceStage(contract, self._tracker, clock, settings.validity, settings.detect_events)
+        self._classify = ClassifyStage(contract, self._new_engine, settings.detect_events)
         self._count = 0
 
 

@@ -130,8 +130,8 @@ class Recognizer:
     def run(self, source: FrameSource | Path | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
         """One result for every frame of a source.
 
-        The end of a file decides the events that are still open: its last result has them. The end of a live source may
-        add one result (`FrameResult.closing`), see `LivePipeline.results`. Threads and the source end with the iterator.
+        The end of a file decides the events that are still open: its last result has them. The frames of a live source are
+        not held back for that: `on_event` is called with its last events. Threads and the source end with the iterator.
 
         Args:
             source: A camera's index, a file, a URL, "demo", or a FrameSource not yet open.
@@ -235,19 +235,18 @@ class Recognizer:
         return LivePipeline(source, self.contract, new_engine or self.engine, settings)
 
     def _told(self, source: FrameSource | Path | str | int, pace: Pace) -> Iterator[FrameResult]:
-        with closing(self._results(source, pace)) as results:
-            for result in results:
-                self._require_open()
-                self._tell(result)
-                yield result
-
-    def _results(self, source: FrameSource | Path | str | int, pace: Pace) -> Generator[FrameResult, None, None]:
         if isinstance(source, int):
             source = LiveSource(source)
         elif isinstance(source, Path | str):
             source = open_source(str(source), pace)
         with source:
-            yield from self.pipeline(source).results()
+            pipeline = self.pipeline(source)
+            with closing(pipeline.results() if source.info.live else _with_last_events(pipeline)) as results:
+                for result in results:
+                    self._require_open()
+                    self._tell(result)
+                    yield result
+            self._tell_events(pipeline.finish())
 
     def _tell(self, result: FrameResult) -> None:
         self._tell_events(result.events)
@@ -262,3 +261,21 @@ class Recognizer:
     def _require_open(self) -> None:
         if self._closed:
             raise MicroliveError("the recognizer is closed: make a new Recognizer")
+
+
+def _with_last_events(pipeline: LivePipeline) -> Generator[FrameResult, None, None]:
+    """The results, each one frame late, so that the last one has what the end decided; what broke the source off follows."""
+    held: FrameResult | None = None
+    failure: Exception | None = None
+    with closing(pipeline.results()) as results:
+        try:
+            for result in results:
+                if held is not None:
+                    yield held
+                held = result
+        except Exception as error:
+            failure = error
+    if held is not None:
+        yield replace(held, events=held.events + pipeline.finish())
+    if failure is not None:
+        raise failure

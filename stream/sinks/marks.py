@@ -1,7 +1,5 @@
-"""What an experiment may send to a run: marks, and the wish to hear of events. JSON, one object a line.
-
-How much strangers may ask of the marker port: so many messages a second, so many subscribers.
-"""
+"""What an experiment may send to a run (marks, and the wish to hear of events, as JSON, one object a line), and how much:
+so many messages a second, so many subscribers."""
 
 import json
 import math

@@ -1,22 +1,20 @@
-"""What all sources have in common.
-
-What of a stream's address may be shown.
-
-How live sources are opened and how long they are waited for.
-"""
+"""What all sources have in common, what of a stream's address may be shown, and how patient live sources are."""
 
 import math
+import random
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from model.contract import MicroliveError
 from model.types import Frame, Pace
+from stream.health import SourceStatus
 
 _SECRET_FIELD = re.compile(
     r"((?:^|[&;])[^=&;]*(?:pass|pwd|psw|user|usr|login|token|key|auth|secret|sig|account)[^=&;]*=)[^&;]*", re.IGNORECASE
@@ -39,26 +37,37 @@ class SourceInfo:
     frames: int | None = None
 
 
-class FrameSource(Protocol):
-    """Open with `with`, read `info`, iterate once. `dropped` counts frames that were read but not given out."""
+class FrameSource(ABC):
+    """Open with `with`, read `info`, iterate once. `dropped` counts frames that were read but not given out.
 
-    @property
-    def info(self) -> SourceInfo: ...
+    A source of one's own sets `info` and iterates; what it opens, it opens and closes as a context manager. It ends its
+    iteration when `_stopped` is set.
+    """
 
-    @property
-    def dropped(self) -> int: ...
+    info: SourceInfo
 
-    def __enter__(self) -> Self: ...
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.stop()
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
 
     def stop(self) -> None:
         """Ends the iteration soon, from any thread."""
-        ...
+        self._stopped.set()
+
+    def status(self) -> SourceStatus | None:
+        """How a live source stands, from any thread; None for one that cannot lose what it reads from."""
+        return None
 
 
 class Pacer:
@@ -142,3 +151,39 @@ class LiveSettings:
                 raise ValueError(f"{name}: expected a finite number above 0, found {value}")
         if self.retry_for_s is not None and not self.retry_for_s >= 0:
             raise ValueError(f"retry_for_s: expected 0 or more, found {self.retry_for_s}")
+
+
+@dataclass(frozen=True)
+class BackoffSettings:
+    """Waits grow from `first_s` by `factor` to `max_s`; each is shortened by up to the share `jitter`, at random, so
+    that many clients of a server do not come back all at once (M. Brooker, "Exponential backoff and jitter", 2015)."""
+
+    first_s: float = 0.1
+    factor: float = 2.0
+    max_s: float = 1.0
+    jitter: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (0 < self.first_s <= self.max_s and math.isfinite(self.max_s)):
+            raise ValueError(f"backoff: expected 0 < first_s <= max_s, found {self.first_s} and {self.max_s}")
+        if not (self.factor >= 1 and 0 <= self.jitter < 1):
+            raise ValueError(
+                f"backoff: expected factor >= 1 and jitter in [0, 1), found {self.factor} and {self.jitter}"
+            )
+
+
+class Backoff:
+    """How long to wait before the next try; `reset()` after a success."""
+
+    def __init__(self, settings: BackoffSettings | None = None, rng: random.Random | None = None) -> None:
+        self._settings = settings or BackoffSettings()
+        self._rng = rng or random.Random()
+        self.reset()
+
+    def reset(self) -> None:
+        self._longest_s = self._settings.first_s
+
+    def next_s(self) -> float:
+        wait_s = self._longest_s * (1 - self._settings.jitter * self._rng.random())
+        self._longest_s = min(self._longest_s * self._settings.factor, self._settings.max_s)
+        return wait_s

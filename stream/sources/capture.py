@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from model.types import Image
-from stream.health import Backoff, Connection, ConnectionState, Outage
-from stream.sources.base import LiveSettings, SourceError
+from stream.health import Connection, ConnectionState, Outage
+from stream.sources.base import Backoff, LiveSettings, SourceError
 from stream.sources.capture_protocol import (
     CapturedPicture,
     CaptureError,

@@ -14,9 +14,12 @@ import pytest
 from model.contract import MicroliveError
 from model.types import Event, FaceResult, Frame, FrameResult
 from stream.engine.model_file import ModelError
+from stream.events.detector import EventDetector
 from stream.push import FrameError
 from stream.recognizer import Recognizer
+from stream.sources.base import SourceInfo
 from stream.sources.open import open_source
+from stream.sources.pictures import PictureSource
 from tests.helpers.clips import Frames, face_frames
 from tests.helpers.models import save_tiny_model
 from tests.helpers.results import face, prediction, result
@@ -28,13 +31,17 @@ GAP_FROM, GAP_S = 210, 1.5
 @pytest.fixture(scope="module")
 def frames() -> list[Frame]:
     """The demo with a gap; what was decided before and after it are events of several kinds."""
-    with open_source("demo", "fast") as source:
-        return [replace(frame, time_s=frame.time_s + GAP_S * (frame.index >= GAP_FROM)) for frame in source]
+    with open_source("demo", "fast") as demo:
+        return [replace(frame, time_s=frame.time_s + GAP_S * (frame.index >= GAP_FROM)) for frame in demo]
+
+
+def source(frames: Sequence[Frame], live: bool = False) -> PictureSource:
+    return PictureSource(SourceInfo("frames", 512, 512, 30.0, live), [(frame.time_s, frame.image) for frame in frames])
 
 
 @pytest.fixture(scope="module")
 def expected(frames: list[Frame]) -> list[FrameResult]:
-    return list(Recognizer().run(Frames(frames, live=False)))
+    return list(Recognizer().run(source(frames)))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +97,7 @@ def test_so_they_do_after_a_reset_and_after_finish(frames: list[Frame], expected
 
 def test_a_run_and_pushed_frames_do_not_mix(frames: list[Frame], expected: list[FrameResult]) -> None:
     with Recognizer() as recognizer:
-        run = recognizer.run(Frames(frames[:150], live=False))
+        run = recognizer.run(source(frames[:150]))
         both = [(recognizer.process(frame.image, frame.time_s), next(run)) for frame in frames[:149]]
     same([pushed for pushed, _ in both], expected[:149])
     same([taken for _, taken in both], expected[:149])
@@ -234,13 +241,23 @@ def test_callbacks_hear_of_every_result_and_event(frames: list[Frame], expected:
     heard: list[Event | FrameResult] = []
     recognizer = Recognizer(on_event=heard.append, on_result=heard.append)
     events = [event for one in expected for event in one.events]
-    ran = list(recognizer.run(Frames(frames, live=False)))
+    ran = list(recognizer.run(source(frames)))
     assert [one for one in heard if isinstance(one, FrameResult)] == ran
     assert [one for one in heard if isinstance(one, Event)] == events
     heard.clear()
     push(recognizer, frames)
     assert [said(one)["frame"] for one in heard if isinstance(one, FrameResult)] == [one.frame.index for one in ran]
     assert [one for one in heard if isinstance(one, Event)] == events
+
+
+def test_they_hear_of_a_live_sources_last_events_too(
+    frames: list[Frame], expected: list[FrameResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = Event(1, "micro", "surprise", 0.1, 0.2, 0.3, 0.7, 1.2)
+    monkeypatch.setattr(EventDetector, "finish", lambda self, reason=None: (last,) if reason is None else ())
+    heard: list[Event] = []
+    ran = list(Recognizer(on_event=heard.append).run(source(frames[:60], live=True)))
+    assert heard == [last] and len(ran) == 60 and not any(one.events for one in ran)
 
 
 def test_what_a_callback_raises_reaches_the_caller(tiny: Path) -> None:

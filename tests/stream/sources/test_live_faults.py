@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from stream.benchmark.camera import FAULTS, Fault, FaultServer
-from stream.health import Backoff, BackoffSettings, Connection
-from stream.sources.base import LiveSettings, SourceError
+from stream.health import Connection
+from stream.sources.base import Backoff, BackoffSettings, LiveSettings, SourceError
 from stream.sources.live import LiveSource
 from tests.helpers.clips import write_video
 from tests.helpers.mjpeg_server import endless_server, jpegs
