@@ -90,7 +90,16 @@ def _require(condition: bool, what: str, expected: object, found: object) -> Non
 
 
 class ModelError(MicroliveError, RuntimeError):
-    """A model cannot be loaded or run: one line that says what and what to do."""
+    """A model cannot be loaded or run: one line that says what and what to do.
+
+    Example:
+        ```python
+        try:
+            recognizer = Recognizer(provider="cuda")
+        except ModelError as error:
+            print(error)  # --provider cuda is not available on this machine: …
+        ```
+    """
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,16 @@ from model.types import Event, FrameResult
 
 
 class SinkError(MicroliveError, RuntimeError):
-    """An output cannot be written; the message is one line that says which and why."""
+    """An output cannot be written; the message is one line that says which and why.
+
+    Example:
+        ```python
+        try:
+            table = CsvSink("missing/rows.csv", recognizer.contract.class_names)
+        except SinkError as error:
+            print(error)  # cannot write the CSV file missing/rows.csv: the folder missing does not exist; …
+        ```
+    """
 
 
 class Sink:
@@ -21,6 +30,13 @@ class Sink:
 
     `write`, `finish` and `close` may raise `SinkError`; after another error `close` does not, for the first error is the
     one to tell.
+
+    Example:
+        ```python
+        class Labels(Sink):
+            def write(self, result: FrameResult) -> None:
+                print(result.prediction and result.prediction.label)
+        ```
     """
 
     def write(self, result: FrameResult) -> None:

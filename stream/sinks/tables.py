@@ -28,7 +28,21 @@ class CsvSink(LineSink):
     every frame without faces, with the frame's own time.
 
     `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
-    are empty where there is no answer.
+    are empty where there is no answer. Every row is handed to the system as it comes.
+
+    Args:
+        path: The file; one that is there is written over.
+        class_names: The classes, in the order of the columns.
+
+    Raises:
+        SinkError: The file cannot be made; from `write`, it cannot take more.
+
+    Example:
+        ```python
+        with CsvSink("rows.csv", recognizer.contract.class_names) as table:
+            for result in recognizer.run("talk.mp4"):
+                table.write(result)
+        ```
     """
 
     def __init__(self, path: Path | str, class_names: Sequence[str]) -> None:
@@ -49,7 +63,22 @@ class CsvSink(LineSink):
 
 
 class EventsSink(LineSink):
-    """Writes accepted and rejected events, one JSON object a line, as soon as they are decided."""
+    """Writes accepted and rejected events, one JSON object a line (`Event.to_dict`), as soon as they are decided.
+
+    Args:
+        path: The file; one that is there is written over.
+
+    Raises:
+        SinkError: The file cannot be made; from `write` and `finish`, it cannot take more.
+
+    Example:
+        ```python
+        with EventsSink("events.jsonl") as events:
+            for picture, time_s in my_camera():
+                events.write(recognizer.process(picture, time_s))
+            events.finish(recognizer.finish())
+        ```
+    """
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path, "events file")
