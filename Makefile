@@ -23,7 +23,7 @@ $(VENV)/installed: requirements.lock requirements.txt requirements-dev.txt requi
 lock:
 	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
 	$(PYTHON) -m venv "$$tool"; "$$tool"/bin/pip install --quiet --disable-pip-version-check uv==0.13.9; \
-	"$$tool"/bin/uv pip compile --quiet --no-cache --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	"$$tool"/bin/uv pip compile --quiet --no-cache --no-python-downloads --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock requirements-dev.txt
 
 demo: install
@@ -54,4 +54,4 @@ pictures: demo
 	$(RUN) docs/pictures.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
