@@ -3,12 +3,12 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do command -v $$p >/de
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install lock demo test test-slow check bench pictures clean
+.PHONY: install lock demo test test-slow check docs bench pictures clean
 
 install: $(VENV)/installed
 
 # The lock has the hash of every file, for the systems it was made for (see pyproject.toml); elsewhere the pinned versions.
-$(VENV)/installed: requirements.lock requirements.txt requirements-dev.txt requirements-lsl.txt requirements-ray.txt
+$(VENV)/installed: requirements.lock requirements.txt requirements-dev.txt requirements-docs.txt requirements-lsl.txt requirements-ray.txt
 	@test -n "$(PYTHON)" || { echo "Microlive needs Python 3.11 or 3.12: install one, or name it with make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Installing into $(VENV) (about 2 GB, some minutes on first use) ..."
 	@$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,10 @@ check: install
 	$(VENV)/bin/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(VENV)/bin/pyright
 
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+	@echo "The site starts at site/index.html"
+
 # The paper's network at its own size, engines alone; then the bundled model, engines and the whole program.
 bench: install
 	@mkdir -p runs
@@ -54,4 +58,4 @@ pictures: demo
 	$(RUN) docs/pictures.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis
