@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ import psutil
 
 from model.types import Image
 from stream.benchmark.camera import FAULTS, SIZE_PX, Fault, FaultServer, camera_pictures
+from stream.benchmark.engine_times import ROOT, Note
 from stream.engine.model_file import Provider
 from stream.sinks.base import SinkError
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
 _PICTURES = 600
 _LOOK_S = 0.02
 _START_S = 60.0
@@ -101,7 +101,7 @@ def run_with_faults(
     model: Path,
     provider: Provider,
     minutes: float,
-    note: Callable[[str], None],
+    note: Note,
     every_s: float = 20.0,
     faults: Sequence[Fault] = FAULTS,
     seed: int = 0,
@@ -173,13 +173,13 @@ class _Run:
 @contextmanager
 def _program(url: str, model: Path, provider: Provider, folder: Path) -> Iterator[subprocess.Popen[str]]:
     command = [
-        sys.executable, str(_ROOT / "run_live.py"), "--source", url, "--headless", "--model", str(model),
+        sys.executable, str(ROOT / "run_live.py"), "--source", url, "--headless", "--model", str(model),
         "--provider", provider, "--csv", str(folder / "run.csv"), "--events", str(folder / "run.jsonl"),
         "--record", str(folder / "run.mp4"), "--json", str(folder / "run.json"),
     ]  # fmt: skip
     with (
         (folder / "errors").open("w") as errors,
-        subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=errors, text=True) as process,
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors, text=True) as process,
     ):
         try:
             yield process
