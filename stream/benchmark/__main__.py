@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from stream.benchmark.command import (
     BenchmarkSettings,
@@ -16,30 +16,31 @@ from stream.benchmark.command import (
 )
 from stream.cli.errors import exit_code
 from stream.cli.option_types import not_negative, positive, positive_number, several_positive
-from stream.engine.model_file import BUNDLED_MODEL
+from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider
 
+_PROG = "python -m stream.benchmark"
 _MOST_VIEWERS = 15
 """With the one that stalls, as many as the web view takes."""
 _LEAST_SOAK_FRAMES = 10_000
 _COMMON: dict[str, dict[str, Any]] = {
-    "--model": {
+    "model": {
         "type": Path, "default": BUNDLED_MODEL, "metavar": "PATH",
         "help": "an exported model.onnx (default: the bundled one)",
     },
-    "--provider": {
-        "choices": ("auto", "cpu", "cuda", "tensorrt"), "default": "auto",
+    "provider": {
+        "choices": get_args(Provider), "default": "auto",
         "help": "what the model runs on (default: auto)",
     },
-    "--threads": {
+    "threads": {
         "type": not_negative, "default": 0, "metavar": "N",
         "help": "threads of the model (default: 0, the usual number)",
     },
-    "--engine": {
-        "choices": ("auto", "streaming", "window"), "default": "auto",
+    "engine": {
+        "choices": get_args(EngineChoice), "default": "auto",
         "help": "a frame at a time, or the whole window (default: auto, streaming)",
     },
-    "--source": {"metavar": "FILE", "help": "a video file (default: the built-in demo as one)"},
-    "--json": {"type": Path, "metavar": "OUT.json", "help": "also write everything measured to this file"},
+    "source": {"metavar": "FILE", "help": "a video file (default: the built-in demo as one)"},
+    "json": {"type": Path, "metavar": "OUT.json", "help": "also write everything measured to this file"},
 }  # fmt: skip
 
 _EPILOG = """\
@@ -84,89 +85,91 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _new_parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
     """The parser, and the names of its commands."""
     parser = argparse.ArgumentParser(
-        prog="python -m stream.benchmark",
+        prog=_PROG,
+        usage=f"{_PROG} [COMMAND] [options]",
         description="Measure the live program on this machine.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands (each has a --help)", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands (each has a --help)", metavar="COMMAND", prog=_PROG, required=True)
+    _add_speed(commands)
+    _add_soak(commands)
+    _add_faults(commands)
+    _add_latency(commands)
+    return parser, tuple(commands.choices)
 
-    def add_command(name: str, gist: str, about: str, run: Callable[[argparse.Namespace], int], flags: str) -> Any:
-        command = commands.add_parser(
-            name, help=gist, description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        command.set_defaults(run=run)
-        for flag in flags.split():
-            command.add_argument(flag, **_COMMON[flag])
-        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        return command
 
-    speed = add_command(
-        "speed", "engines and the whole program", _SPEED, _speed, "--model --provider --threads --source --json"
-    )
-    speed.add_argument(
+def _add_speed(commands: Any) -> None:
+    command = _new_command(commands, "speed", "engines and the whole program", _SPEED)
+    _add_common(command, "model", "provider", "threads", "source", "json")
+    command.add_argument(
         "--stages",
         choices=("all", "engine"),
         default="all",
         help="engine: the engines alone, which needs numpy, psutil and ONNX Runtime only (default: all)",
     )
-    speed.add_argument("--steps", type=positive, default=120, metavar="N", help="windows to measure (default: 120)")
-    speed.add_argument(
+    command.add_argument("--steps", type=positive, default=120, metavar="N", help="windows to measure (default: 120)")
+    command.add_argument(
         "--batch",
         type=several_positive,
         default=(),
         metavar="N,N,…",
         help="also step so many independent streams together",
     )
-    speed.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")
-    soak = add_command(
-        "soak",
-        "a long run: memory and drift",
-        _SOAK,
-        lambda given: run_soak(_settings(given), given.frames),
-        "--model --provider --threads --engine --source --json",
+    command.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")
+
+    def run(given: argparse.Namespace) -> int:
+        return run_speed(_settings(given), SpeedSettings(given.stages, given.steps, given.batch, given.chart))
+
+    command.set_defaults(run=run)
+
+
+def _add_soak(commands: Any) -> None:
+    command = _new_command(commands, "soak", "a long run: memory and drift", _SOAK)
+    command.add_argument(
+        "--frames", type=_soak_frames, default=100_000, metavar="N", help="10000 or more (default: 100000)"
     )
-    soak.add_argument(
-        "--frames",
-        type=_soak_frames,
-        default=100_000,
-        metavar="N",
-        help=f"{_LEAST_SOAK_FRAMES} or more (default: 100000, about ten minutes)",
-    )
-    faults = add_command(
-        "faults",
-        "streaming from a camera that fails",
-        _FAULTS,
-        lambda given: run_faults(_settings(given), given.minutes),
-        "--model --provider --json",
-    )
-    faults.add_argument("--minutes", type=positive_number, default=30.0, metavar="M", help="(default: 30)")
-    latency = add_command(
-        "latency",
-        "from the camera to the label",
-        _LATENCY,
-        lambda given: run_latency(_settings(given), given.seconds, given.viewers),
-        "--model --provider --threads --engine --json",
-    )
-    latency.add_argument("--seconds", type=positive_number, default=60.0, metavar="S", help="(default: 60)")
-    latency.add_argument(
+    _add_common(command, "model", "provider", "threads", "engine", "source", "json")
+    command.set_defaults(run=lambda given: run_soak(_settings(given), given.frames))
+
+
+def _add_faults(commands: Any) -> None:
+    command = _new_command(commands, "faults", "streaming from a camera that fails", _FAULTS)
+    command.add_argument("--minutes", type=positive_number, default=30.0, metavar="M", help="(default: 30)")
+    _add_common(command, "model", "provider", "json")
+    command.set_defaults(run=lambda given: run_faults(_settings(given), given.minutes))
+
+
+def _add_latency(commands: Any) -> None:
+    command = _new_command(commands, "latency", "from the camera to the label", _LATENCY)
+    command.add_argument("--seconds", type=positive_number, default=60.0, metavar="S", help="(default: 60)")
+    command.add_argument(
         "--viewers",
         type=_viewers,
         default=0,
         metavar="N",
         help=f"measure again with N viewers of the web view, up to {_MOST_VIEWERS}, and one that never reads",
     )
-    return parser, tuple(commands.choices)
+    _add_common(command, "model", "provider", "threads", "engine", "json")
+    command.set_defaults(run=lambda given: run_latency(_settings(given), given.seconds, given.viewers))
+
+
+def _new_command(commands: Any, name: str, gist: str, about: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, usage=f"{_PROG} {name} [options]", help=gist, description=about
+    )
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return command
+
+
+def _add_common(command: argparse.ArgumentParser, *names: str) -> None:
+    for name in names:
+        command.add_argument(f"--{name}", **_COMMON[name])
 
 
 def _settings(given: argparse.Namespace) -> BenchmarkSettings:
     """Of a command that may not have all the options."""
-    fields = (flag.removeprefix("--") for flag in _COMMON)
-    return BenchmarkSettings(**{name: getattr(given, name) for name in fields if hasattr(given, name)})
-
-
-def _speed(given: argparse.Namespace) -> int:
-    return run_speed(_settings(given), SpeedSettings(given.stages, given.steps, given.batch, given.chart))
+    return BenchmarkSettings(**{name: getattr(given, name) for name in _COMMON if hasattr(given, name)})
 
 
 def _soak_frames(text: str) -> int:

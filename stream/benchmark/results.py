@@ -36,8 +36,10 @@ def show(report: Mapping[str, Any]) -> None:
             highlight=False,
         )
         startup = report["startup"]
+        label_s = startup["first_label_s"]
+        labelled = "no frame had a label" if label_s is None else f"to first label {label_s:.2f} s"
         console.print(
-            f"Start to first frame {startup['first_frame_s']:.2f} s, to first label {startup['first_label_s']:.2f} s; "
+            f"Start to first frame {startup['first_frame_s']:.2f} s, {labelled}; "
             f"peak memory {report['memory']['peak_mb']:.0f} MB",
             highlight=False,
         )

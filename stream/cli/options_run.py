@@ -2,7 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
+from model.types import Pace
 from stream.cli.option_types import (
     camera_number,
     frame_rate_hz,
@@ -14,6 +16,7 @@ from stream.cli.option_types import (
     timeout_s,
 )
 from stream.cli.topics import Add, Topic
+from stream.engine.model_file import EngineChoice, Provider
 from stream.sources.base import CameraSettings, LiveSettings
 
 _FILES = ("csv", "events", "markers", "record", "json")
@@ -57,7 +60,7 @@ def _add_sources(add: Add) -> None:
         "a file at its own speed, or as fast as it goes",
         "Default: realtime in a window, a web view or an experiment, else fast",
         common=True,
-        choices=("realtime", "fast"),
+        choices=get_args(Pace),
     )
     add("--max-frames", "end after N frames", type=positive, metavar="N")
     add("--size", "ask the camera for pictures of this size, e.g. 1280x720", type=picture_size_px, metavar="WxH")
@@ -101,7 +104,7 @@ def _add_model(add: Add) -> None:
         "run the model on auto, cpu, cuda or tensorrt",
         "Anything but auto fails when it is not there (default: auto, a GPU if there is one)",
         common=True,
-        choices=("auto", "cpu", "cuda", "tensorrt"),
+        choices=get_args(Provider),
         default="auto",
         metavar="NAME",
     )
@@ -117,7 +120,7 @@ def _add_model(add: Add) -> None:
         "--engine",
         "a frame at a time, or the whole window at every frame",
         "The answers are the same (default: auto, streaming)",
-        choices=("auto", "streaming", "window"),
+        choices=get_args(EngineChoice),
     )
     add(
         "--threads",

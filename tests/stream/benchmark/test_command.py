@@ -14,6 +14,7 @@ import run_live
 from stream.benchmark import command
 from stream.benchmark.__main__ import main
 from stream.benchmark.command import BenchmarkSettings, SpeedSettings
+from stream.benchmark.results import show
 from stream.benchmark.soak import LoopedFile, soak
 from stream.recognizer import Recognizer
 from tests.helpers.clips import face_frames, write_video
@@ -87,6 +88,24 @@ def test_a_missing_half_of_the_pair_is_one_line(tmp_path: Path, line: Path, capf
     assert main(["--stages", "engine", "--model", str(tmp_path / "model.onnx")]) == 1
     error = capfd.readouterr().err.splitlines()
     assert error[-1].startswith("error: ") and "model.stream.onnx does not exist" in error[-1]
+
+
+def test_a_clip_too_short_for_a_label_has_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    times = {"p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0}
+    run = {"threads": 1, "streaming": times, "window": times, "tensorflow": None}
+    events = {"fps_with": 9.0, "fps_without": 9.0, "ratio": 1.0, "ratios": [1.0]}
+    show(
+        {
+            "machine": {"processor": "some", "cores": 2},
+            "provider": "CPU",
+            "engine": {"by_threads": [run], "max_abs_diff": 0.0},
+            "pipeline": {"source": "clip.mp4", "fps": 9.0, "stages_ms": {}, "runs": []},
+            "events": events | {"processor_ms_with": 1.0, "processor_ms_without": 1.0},
+            "startup": {"first_frame_s": 0.5, "first_label_s": None},
+            "memory": {"peak_mb": 200.0},
+        }
+    )
+    assert "no frame had a label" in capsys.readouterr().out
 
 
 def test_the_live_programs_short_form_is_the_plain_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
