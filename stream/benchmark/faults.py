@@ -33,6 +33,7 @@ _BACK_S = 30.0
 _LASTS_S = (0.5, 8.0)
 _MEMORY_EVERY_S = 5.0
 _SETTLED_SHARE = 0.1
+_COLUMNS = ("frame", "time_s", "face", "status")
 
 
 @dataclass(frozen=True)
@@ -73,28 +74,6 @@ class FaultRun:
     processor_ms: float
     exit_code: int
     errors: tuple[str, ...]
-
-
-class _Rows:
-    """Follows a CSV as it grows."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read_bytes = 0
-        self._rest = b""
-
-    def new(self) -> list[dict[str, str]]:
-        """The whole rows that have come since the last call."""
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
-            file.seek(self._read_bytes)
-            data = file.read()
-            self._read_bytes += len(data)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            return [dict(zip(_COLUMNS, line.decode().split(",")[:4], strict=True)) for line in lines]
-        return []
-
-
-_COLUMNS = ("frame", "time_s", "face", "status")
 
 
 def run_with_faults(
@@ -168,6 +147,25 @@ class _Run:
             if row_s is not None and passed_s > every_s / 2:
                 break
         return Injected(fault, at_s, lasts_s, _BACK_S if row_s is None else row_s, None)
+
+
+class _Rows:
+    """Follows a CSV as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_bytes = 0
+        self._rest = b""
+
+    def new(self) -> list[dict[str, str]]:
+        """The whole rows that have come since the last call."""
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._read_bytes)
+            data = file.read()
+            self._read_bytes += len(data)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            return [dict(zip(_COLUMNS, line.decode().split(",")[:4], strict=True)) for line in lines]
+        return []
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from stream.cli.options import parse_options
+from tests.helpers.paths import ROOT
 
 TOPICS = {
     "sources": "--retry-for",
@@ -113,3 +114,12 @@ def test_a_flag_that_moved_says_where_it_went(given: str, capsys: pytest.Capture
 )
 def test_options_that_do_not_go_together(argv: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in told(capsys, *argv.split(), code=2)
+
+
+def test_only_command_lines_know_argparse_and_options() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "stream").rglob("*.py")
+        if re.search(r"^ *(import|from) (argparse|stream\.cli)\b", path.read_text(), re.MULTILINE)
+    }
+    assert {path for path in found if not path.startswith("stream/cli/")} == {"stream/benchmark/__main__.py"}
