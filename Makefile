@@ -51,8 +51,8 @@ docs: install
 bench: install
 	@mkdir -p runs
 	test -f runs/paper/model.stream.onnx || $(RUN) -m export --untrained --out runs/paper
-	$(RUN) run_live.py --benchmark --stages engine --model runs/paper/model.onnx --json runs/benchmark-paper.json
-	$(RUN) run_live.py --benchmark --json runs/benchmark.json --chart runs/benchmark.png
+	$(RUN) -m stream.benchmark --stages engine --model runs/paper/model.onnx --json runs/benchmark-paper.json
+	$(RUN) -m stream.benchmark --json runs/benchmark.json --chart runs/benchmark.png
 
 pictures: demo
 	$(RUN) docs/pictures.py

@@ -49,7 +49,7 @@ MAP: dict[str, tuple[str, ...]] = {
     "export": ("model", "export", *ENGINE),
     "microlive": (*LIGHT, "stream", "microlive"),
 }
-ONLY = {"stream.cli": ("stream/cli/", "run_live.py")}
+ONLY = {"stream.cli": ("stream/cli/", "stream/benchmark/__main__.py", "run_live.py")}
 """Modules that nobody else may import."""
 
 

@@ -7,7 +7,7 @@ import csv
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from model.types import Event, Frame, FrameResult, Image, Pace
-from stream.cli.options import LiveOptions
+from stream.engine.model_file import ModelKind
 from stream.session.facts import PROJECT, contract_hash, file_hash
 from stream.session.rows import LARGEST
 from stream.session.session_folder import SessionError, SessionFolder
@@ -144,23 +144,38 @@ def _row(cells: Sequence[str]) -> _Row:
     return row
 
 
-def recorded_options(options: LiveOptions, facts: Mapping[str, Any]) -> LiveOptions:
-    """The options with which a session was made, wherever the command line does not name others."""
-    made = facts.get("settings", {})
-    changes: dict[str, Any] = {"detect_events": options.detect_events and bool(made.get("detect_events", True))}
-    if "max_faces" not in options.chosen and isinstance(made.get("max_faces"), int):
-        changes["max_faces"] = made["max_faces"]
-    if "model" not in options.chosen and isinstance(made.get("model"), str):
-        path = Path(made["model"])
+@dataclass(frozen=True)
+class RecordedSettings:
+    """With what a session was made, as far as its rows depend on it; None where its facts do not say. `model`: a path,
+    from the program's folder where it lies there."""
+
+    model: str | None
+    engine: ModelKind | None
+    max_faces: int | None
+    detect_events: bool
+
+    def model_path(self) -> Path | None:
+        """Raises `SessionError` for what cannot be a path."""
+        if self.model is None:
+            return None
+        path = Path(self.model)
         try:
-            changes["model"] = path if path.is_file() else PROJECT / path
+            return path if path.is_file() else PROJECT / path
         except OSError as error:
             raise SessionError(
                 f"the session names a model that cannot be: {error.strerror}; give one with --model"
             ) from error
-        if "engine" not in options.chosen and facts.get("engine") in ("streaming", "window"):
-            changes["engine"] = facts["engine"]
-    return replace(options, **changes)
+
+
+def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
+    made, engine = facts.get("settings", {}), facts.get("engine")
+    model, max_faces = made.get("model"), made.get("max_faces")
+    return RecordedSettings(
+        model if isinstance(model, str) else None,
+        engine if engine in ("streaming", "window") else None,
+        max_faces if isinstance(max_faces, int) else None,
+        bool(made.get("detect_events", True)),
+    )
 
 
 def model_difference(facts: Mapping[str, Any], contract: Any, path: Path) -> str | None:

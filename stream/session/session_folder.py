@@ -1,4 +1,4 @@
-"""Where the parts of a session lie, and its session.json.
+"""What is kept of a run, where the parts of a session lie, and its session.json.
 
 Does a session.json say things of the kinds that a report and a replay read? It may have been damaged, or edited.
 """
@@ -26,6 +26,17 @@ _NUMBERS: Sequence[Place] = (
 )  # fmt: skip
 _STAGE_NUMBERS = ("p50_ms", "p95_ms", "p99_ms", "count")
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """`folder`: a new or an empty one. `consent`: what the people in the picture agreed to. With `record_source` the
+    pictures are kept for a replay; with `anonymise` no picture of anybody is, but landmarks in its place."""
+
+    folder: Path
+    consent: str | None = None
+    record_source: bool = False
+    anonymise: bool = False
 
 
 class FactsError(MicroliveError, ValueError):
