@@ -4,15 +4,14 @@ JSON out of files that may be damaged: one kind of error, whatever is wrong with
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Container
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from model.atomic import whole_file
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.fit_config import TrainConfig
@@ -134,19 +133,6 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_with(path: Path, write: Callable[[Path], Any]) -> None:
-    """Has `write` fill a temporary file with the same ending beside `path`, then puts it in place.
-
-    Raises:
-        OSError: it cannot be written; names `path`, whatever the temporary file is called.
-    """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    """Has `write` fill a temporary file with the same ending, which becomes `path` when it is whole; raises OSError."""
+    with whole_file(path) as temporary:
         write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary), temporary):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        with suppress(OSError):  # where nothing can be written, nothing can be removed either
-            temporary.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Writes a picture of every accepted event, in a thread of its own."""
 
 import contextlib
-import os
 import queue
 import threading
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Self
 
 import cv2
 
+from model.atomic import whole_file
 from model.contract import ClipContract
 from model.types import FrameResult, Image
 from stream.session.event_sheet import EventMoments, EventSheet, RecentCrops
@@ -92,12 +92,10 @@ class EventPictures:
 def write_png(path: Path, picture: Image) -> None:
     """Whole or not at all; SinkError when it cannot be written."""
     found, data = cv2.imencode(".png", picture)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if not found:
+        raise SinkError(f"cannot write the picture {path}: OpenCV cannot encode it")
     try:
-        if not found:
-            raise SinkError(f"cannot write the picture {path}: OpenCV cannot encode it")
-        partial.write_bytes(data.tobytes())
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            partial.write_bytes(data.tobytes())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SinkError(f"cannot write the picture {path}: {reason(error)}") from error

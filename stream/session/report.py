@@ -4,7 +4,6 @@
 """
 
 import base64
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import numpy as np
 from markupsafe import Markup
 from rich.console import Console
 
+from model.atomic import whole_file
 from model.quiet import native_log_held_back
 from stream.session import report_text, time_chart
 from stream.session.rows import read_events, read_marks, read_rows
@@ -68,12 +68,10 @@ def write_report(folder: SessionFolder) -> Path:
     `SinkError` when the page cannot be written.
     """
     page = _rendered(_context(folder))
-    partial = folder.report.with_name(f".{folder.report.name}.{os.getpid()}.part")
     try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, folder.report)
+        with whole_file(folder.report) as partial:
+            partial.write_text(page, encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SinkError(f"cannot write the report {folder.report}: {reason(error)}") from error
     return folder.report
 
