@@ -83,7 +83,9 @@ def misfit(error: ValidationError, names: Sequence[str] = ()) -> str:
     if found["type"] == "value_error":
         return f"{where}{context['error']}"
     if found["type"] == "json_invalid":
-        return f"{where}expected JSON, found {context['error']}"
+        return f"{where}expected JSON, found something else ({context['error']})"
+    if found["type"] == "tuple_type" and isinstance(found["input"], list):
+        return f"{where}expected a tuple, found {shown(found['input'])}"
     words = {
         name: f"{value:g}" if isinstance(value, float) else str(value).replace("'", "")
         for name, value in context.items()

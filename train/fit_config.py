@@ -61,8 +61,8 @@ def _on_off(value: object) -> object:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
+From1 = Annotated[int, Field(ge=1)]
+From0 = Annotated[int, Field(ge=0)]
 Real = Annotated[Number, BeforeValidator(_number)]
 Above0 = Annotated[Real, Field(gt=0)]
 UpToHalf = Annotated[Real, Field(ge=0, le=0.5)]
@@ -130,11 +130,11 @@ class TrainConfig:
     flow_smoothness: Real = NetworkInput.flow_smoothness
     flow_smoothing_px: Real = NetworkInput.flow_smoothing_px
     strain_gain: Real = NetworkInput.strain_gain
-    epochs: Count = 200
-    batch: Count = 8
+    epochs: From1 = 200
+    batch: From1 = 8
     learning_rate: Above0 = 1e-3
     decay: Annotated[Real, Field(gt=0, le=1)] = 0.9
-    decay_epochs: Count = 40
+    decay_epochs: From1 = 40
     dropout: Real = 0.3
     label_smoothing: Share = 0.0
     class_weights: ClassWeights = "auto"
@@ -150,15 +150,15 @@ class TrainConfig:
     validation_people: Names = ()
     validation_share: Share = 0.2
     exclude_people: Names = ()
-    seed: CountOrNone = 0
+    seed: From0 = 0
     mixed_precision: MixedPrecision = "auto"
-    workers: CountOrNone = 0
-    backup_steps: CountOrNone = 0
+    workers: From0 = 0
+    backup_steps: From0 = 0
     made: str | None = None
-    made_clips: Count = 4000
+    made_clips: From1 = 4000
     made_rates: Annotated[tuple[RateHz, ...], LISTED] = ()
-    made_echoes: Count = 1
-    threads: CountOrNone = 0
+    made_echoes: From1 = 1
+    threads: From0 = 0
     cache_dir: str | None = None
     note: str = ""
 

@@ -26,7 +26,7 @@ from model.checked import LISTED, shown
 from train.config_file import config_from, preset, read_config_file
 from train.errors import UsageError, check_type
 from train.experiments.kinds import KINDS
-from train.fit_config import CountOrNone, TrainConfig
+from train.fit_config import From0, TrainConfig
 
 DEFAULT_KIND = "network"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
@@ -48,7 +48,7 @@ def _named(value: object) -> object:
 
 
 Named = Annotated[dict[str, Any], BeforeValidator(_named)]
-Seeds = Annotated[tuple[CountOrNone, ...], LISTED, Field(min_length=1), AfterValidator(_different)]
+Seeds = Annotated[tuple[From0, ...], LISTED, Field(min_length=1), AfterValidator(_different)]
 
 
 class _OwnOfRow(TypedDict, total=False):
