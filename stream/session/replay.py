@@ -1,7 +1,4 @@
-"""A recorded session as a source: the very pictures and times of its run.
-
-Is a replay the same as what was recorded? Row by row, while it runs.
-"""
+"""A recorded session as a source, with the very pictures and times of its run; and is its replay the same, row by row?"""
 
 import csv
 import json
@@ -19,8 +16,7 @@ import numpy as np
 from model.types import Frame, FrameResult, Image, Pace
 from stream.cli.options import LiveOptions
 from stream.session.facts import PROJECT, contract_hash, file_hash
-from stream.session.rows import LARGEST
-from stream.session.session_folder import SessionError, SessionFolder
+from stream.session.session_folder import LARGEST, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER
 from stream.sinks.tables import csv_header, event_line, frame_rows
 from stream.sources.base import Pacer, SourceInfo
@@ -63,9 +59,7 @@ class ReplaySource:
             raise SessionError(f"{self._folder.recording} holds no whole picture: nothing to replay")
         self._first = first
         height, width = first[1].shape[:2]
-        source = self.facts.get("source")
-        fps = source.get("fps") if isinstance(source, Mapping) else None
-        fps = float(fps) if isinstance(fps, int | float) else 0.0
+        fps = float(self.facts.get("source", {}).get("fps", 0.0))
         self.info = SourceInfo(f"replay of {self._folder.path.name}", width, height, fps, live=False, frames=rows)
         return self
 
@@ -152,7 +146,7 @@ def recorded_options(options: LiveOptions, facts: Mapping[str, Any]) -> LiveOpti
     """The options with which a session was made, wherever the command line does not name others."""
     made = facts.get("settings", {})
     changes: dict[str, Any] = {"detect_events": options.detect_events and bool(made.get("detect_events", True))}
-    if "max_faces" not in options.chosen and isinstance(made.get("max_faces"), int):
+    if "max_faces" not in options.chosen and "max_faces" in made:
         changes["max_faces"] = made["max_faces"]
     if "model" not in options.chosen and isinstance(made.get("model"), str):
         path = Path(made["model"])
