@@ -133,6 +133,12 @@ class ReplaySource:
             raise SessionError(f"{self._folder.times} cannot be read: {error}") from error
 
 
+def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
+    if facts.get("anonymised"):
+        return f"{path} is anonymised: it holds no pictures to replay"
+    return f"{path} was recorded without --record-source: it holds no pictures to replay"
+
+
 def _row(cells: Sequence[str]) -> _Row:
     """Raises ValueError when it is none."""
     frame, time_s, restart, part, width, height = cells
@@ -169,12 +175,6 @@ def model_difference(facts: Mapping[str, Any], contract: Any, path: Path) -> str
     if made.get("sha256") != file_hash(path):
         return "The model's file is not the session's, though it says the same of itself: the rows may differ."
     return None
-
-
-def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
-    if facts.get("anonymised"):
-        return f"{path} is anonymised: it holds no pictures to replay"
-    return f"{path} was recorded without --record-source: it holds no pictures to replay"
 
 
 class ReplayCheck:

@@ -1,7 +1,4 @@
-"""A session's report.html: one page that holds everything it shows and asks nobody for anything.
-
-`python run_live.py --report DIR`: the page of a session that did not make its own.
-"""
+"""A session's report.html: one page that holds everything it shows and asks nobody for anything."""
 
 import base64
 from collections import Counter
@@ -74,6 +71,14 @@ def write_report(folder: SessionFolder) -> Path:
     except OSError as error:
         raise SinkError(f"cannot write the report {folder.report}: {reason(error)}") from error
     return folder.report
+
+
+def make_report(path: Path, console: Console) -> int:
+    """`run_live.py --report DIR`, of a session that did not make its own; the exit code. Raises `SessionError` and `SinkError`."""
+    with console.status("Making the report"):
+        page = write_report(SessionFolder(path))
+    console.print(f"Written: {page}", soft_wrap=True, markup=False)
+    return 0
 
 
 def _context(folder: SessionFolder) -> dict[str, Any]:
@@ -152,11 +157,3 @@ def _rendered(context: Mapping[str, Any]) -> str:
     environment.filters["clock"] = time_chart.clock
     style = Markup((_TEMPLATES / "session.css").read_text(encoding="utf-8"))
     return environment.get_template("session.html").render(context, style=style)
-
-
-def make_report(path: Path, console: Console) -> int:
-    """The exit code; raises `SessionError` and `SinkError`."""
-    with console.status("Making the report"):
-        page = write_report(SessionFolder(path))
-    console.print(f"Written: {page}", soft_wrap=True, markup=False)
-    return 0
