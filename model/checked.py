@@ -20,6 +20,7 @@ Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
 LISTED = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 """On a tuple: a list will do, since YAML has no tuples."""
 
+_LONGEST_NAME = 60
 _Kind = TypeVar("_Kind")
 _EXPECTED = {
     "string_type": "text", "bool_type": "true or false", "none_required": "nothing", "missing": "a value",
@@ -75,23 +76,21 @@ def raising(kind: type[Exception]) -> Callable[[type[_Kind]], type[_Kind]]:
 def misfit(error: ValidationError, names: Sequence[str] = ()) -> str:
     """The first finding in one line. `names` of the fields, where they may be told by their place."""
     found = error.errors(include_url=False)[0]
-    place = list(found["loc"])
+    place, kind, value, context = list(found["loc"]), found["type"], found["input"], found.get("ctx", {})
     if place and isinstance(place[0], int) and names:
         place[0] = names[place[0]]
-    where = "".join(f"{part}: " for part in (".".join(map(str, place)),) if part)
-    context = found.get("ctx", {})
-    if found["type"] == "value_error":
-        return f"{where}{context['error']}"
-    if found["type"] == "json_invalid":
-        return f"{where}expected JSON, found something else ({context['error']})"
-    if found["type"] == "tuple_type" and isinstance(found["input"], list):
-        return f"{where}expected a tuple, found {shown(found['input'])}"
-    words = {
-        name: f"{value:g}" if isinstance(value, float) else str(value).replace("'", "")
-        for name, value in context.items()
-    }
-    expected = _EXPECTED.get(found["type"], found["msg"].removeprefix("Input should be ")).format(**words)
-    return f"{where}expected {expected}, found {'nothing' if found['type'] == 'missing' else shown(found['input'])}"
+    if kind == "value_error":
+        finding = str(context["error"])
+    elif kind == "json_invalid":
+        finding = f"expected JSON, found something else ({context['error']})"
+    else:
+        words = {name: f"{v:g}" if isinstance(v, float) else str(v).replace("'", "") for name, v in context.items()}
+        expected = _EXPECTED.get(kind, found["msg"].removeprefix("Input should be ")).format(**words)
+        if kind == "tuple_type" and isinstance(value, list):
+            expected = "a tuple"
+        finding = f"expected {expected}, found {'nothing' if kind == 'missing' else shown(value)}"
+    where = ".".join(str(part)[:_LONGEST_NAME] for part in place)
+    return " ".join(f"{where}: {finding}".removeprefix(": ").split())
 
 
 def shown(value: object) -> str:
