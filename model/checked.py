@@ -38,16 +38,16 @@ class MisfitError(ValueError):
     """One line: where something else stands than belongs there, what was expected and what was found."""
 
 
-def checked(kind: TypeAdapter[_Kind], value: object, context: object = None) -> _Kind:
-    """The value as `kind` declares it; raises MisfitError. `context` is for the declared validators."""
+def checked(kind: TypeAdapter[_Kind], value: object) -> _Kind:
+    """The value as `kind` declares it; raises MisfitError."""
     try:
-        return kind.validate_python(value, strict=True, context=context)
+        return kind.validate_python(value, strict=True)
     except ValidationError as error:
         raise MisfitError(misfit(error)) from None  # shown whole, a value of a few lines of YAML can take all memory
 
 
 def checked_json(kind: TypeAdapter[_Kind], text: str | bytes, context: object = None) -> _Kind:
-    """As `checked`, of JSON; bytes need not be UTF-8."""
+    """As `checked`, of JSON; bytes need not be UTF-8. `context` is for the declared validators."""
     try:
         return kind.validate_json(text, strict=True, context=context)
     except ValidationError as error:

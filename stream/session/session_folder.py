@@ -10,9 +10,9 @@ from typing_extensions import TypedDict
 SCHEMA_VERSION = 1
 LARGEST = 1e12
 """No time, latency or motion is larger."""
-_LARGEST = 1e300
+_SHOWABLE = 1e300
 
-Number = Annotated[float, Interval(ge=-_LARGEST, le=_LARGEST)]
+_Number = Annotated[float, Interval(ge=-_SHOWABLE, le=_SHOWABLE)]
 
 
 class _Settings(TypedDict, total=False):
@@ -20,26 +20,26 @@ class _Settings(TypedDict, total=False):
 
 
 class _Model(TypedDict, total=False):
-    fps: Number
+    fps: _Number
     class_names: list[Any]
     scores: dict[str, Any]
 
 
 class _Source(TypedDict, total=False):
-    fps: Number
-    width_px: Number
-    height_px: Number
+    fps: _Number
+    width_px: _Number
+    height_px: _Number
 
 
 class _RunEvents(TypedDict, total=False):
-    watched_min: Number
+    watched_min: _Number
 
 
 class _StageTimes(TypedDict):
-    p50_ms: Number
-    p95_ms: Number
-    p99_ms: Number
-    count: Number
+    p50_ms: _Number
+    p95_ms: _Number
+    p99_ms: _Number
+    count: _Number
 
 
 class _Run(TypedDict, total=False):
@@ -139,7 +139,7 @@ class SessionFolder:
         return facts
 
 
-def is_number(value: object, largest: float = _LARGEST) -> bool:
+def is_number(value: object, largest: float = _SHOWABLE) -> bool:
     """Finite, and small enough to be shown and reckoned with."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -largest <= value <= largest
 

@@ -29,7 +29,6 @@ from model.contract import Colour, CropGeometry
 SCHEMA_VERSION = 1
 CLIPS_FILE, RECORDS_FILE, MANIFEST_FILE = "clips.npy", "clips.jsonl", "manifest.json"
 
-
 _Record = TypeVar("_Record")
 
 
