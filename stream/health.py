@@ -1,18 +1,20 @@
-"""How long the stages take, how often things happen, and the state of a run in a few numbers.
-
-How a live source stands with its camera or server: the state, how long it has lasted, what was lost and when.
-"""
+"""The state of a run in a few numbers: its source's connection and what was lost, rates, the times of stages."""
 
 import math
-import random
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+_HEALTH_NUMBERS = (
+    "fps_captured", "fps_read", "fps_aligned", "fps_classified", "fps_shown", "rate_hz", "latency_ms", "newest_age_ms",
+    "crop_jitter_px",
+)  # fmt: skip
+"""Fields of `Health` that `as_dict` gives as they are."""
 
 ConnectionState = Literal["opening", "connected", "reconnecting", "ended"]
 
@@ -35,6 +37,12 @@ class Connection:
         return f"{self.state}{tries}, since {max(0.0, now_s - self.since_s):.1f} s{reason}"
 
 
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
+
+
 @dataclass(frozen=True)
 class Outage:
     """From the last picture before it to the first one after it, in seconds of the source's clock (None: not over)."""
@@ -42,10 +50,6 @@ class Outage:
     began_s: float
     ended_s: float | None
     reason: str
-
-
-def _nothing() -> Mapping[str, int]:
-    return {}
 
 
 @dataclass(frozen=True)
@@ -60,60 +64,9 @@ class SourceStatus:
     connection: Connection
     fps_captured: float = 0.0
     newest_age_s: float | None = None
-    dropped: Mapping[str, int] = field(default_factory=_nothing)
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     reconnects: int = 0
     outages: tuple[Outage, ...] = ()
-
-
-@runtime_checkable
-class WatchedSource(Protocol):
-    """A source that can lose what it reads from."""
-
-    def status(self) -> SourceStatus:
-        """From any thread."""
-        ...
-
-
-@dataclass(frozen=True)
-class BackoffSettings:
-    """Waits grow from `first_s` by `factor` to `max_s`; each is shortened by up to the share `jitter`, at random, so
-    that many clients of a server do not come back all at once (M. Brooker, "Exponential backoff and jitter", 2015)."""
-
-    first_s: float = 0.1
-    factor: float = 2.0
-    max_s: float = 1.0
-    jitter: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not (0 < self.first_s <= self.max_s and math.isfinite(self.max_s)):
-            raise ValueError(f"backoff: expected 0 < first_s <= max_s, found {self.first_s} and {self.max_s}")
-        if not (self.factor >= 1 and 0 <= self.jitter < 1):
-            raise ValueError(
-                f"backoff: expected factor >= 1 and jitter in [0, 1), found {self.factor} and {self.jitter}"
-            )
-
-
-class Backoff:
-    """How long to wait before the next try; `reset()` after a success."""
-
-    def __init__(self, settings: BackoffSettings | None = None, rng: random.Random | None = None) -> None:
-        self._settings = settings or BackoffSettings()
-        self._rng = rng or random.Random()
-        self.reset()
-
-    def reset(self) -> None:
-        self._longest_s = self._settings.first_s
-
-    def next_s(self) -> float:
-        wait_s = self._longest_s * (1 - self._settings.jitter * self._rng.random())
-        self._longest_s = min(self._longest_s * self._settings.factor, self._settings.max_s)
-        return wait_s
-
-
-def _ordinal(number: int) -> str:
-    if number % 100 in (11, 12, 13):
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
 
 
 @dataclass(frozen=True)
@@ -215,10 +168,6 @@ class RateMeter:
         return intervals / max(events[-1] - events[0], now_s - mean_s - events[0])
 
 
-def _no_drops() -> Mapping[str, int]:
-    return {}
-
-
 @dataclass(frozen=True)
 class Health:
     """The state of a run: what a status line shows.
@@ -239,7 +188,7 @@ class Health:
     fps_read: float = 0.0
     fps_classified: float = 0.0
     latency_ms: float | None = None
-    dropped: Mapping[str, int] = field(default_factory=_no_drops)
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     frames: int = 0
     frames_total: int | None = None
     threads: str = ""
@@ -275,9 +224,3 @@ class Health:
         numbers: dict[str, Any] = {name: getattr(self, name) for name in _HEALTH_NUMBERS}
         connection = None if self.connection is None else self.connection.state
         return numbers | {"dropped": dict(self.dropped), "connection": connection, "reconnects": self.reconnects}
-
-
-_HEALTH_NUMBERS = (
-    "fps_captured", "fps_read", "fps_aligned", "fps_classified", "fps_shown", "rate_hz", "latency_ms", "newest_age_ms",
-    "crop_jitter_px",
-)  # fmt: skip

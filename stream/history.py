@@ -1,9 +1,4 @@
-"""What happened in the last seconds, for drawing: probabilities, events, calibration.
-
-The events that were decided lately, and how many there were since the start, for drawing.
-
-The events of a run in numbers.
-"""
+"""What happened in the last seconds, for drawing: events, probabilities, calibration; and a run's events in numbers."""
 
 import math
 import threading
@@ -20,19 +15,13 @@ from model.types import Event, EventKind, FrameResult, Rejection, Status
 FRESH_S = 3.0
 """So long after it was decided an event is shown at its face."""
 _LATEST = 4
+"""So many accepted events are kept, however old they are."""
 _MOST = 512
+"""No more events are kept for drawing, however many are decided."""
 _READ: tuple[Status, ...] = ("ok", "filling", "blurred")
 """With these a face is measured, so that its calibration goes on."""
 _LONGEST_STEP_S = 1.0
 """A longer step between two frames is a gap or a clock that was set anew, not time that somebody was watched."""
-
-
-def _no_events() -> Mapping[int, Event]:
-    return {}
-
-
-def _no_rejections() -> Mapping[Rejection, int]:
-    return {}
 
 
 @dataclass(frozen=True)
@@ -45,12 +34,12 @@ class EventWindow:
     """
 
     recent: tuple[Event, ...] = ()
-    fresh: Mapping[int, Event] = field(default_factory=_no_events)
+    fresh: Mapping[int, Event] = field(default_factory=dict[int, Event])
     latest: tuple[Event, ...] = ()
     last_rejected: Event | None = None
     micro: int = 0
     macro: int = 0
-    rejected: Mapping[Rejection, int] = field(default_factory=_no_rejections)
+    rejected: Mapping[Rejection, int] = field(default_factory=dict[Rejection, int])
 
     @property
     def last(self) -> Event | None:
@@ -101,17 +90,25 @@ class EventHistory:
             if result.frame.time_s < self._now_s:
                 self._events.clear()
             self._now_s = result.frame.time_s
-            for event in result.events:
-                self._events.append((self._now_s, event))
-                if event.rejected is not None:
-                    self._last_rejected = event
-                    self._rejected[event.rejected] += 1
-                    continue
-                self._latest.append(event)
-                self._micro += event.kind == "micro"
-                self._macro += event.kind == "macro"
+            self._take(result.events)
             while self._events and self._events[0][0] < self._now_s - self._span_s:
                 self._events.popleft()
+
+    def finish(self, events: Sequence[Event]) -> None:
+        """Takes up the events that the end of the run decided."""
+        with self._lock:
+            self._take(events)
+
+    def _take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._events.append((self._now_s, event))
+            if event.rejected is not None:
+                self._last_rejected = event
+                self._rejected[event.rejected] += 1
+                continue
+            self._latest.append(event)
+            self._micro += event.kind == "micro"
+            self._macro += event.kind == "macro"
 
     def window(self) -> EventWindow:
         """As it stands after the newest frame."""
@@ -177,7 +174,8 @@ class ProbabilityHistory:
     ) -> None:
         """`probabilities` by class name, or None; they count only where the status is `ok`.
 
-        `calibrated`: movements count as events, again only where the status is `ok`. Raises ValueError for a time that is not finite and for probabilities of other classes.
+        `calibrated`: movements count as events, again only where the status is `ok`. Raises ValueError for a time that is
+        not finite and for probabilities of other classes.
         """
         if not math.isfinite(time_s):
             raise ValueError(f"time_s: expected a finite number, found {time_s}")
@@ -215,22 +213,18 @@ class ProbabilityHistory:
         return HistoryWindow(times_s, probabilities, watched, self.span_s)
 
 
-def _nobody() -> Mapping[int, float]:
-    return {}
-
-
 @dataclass(frozen=True, eq=False)
 class Recent:
     """What there is to draw besides a frame's own result: of the first face its `probabilities`, of all faces `events`.
 
-    `track` is the number of the first face, or of the one that was it last; None before there was any. `calibrating_s`: by track, how long each face has been calibrating; without those that are calibrated or cannot be
-    read.
+    `track` is the number of the first face, or of the one that was it last; None before there was any. `calibrating_s`: by
+    track, how long each face has been calibrating; without those that are calibrated or cannot be read.
     """
 
     probabilities: HistoryWindow
     events: EventWindow
     track: int | None = None
-    calibrating_s: Mapping[int, float] = field(default_factory=_nobody)
+    calibrating_s: Mapping[int, float] = field(default_factory=dict[int, float])
 
     @property
     def marks(self) -> tuple[Event, ...]:
@@ -258,10 +252,8 @@ class LiveHistory:
         self._began_s: dict[int, float] = {}
 
     def record(self, result: FrameResult) -> None:
-        """Appends what a frame's result says; of a closing one its events."""
+        """Appends what a frame's result says."""
         self.events.record(result)
-        if result.closing:
-            return
         now_s = result.frame.time_s
         first = result.faces[0] if result.faces else None
         if first is not None and first.track != self._track:
@@ -280,40 +272,48 @@ class LiveHistory:
         # In one step, so that a reader in another thread sees the old or the new one.
         self._calibrating_s = {track: now_s - since_s for track, since_s in began_s.items()}
 
+    def finish(self, events: Sequence[Event]) -> None:
+        """Takes up the events that the end of the run decided."""
+        self.events.finish(events)
+
     def recent(self) -> Recent:
         return Recent(self.probabilities.window(), self.events.window(), self._track, self._calibrating_s)
 
 
-class EventTally:
-    """Counts events and the time in which there could have been some."""
+class EventCounts:
+    """A run's events by kind and label, or by why they are none, and the time in which there could have been some."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        self.events: Counter[tuple[EventKind, str]] = Counter()
+        self.accepted: Counter[tuple[EventKind, str]] = Counter()
         self.rejected: Counter[Rejection] = Counter()
         self.watched_s = 0.0
         self._last_s: float | None = None
 
     def add(self, result: FrameResult) -> None:
-        for event in result.events:
-            if event.rejected is None:
-                self.events[event.kind, event.label] += 1
-            else:
-                self.rejected[event.rejected] += 1
-        if result.closing:
-            return
+        """The next frame: what was decided with it, and the time since the one before."""
+        self.finish(result.events)
         time_s = result.frame.time_s
         step_s = 0.0 if self._last_s is None else time_s - self._last_s
         self._last_s = time_s
         if 0.0 < step_s <= _LONGEST_STEP_S:
             self.watched_s += step_s * sum(face.calibrated and face.status == "ok" for face in result.faces)
 
+    def finish(self, events: Sequence[Event]) -> None:
+        """Events without a frame: those that the end of the run decided."""
+        for event in events:
+            if event.rejected is None:
+                self.accepted[event.kind, event.label] += 1
+            else:
+                self.rejected[event.rejected] += 1
+
     def as_dict(self) -> dict[str, Any]:
         """`found` by kind and label, `rejected` by reason, `watched_min`: minutes, added up over faces, in which a face
         was calibrated and had an answer; false events a minute are counted against these."""
         found = {
-            kind: {name: n for (k, name), n in sorted(self.events.items()) if k == kind} for kind in get_args(EventKind)
+            kind: {name: n for (k, name), n in sorted(self.accepted.items()) if k == kind}
+            for kind in get_args(EventKind)
         }
         return {"found": found, "rejected": dict(self.rejected.most_common()), "watched_min": self.watched_s / 60}

@@ -1,20 +1,18 @@
-"""The live loop: the only place that wires source, faces, preprocessing, engines and event detection together.
-
-Runs an iterator in a thread, a bounded number of items ahead of its reader.
-"""
+"""The live loop: the only place that wires source, faces, preprocessing, engines and event detection together."""
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from model.contract import ClipContract
-from model.types import Frame, FrameResult
+from model.types import Event, Frame, FrameResult
 from stream.clock import SourceClock
 from stream.engine.engines import Engine
+from stream.face.quality import ValiditySettings
 from stream.face.tracker import FaceTracker, TrackerSettings
 from stream.health import RateMeter
 from stream.sources.base import FrameSource
@@ -22,6 +20,125 @@ from stream.stages import ClassifyStage, FaceStage, FrameFeatures
 
 Item = TypeVar("Item")
 _FRAMES_AHEAD = 4
+"""So many frames of a file wait between two threads."""
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """`max_faces`: so many are followed, the largest. `max_frames`: the source counts as ended after so many.
+
+    Without `detect_events` there are labels only. `validity` says which faces can be read.
+    """
+
+    max_faces: int = 1
+    detect_events: bool = True
+    max_frames: int | None = None
+    validity: ValiditySettings = field(default_factory=ValiditySettings)
+
+
+class LivePipeline:
+    """Frames of an opened source → one FrameResult each, in order, and the events that the end decides.
+
+    Decoding and face alignment run in threads of their own, a few frames ahead; classification runs in the reader's.
+    Of a live source, which keeps its newest frame itself, nothing is read ahead: that would only make answers late.
+    `new_engine` gives an engine with an empty window; every face needs its own. `clock` counts what is wrong with the
+    source's timestamps, `aligned` tells how many frames a second have had their faces placed.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        contract: ClipContract,
+        new_engine: Callable[[], Engine],
+        settings: PipelineSettings | None = None,
+    ) -> None:
+        self._source = source
+        self._contract = contract
+        self._new_engine = new_engine
+        self._settings = settings or PipelineSettings()
+        self.clock = SourceClock(contract.max_gap_s, contract.window_s)
+        self.aligned = RateMeter()
+        self._reset_wanted = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
+        self._stopped = False
+        self._last_events: tuple[Event, ...] = ()
+
+    def stop(self) -> None:
+        """Ends `results` soon, from any thread."""
+        self._stopped = True
+        self._source.stop()
+        self._going.set()
+
+    def request_reset(self) -> None:
+        """Forgets the faces and their windows at the next frame, from any thread."""
+        self._reset_wanted.set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._going.is_set()
+
+    def set_paused(self, paused: bool) -> None:
+        if paused:
+            self._going.clear()
+        else:
+            self._going.set()
+
+    def results(self) -> Generator[FrameResult, None, None]:
+        """Every frame's result, as soon as it is known. The source must be open and stay so; threads end with the iterator.
+
+        The end decides the events that are still open: `finish` has them.
+        """
+        validity = self._settings.validity
+        tracker = FaceTracker(self._contract, validity, TrackerSettings(max_faces=self._settings.max_faces))
+        faces = FaceStage(self._contract, tracker, self.clock, validity, self._settings.detect_events)
+        classify = ClassifyStage(self._contract, self._new_engine, self._settings.detect_events)
+        try:
+            with ExitStack() as threads:
+                for item in self._frame_features(faces, threads):
+                    yield classify.step(item)
+                    if self._stopped:
+                        break
+        finally:
+            tracker.close()
+            self._last_events = classify.finish()
+
+    def finish(self) -> tuple[Event, ...]:
+        """Once, after the last result: the events that the end of the run decided, whatever ended it."""
+        events, self._last_events = self._last_events, ()
+        return events
+
+    def _frame_features(self, faces: FaceStage, threads: ExitStack) -> Iterable[FrameFeatures]:
+        """Aligned frames from the threads that make them, which end with the stack."""
+        frames: Iterable[Frame] = self._frames()
+        ahead = 1
+        if not self._source.info.live:
+            ahead = _FRAMES_AHEAD
+            frames = threads.enter_context(RunAhead(frames, ahead, name="decode"))
+        features = threads.enter_context(RunAhead(self._aligned(frames, faces), ahead, name="align"))
+        # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.
+        threads.callback(self.stop)
+        return features
+
+    def _frames(self) -> Iterator[Frame]:
+        for count, frame in enumerate(self._source, start=1):
+            self._going.wait()
+            if self._stopped:
+                return
+            yield frame
+            if count == self._settings.max_frames:
+                return
+
+    def _aligned(self, frames: Iterable[Frame], faces: FaceStage) -> Iterator[FrameFeatures]:
+        for frame in frames:
+            if self._reset_wanted.is_set():
+                self._reset_wanted.clear()
+                frame = replace(frame, restart=True)
+            if frame.restart:
+                faces.reset()
+            features = faces.step(frame)
+            self.aligned.tick()
+            yield features
 
 
 class RunAhead(Generic[Item]):
@@ -88,132 +205,3 @@ class RunAhead(Generic[Item]):
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
-
-
-@dataclass(frozen=True)
-class PipelineSettings:
-    """`max_faces`: so many are followed, the largest. `max_frames`: the source counts as ended after so many.
-
-    Without `detect_events` there are labels only.
-    """
-
-    max_faces: int = 1
-    detect_events: bool = True
-    max_frames: int | None = None
-
-
-class LivePipeline:
-    """Frames of an opened source → one FrameResult each, in order.
-
-    Decoding and face alignment run in threads of their own, a few frames ahead; classification runs in the reader's.
-    Of a live source, which keeps its newest frame itself, nothing is read ahead: that would only make answers late.
-    `new_engine` gives an engine with an empty window; every face needs its own. `clock` counts what is wrong with the
-    source's timestamps, `aligned` tells how many frames a second have had their faces placed.
-    """
-
-    def __init__(
-        self,
-        source: FrameSource,
-        contract: ClipContract,
-        new_engine: Callable[[], Engine],
-        settings: PipelineSettings | None = None,
-    ) -> None:
-        self._source = source
-        self._contract = contract
-        self._new_engine = new_engine
-        self._settings = settings or PipelineSettings()
-        self.clock = SourceClock(contract.max_gap_s, contract.window_s)
-        self.aligned = RateMeter()
-        self._reset_wanted = threading.Event()
-        self._going = threading.Event()
-        self._going.set()
-        self._stopped = False
-
-    def stop(self) -> None:
-        """Ends `results` soon, from any thread."""
-        self._stopped = True
-        self._source.stop()
-        self._going.set()
-
-    def request_reset(self) -> None:
-        """Forgets the faces and their windows at the next frame, from any thread."""
-        self._reset_wanted.set()
-
-    @property
-    def paused(self) -> bool:
-        return not self._going.is_set()
-
-    def set_paused(self, paused: bool) -> None:
-        if paused:
-            self._going.clear()
-        else:
-            self._going.set()
-
-    def results(self) -> Iterator[FrameResult]:
-        """Every frame's result. The source must be open and stay so; threads end with the iterator.
-
-        The end of the source decides the events that are still open. Of a file, the last frame's result has them. The
-        frames of a live source are not held back for that: if there are such events, its last result comes once more
-        with them, marked as `closing`.
-        """
-        tracker = FaceTracker(self._contract, TrackerSettings(max_faces=self._settings.max_faces))
-        classify = ClassifyStage(self._contract, self._new_engine, self._settings.detect_events)
-        live = self._source.info.live
-        last: FrameResult | None = None
-        failure: Exception | None = None
-        try:
-            with ExitStack() as threads:
-                try:
-                    for item in self._frame_features(tracker, threads):
-                        if last is not None and not live:
-                            yield last
-                        last = classify.step(item)
-                        if live:
-                            yield last
-                        if self._stopped:
-                            break
-                except Exception as error:
-                    # What was held back comes before it.
-                    failure = error
-                open_events = classify.finish()
-                if last is not None and not live:
-                    yield replace(last, events=last.events + open_events)
-                elif last is not None and open_events:
-                    yield replace(last, events=open_events, closing=True)
-            if failure is not None:
-                raise failure
-        finally:
-            tracker.close()
-
-    def _frame_features(self, tracker: FaceTracker, threads: ExitStack) -> Iterable[FrameFeatures]:
-        """Aligned frames from the threads that make them, which end with the stack."""
-        frames: Iterable[Frame] = self._frames()
-        ahead = 1
-        if not self._source.info.live:
-            ahead = _FRAMES_AHEAD
-            frames = threads.enter_context(RunAhead(frames, ahead, name="decode"))
-        features = threads.enter_context(RunAhead(self._faces(frames, tracker), ahead, name="align"))
-        # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.
-        threads.callback(self.stop)
-        return features
-
-    def _frames(self) -> Iterator[Frame]:
-        for count, frame in enumerate(self._source, start=1):
-            self._going.wait()
-            if self._stopped:
-                return
-            yield frame
-            if count == self._settings.max_frames:
-                return
-
-    def _faces(self, frames: Iterable[Frame], tracker: FaceTracker) -> Iterator[FrameFeatures]:
-        stage = FaceStage(self._contract, tracker, self.clock, self._settings.detect_events)
-        for frame in frames:
-            if self._reset_wanted.is_set():
-                self._reset_wanted.clear()
-                frame = replace(frame, restart=True)
-            if frame.restart:
-                stage.reset()
-            features = stage.step(frame)
-            self.aligned.tick()
-            yield features

@@ -3,19 +3,19 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from model.types import FrameResult
+from model.types import Event, FrameResult
 from stream.face.quality import CropJitter
-from stream.health import Health, RateMeter, WatchedSource
+from stream.health import Health, RateMeter
 from stream.history import LiveHistory
 from stream.machine import peak_memory_mb, seconds_since_start
 from stream.pipeline import LivePipeline
 from stream.screen.summary import RunSummary
 from stream.sinks.base import Sink
-from stream.sinks.video import RecordSink
 from stream.sources.base import FrameSource
 
 
@@ -64,7 +64,7 @@ class LiveRun:
         self._thread = threading.Thread(target=self._work, name="classify", daemon=True)
 
     def add_sink(self, sink: Sink) -> None:
-        """Before the run starts."""
+        """Before the run starts. Of a run that starts, it is told the end too (`Sink.finish`); closing it is its owner's."""
         self._sinks.append(sink)
 
     def __enter__(self) -> Self:
@@ -96,9 +96,10 @@ class LiveRun:
 
     def health(self) -> Health:
         """From any thread."""
-        watched = self._source.status() if isinstance(self._source, WatchedSource) else None
+        watched = self._source.status()
         dropped = {"source": self._source.dropped} | dict(watched.dropped if watched else {})
-        dropped["recorder"] = sum(sink.dropped for sink in self._sinks if isinstance(sink, RecordSink))
+        for cause, count in (loss for sink in self._sinks for loss in sink.losses.items()):
+            dropped[cause] = dropped.get(cause, 0) + count
         age_s = watched.newest_age_s if watched else None
         return Health(
             source=self._source.info.name,
@@ -136,9 +137,8 @@ class LiveRun:
 
     def _outages(self) -> list[dict[str, Any]]:
         """The last ones, in seconds of the source's clock."""
-        if not isinstance(self._source, WatchedSource):
-            return []
-        return [asdict(outage) for outage in self._source.status().outages]
+        watched = self._source.status()
+        return [asdict(outage) for outage in watched.outages] if watched else []
 
     def _mean_fps(self) -> float:
         """From the first result to the last, without start-up."""
@@ -152,25 +152,39 @@ class LiveRun:
 
     def _work(self) -> None:
         try:
-            for result in self._pipeline.results():
-                self._note(result)
-                for sink in self._sinks:
-                    sink.write(result)
-                with self._changed:
-                    self._newest = result
-                    self._changed.notify()
-        except BaseException as error:
-            self.error = error
+            self._write_all()
+            self._finish(self._pipeline.finish())
         finally:
             with self._changed:
                 self._ended = True
                 self._changed.notify()
 
+    def _write_all(self) -> None:
+        try:
+            with closing(self._pipeline.results()) as results:
+                for result in results:
+                    self._note(result)
+                    for sink in self._sinks:
+                        sink.write(result)
+                    with self._changed:
+                        self._newest = result
+                        self._changed.notify()
+        except BaseException as error:
+            self.error = error
+
+    def _finish(self, events: Sequence[Event]) -> None:
+        """Every output hears of the end, whatever ended the run; the first error is the one to tell."""
+        self.summary.finish(events)
+        self.history.finish(events)
+        for sink in self._sinks:
+            try:
+                sink.finish(events)
+            except Exception as error:
+                self.error = self.error or error
+
     def _note(self, result: FrameResult) -> None:
         self.summary.add(result)
         self.history.record(result)
-        if result.closing:
-            return
         self._read_rate.tick()
         self._jitter.step(result.faces[0] if result.faces else None)
         now_s = time.monotonic()

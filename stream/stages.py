@@ -15,24 +15,31 @@ from stream.clock import SourceClock
 from stream.engine.engines import Engine
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
-from stream.events.motion import MotionMeter, light_and_detail
+from stream.events.motion import Motion, MotionMeter, MotionResampler, light_and_detail
 from stream.face.quality import BlurGate, ValiditySettings
 from stream.face.tracker import FaceTracker, SeenFace
+
+_REJECTIONS: Mapping[Status, Rejection] = {
+    "face_too_small": "face_too_small",
+    "face_turned": "face_turned",
+    "insufficient_rate": "insufficient_rate",
+}
+"""Why what a face began is no event when it cannot be read any more; for any other reason it was lost."""
 
 
 @dataclass(frozen=True, eq=False)
 class FaceFeatures:
     """A followed face and its network frame, None where the face cannot be read.
 
-    `motion` (2 · regions + 3,) as `Motion.as_row` gives it, None where no events are looked for. `restart` says that what
-    came before does not belong to it. Status is `ok`, or `blurred`, or why it cannot be read.
+    `motion` is None where no events are looked for, too. `restart` says that what came before does not belong to it.
+    Status is `ok`, or `blurred`, or why it cannot be read.
     """
 
     track: int
     status: Status
     face: FaceCrop
     features: NDArray[Any] | None = None
-    motion: NDArray[np.float32] | None = None
+    motion: Motion | None = None
     restart: bool = False
 
 
@@ -74,12 +81,11 @@ class FaceReader:
             self._reset()
         features = self._preprocessor.step(seen.face.crop, time_s)
         read_s = time.perf_counter()
-        motion: NDArray[np.float32] | None = None
-        if self._meter is None:
+        motion = None if self._meter is None else self._meter.step(seen.face, features, time_s)
+        if motion is None:
             brightness, sharpness = light_and_detail(seen.face.crop)
         else:
-            measured = self._meter.step(seen.face, features, time_s)
-            brightness, sharpness, motion = measured.brightness, measured.sharpness, measured.as_row()
+            brightness, sharpness = motion.brightness, motion.sharpness
         if self._blur.step(sharpness, brightness, time_s):
             status = "blurred"
         spent_s["preprocess"] += read_s - started_s
@@ -100,15 +106,15 @@ class FaceStage:
         self,
         contract: ClipContract,
         tracker: FaceTracker,
-        clock: SourceClock | None = None,
+        clock: SourceClock,
+        validity: ValiditySettings,
         with_motion: bool = True,
-        validity: ValiditySettings | None = None,
     ) -> None:
         self._contract = contract
         self._tracker = tracker
-        self._clock = clock or SourceClock(contract.max_gap_s, contract.window_s)
+        self._clock = clock
+        self._validity = validity
         self._with_motion = with_motion
-        self._validity = validity or ValiditySettings()
         self._readers: dict[int, FaceReader] = {}
         self._shape: tuple[int, ...] | None = None
 
@@ -150,12 +156,12 @@ class FaceClassifier:
         self._names = contract.class_names
         self.engine = engine
         self._detector = detector
-        self._frames, self._rows = TimeResampler(contract.fps), TimeResampler(contract.fps)
+        self._frames, self._motions = TimeResampler(contract.fps), MotionResampler(contract.fps)
         self._reset()
 
     def _reset(self) -> None:
         self._frames.reset()
-        self._rows.reset()
+        self._motions.reset()
         self._empty()
 
     def _empty(self) -> None:
@@ -173,16 +179,14 @@ class FaceClassifier:
             return events
         if item.status != "ok":
             self._empty()
-        # The time is resampled with the motion, so that every grid frame carries its own instant.
-        row = np.append(time_s, () if item.motion is None else item.motion)
-        for features, values in zip(
-            self._frames.step(item.features, time_s), self._rows.step(row, time_s), strict=True
-        ):
+        frames = self._frames.step(item.features, time_s)
+        motions = [None] * len(frames) if item.motion is None else self._motions.step(item.motion)
+        for features, motion in zip(frames, motions, strict=True):
             answer = self.engine.step(features) if item.status == "ok" else None
             if answer is not None:
                 self._prediction = self._checked(answer)
-            if self._detector is not None:
-                events += self._detector.step(float(values[0]), values[1:].astype(np.float32), answer)
+            if self._detector is not None and motion is not None:
+                events += self._detector.step(motion, answer)
         return events
 
     def _checked(self, answer: NDArray[np.float32]) -> Prediction:
@@ -200,13 +204,6 @@ class FaceClassifier:
         status: Status = "filling" if item.status == "ok" and self._prediction is None else item.status
         calibrated = self._detector is not None and self._detector.calibrated
         return FaceResult(item.track, status, self.engine.filled, self._prediction, item.face, calibrated, rate_hz)
-
-
-_REJECTIONS: Mapping[Status, Rejection] = {
-    "face_too_small": "face_too_small",
-    "face_turned": "face_turned",
-    "insufficient_rate": "insufficient_rate",
-}
 
 
 class ClassifyStage:

@@ -1,89 +1,158 @@
-"""Who may import whom, and what the live process never loads."""
+"""The house's walls: who may import whom, no circles, one name for one thing, and what the live process never loads."""
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.paths import ROOT
 
-FOLDERS = ("model", "stream", "train", "export")
+FOLDERS = ("model", "stream", "train", "export", "microlive")
 FRAMEWORKS = {"tensorflow", "keras", "jax"}
-MODEL_LIGHT = {"model", "model.contract", "model.types", "model.preprocess"}
 
-# Modules that may import more of ours than their folder may.
-EXCEPTIONS = {
-    "stream/sources/pictures.py": {"train.synth.demo"},
-    "train/experiments/live_cost.py": {"export.streaming.build", "export.window_model"},
+LIGHT = ("model.contract", "model.types", "model.preprocess", "model.quiet", "model.atomic", "model.checked")
+"""What the live side may have of `model`: none of it loads a training framework."""
+
+ENGINE = ("stream.engine.engines", "stream.engine.model_file")
+MEASURED = (
+    *ENGINE,
+    "stream.events.motion",
+    "stream.face.align",
+    "stream.face.follower",
+    "stream.face.landmarks",
+    "stream.face.quality",
+    "stream.health",
+    "stream.machine",
+    "stream.recognizer",
+    "stream.sources.base",
+    "stream.sources.demo",
+    "stream.sources.file",
+    "stream.sources.open",
+    "stream.sources.pictures",
+)
+"""What is measured offline is what runs live: these and no other modules of `stream` are for `train`."""
+
+# The longest entry that a file's path starts with counts. A name stands for the module and for what lies under it.
+MAP: dict[str, tuple[str, ...]] = {
+    "model": ("model",),
+    "model/contract.py": (),
+    "model/types.py": (),
+    "model/quiet.py": (),
+    "model/atomic.py": (),
+    "model/preprocess.py": ("model.contract", "model.types"),
+    "stream": (*LIGHT, "stream"),
+    "train": ("model", "train", *MEASURED),
+    "export": ("model", "export", *ENGINE),
+    "microlive": (*LIGHT, "stream", "microlive"),
 }
+ONLY = {"stream.cli": ("stream/cli/", "run_live.py")}
+"""Modules that nobody else may import."""
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def inside(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def module(path: Path) -> str:
+    return inside(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+MODULES = {module(path): path for path in files(*FOLDERS)}
 
 
 def imported(path: Path) -> set[str]:
-    """Dotted names that a file imports, wherever in it."""
+    """Dotted names that a file imports, wherever in it; of ours the modules themselves."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found.add(node.module)
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in MODULES else node.module)
     return found
 
 
-def ours(names: set[str]) -> set[str]:
-    return {name for name in names if name.split(".")[0] in (*FOLDERS, "run_live")}
-
-
-def files(folder: str) -> list[Path]:
-    return sorted(ROOT.joinpath(folder).rglob("*.py"))
-
-
-def allowed(path: Path, name: str) -> bool:
-    inside = path.relative_to(ROOT).as_posix()
-    folder = inside.split("/")[0]
-    if name in EXCEPTIONS.get(inside, ()):
-        return True
-    if inside in ("model/contract.py", "model/types.py"):
-        return False
-    if inside == "model/preprocess.py":
-        return name in ("model.contract", "model.types")
-    if folder == "model":
-        return name.startswith("model")
-    if folder == "stream":
-        return name.startswith("stream") or name in MODEL_LIGHT
-    if folder == "export":
-        return name.split(".")[0] in ("model", "stream", "export", "train")
-    return name.split(".")[0] in ("model", "stream", "train")
+def under(name: str, allowed: tuple[str, ...]) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in allowed)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_layers(folder: str) -> None:
-    wrong = [
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in files(folder)
-        for name in ours(imported(path))
-        if not allowed(path, name)
-    ]
+def test_the_map(folder: str) -> None:
+    wrong = []
+    for path in files(folder):
+        place = inside(path)
+        entry = max((one for one in MAP if place == one or place.startswith(f"{one}/")), key=len)
+        ours = {name for name in imported(path) if name.split(".")[0] in (*FOLDERS, "run_live", "tests")}
+        wrong += [f"{place} imports {name}" for name in ours if not under(name, MAP[entry])]
+        for guarded, users in ONLY.items():
+            if not place.startswith(users):
+                wrong += [f"{place} imports {name}" for name in ours if under(name, (guarded,))]
     assert wrong == []
 
 
+def test_the_map_names_nothing_that_nobody_needs() -> None:
+    needed = {name for path in files("train") for name in imported(path)}
+    assert [name for name in MEASURED if name not in needed] == []
+
+
+def test_no_circles() -> None:
+    """Wherever the import stands: one inside a function is a circle too."""
+    arrows = {name: {other for other in imported(path) if other in MODULES} for name, path in MODULES.items()}
+    # Taking away what imports nothing of what is left must take away everything.
+    left = dict(arrows)
+    while free := [name for name, others in left.items() if not (others - {name}) & left.keys()]:
+        for name in free:
+            del left[name]
+    assert sorted(left) == []
+
+
+def test_one_name_for_one_thing() -> None:
+    """No file and no public class has a name twice; a command's file is called like the command."""
+    named, classes = defaultdict(list), defaultdict(list)
+    for path in files(*FOLDERS):
+        if path.parent != ROOT / "train" / "commands":
+            named[path.name].append(inside(path))
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes[node.name].append(inside(path))
+    usual = ("__init__.py", "__main__.py", "base.py", "errors.py")
+    assert {name: places for name, places in named.items() if len(places) > 1 and name not in usual} == {}
+    assert {name: places for name, places in classes.items() if len(places) > 1} == {}
+
+
+def test_every_folder_is_on_the_contributors_map() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = {inside(path.parent) for path in files(*FOLDERS)}
+    assert sorted(folder for folder in folders if f"`{folder}`" not in text) == []
+
+
 def test_the_live_side_names_no_training_framework() -> None:
-    live = [
-        *files("stream"),
-        ROOT / "run_live.py",
-        *(ROOT / "model" / f"{m}.py" for m in ("contract", "types", "preprocess", "__init__")),
-    ]
+    live = [*files("stream", "microlive"), ROOT / "run_live.py", *(MODULES[name] for name in (*LIGHT, "model"))]
     assert [p for p in live if {name.split(".")[0] for name in imported(p)} & FRAMEWORKS] == []
 
 
-def test_contract_is_standard_library_only() -> None:
-    assert {name.split(".")[0] for name in imported(ROOT / "model" / "contract.py")} <= set(sys.stdlib_module_names)
+@pytest.mark.parametrize("name", ["contract", "quiet", "atomic"])
+def test_standard_library_only(name: str) -> None:
+    assert {n.split(".")[0] for n in imported(ROOT / "model" / f"{name}.py")} <= set(sys.stdlib_module_names)
 
 
 def test_package_init_files_only_re_export() -> None:
-    for path in (p for folder in FOLDERS for p in files(folder) if p.name == "__init__.py"):
-        for node in ast.parse(path.read_text()).body:
+    for path in (p for p in files(*FOLDERS) if p.name == "__init__.py" and p.parent.name != "microlive"):
+        for node in tree(path).body:
             is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             is_all = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
             assert is_docstring or is_all or isinstance(node, ast.Import | ast.ImportFrom), (
@@ -96,7 +165,8 @@ def test_a_live_run_loads_no_training_framework(tmp_path: Path) -> None:
     code = (
         "import sys, run_live\n"
         f"code = run_live.main(['--source', 'demo', '--headless', '--pace', 'fast', '--max-frames', '40', '--csv', r'{tmp_path / 'out.csv'}'])\n"
-        "loaded = sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'jax', 'matplotlib', 'tf2onnx'})\n"
+        "loaded = sorted({name.split('.')[0] for name in sys.modules} & "
+        "{'tensorflow', 'keras', 'jax', 'matplotlib', 'tf2onnx', 'pydantic', 'sklearn', 'train', 'export'})\n"
         "print('LOADED', code, loaded)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from model.checked import MisfitError, checked
+from model.contract import MicroliveError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class TrainError(Exception):
+class TrainError(MicroliveError):
     """Something went wrong while running (exit 1)."""
 
 

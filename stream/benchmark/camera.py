@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from model.types import Image
-from stream.sources.pictures import DemoSource
+from stream.sources.demo import DemoSource
 
 Fault = Literal[
     "close",

@@ -59,16 +59,15 @@ def run_benchmark(options: LiveOptions) -> int:
 
 
 def _run_soak(options: LiveOptions, frames: int) -> int:
-    from stream.benchmark.program import demo_file
     from stream.benchmark.soak import soak
     from stream.machine import share_processor
     from stream.recognizer import Recognizer
+    from stream.sources.demo import DEMO_CLIP
 
     share_processor()
     recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
-    with tempfile.TemporaryDirectory() as name:
-        clip = Path(str(options.source)) if options.source_given else demo_file(Path(name))
-        result = soak(recognizer, clip, frames, _note)
+    clip = Path(str(options.source)) if options.source_given else DEMO_CLIP
+    result = soak(recognizer, clip, frames, _note)
     report = {"soak": asdict(result), "engine": recognizer.engine_kind, "machine": machine_facts()}
     print(
         f"{result.frames} frames in {result.seconds:.0f} s: memory {result.settled_mb:.0f} MB after the first 5000 frames, "
@@ -99,12 +98,13 @@ def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
 
 
 def _program_fields(options: LiveOptions) -> dict[str, Any]:
-    from stream.benchmark.program import demo_file, measure_events_cost, run_program
+    from stream.benchmark.program import measure_events_cost, run_program
+    from stream.sources.demo import DEMO_CLIP
 
     threads_by_default = options.threads or default_threads("streaming")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = str(options.source) if options.source_given else str(demo_file(folder))
+        source = str(options.source) if options.source_given else str(DEMO_CLIP)
         runs = []
         # The two engines take turns, so that a machine that slows down slows both.
         for turn in range(_PROGRAM_RUNS):

@@ -229,7 +229,7 @@ def _result(run: _Run, minutes: float, injected: list[Injected]) -> FaultRun:
         memory_mb=tuple(round(mb, 1) for mb in memory_mb),
         memory_growth_mb=growth_mb,
         processor_ms=report.get("processor_ms", 0.0),
-        exit_code=-signal.SIGKILL if code is None else code,
+        exit_code=-9 if code is None else code,  # as of SIGKILL, which Windows has not
         errors=tuple((folder / "errors").read_text().splitlines()),
     )
 

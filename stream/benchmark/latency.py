@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from stream.benchmark.camera import SIZE_PX, read_number
 from stream.network_address import NetworkAddress
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
+from stream.sinks.base import Sink
 from stream.sinks.tables import CsvSink, EventsSink
 from stream.sources.base import SourceError
 from stream.sources.live import LiveSource
@@ -63,27 +63,16 @@ class Latency:
     viewer_fps: tuple[float, ...] = ()
 
 
-class _Stopwatch:
-    """A sink that notes when each labelled picture was done: number, captured, done."""
+class _Stopwatch(Sink):
+    """Notes when each labelled picture was done: number, captured, done."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, float, float]] = []
 
     def write(self, result: FrameResult) -> None:
         done_s = time.monotonic()
-        if result.prediction is not None and not result.closing:
+        if result.prediction is not None:
             self.rows.append((read_number(result.frame.image), result.frame.captured_s, done_s))
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
 
 def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.0, viewers: int = 0) -> Latency:

@@ -1,8 +1,6 @@
 """The whole live program on a file, as a process of its own: frames a second, stages, start-up, memory.
 
-What looking for events costs: the whole program with and without it, in turns.
-
-The demo as a video file, 512×512, so that the benchmark decodes as users' files are decoded.
+Also what looking for events costs: with and without it, in turns.
 """
 
 import json
@@ -13,11 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import cv2
-
 from stream.benchmark.engine_times import Note
 from stream.engine.model_file import EngineChoice, ModelError, Provider
-from stream.sources.pictures import DemoSource
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PAIRS = 5
@@ -120,16 +115,3 @@ def measure_events_cost(
         processor_ms_with=median(run.processor_ms for run in runs[True]),
         processor_ms_without=median(run.processor_ms for run in runs[False]),
     )
-
-
-def demo_file(folder: Path) -> Path:
-    """Renders the demo into `folder` once; the path of the mp4."""
-    path = folder / "demo.mp4"
-    with DemoSource("fast") as source:
-        info = source.info
-        size_px = (info.width_px, info.height_px)
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), info.fps, size_px)
-        for frame in source:
-            writer.write(frame.image)
-        writer.release()
-    return path

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +14,7 @@ from model.types import Frame
 from stream.engine.engines import Engine
 from stream.machine import memory_mb
 from stream.recognizer import Recognizer
-from stream.sources.base import SourceInfo
+from stream.sources.base import FrameSource
 from stream.sources.file import FileSource
 
 _SETTLED_FRAMES = 5000
@@ -36,27 +35,18 @@ class Soak:
     drift: float
 
 
-class LoopedFile:
+class LoopedFile(FrameSource):
     """A file over and over, with times that go on growing, for `frames` frames."""
 
     def __init__(self, path: Path, frames: int) -> None:
+        super().__init__()
         self._path = path
         self._frames = frames
-        self._stopped = False
-        self.dropped = 0
 
     def __enter__(self) -> Self:
         with FileSource(self._path, "fast") as first:
-            self.info: SourceInfo = replace(first.info, frames=self._frames)
+            self.info = replace(first.info, frames=self._frames)
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._stopped = True
 
     def __iter__(self) -> Iterator[Frame]:
         index, offset_s, step_s = 0, 0.0, 1.0 / (self.info.fps or 30.0)
@@ -64,7 +54,7 @@ class LoopedFile:
             last_s = 0.0
             with FileSource(self._path, "fast") as source:
                 for frame in source:
-                    if index == self._frames or self._stopped:
+                    if index == self._frames or self._stopped.is_set():
                         return
                     last_s = frame.time_s
                     yield replace(frame, index=index, time_s=offset_s + frame.time_s)

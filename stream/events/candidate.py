@@ -1,7 +1,5 @@
-"""A movement that stands out, measured: when it begins and ends, what moved, what else went on, and what the model says.
-
-Why a movement is no event: the artefacts that look like one.
-"""
+"""A movement that stands out: measured (when it begins and ends, what moved, what else went on, what the model says),
+and judged: which of the artefacts that look like an expression it is, or which expression."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +9,7 @@ from numpy.typing import NDArray
 
 from model.contract import NEUTRAL
 from model.types import Rejection
-from stream.events.bumps import TraceView
-from stream.events.motion import EYES, SKIN
+from stream.events.motion import EYES, SKIN, TraceView
 from stream.events.settings import EventSettings
 
 _APEX_SLACK_S = 0.067

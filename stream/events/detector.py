@@ -8,15 +8,15 @@ its answer is about its whole window. The motion alone cannot say what happened.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Event, EventKind, Rejection
-from stream.events.bumps import BumpMeter, Bumps, MotionTrace, NoiseFloor
+from stream.events.bumps import BumpMeter, Bumps, NoiseFloor
 from stream.events.candidate import Candidate, Peak, artefact_of, label_of, measure, reject_micro
-from stream.events.motion import EYES, SKIN
+from stream.events.motion import EYES, SKIN, Motion, MotionTrace
 from stream.events.settings import EventSettings
 
 _SKIN, _EYES = np.array(SKIN), np.array(EYES)
@@ -81,22 +81,21 @@ class EventDetector:
         """Whether the face has been seen long enough for its movements to count."""
         return self._newest_s - self._started_s >= self._settings.calibration_s
 
-    def step(
-        self, time_s: float, motion_row: NDArray[np.float32], probabilities: NDArray[np.float32] | None
-    ) -> tuple[Event, ...]:
+    def step(self, motion: Motion, probabilities: NDArray[np.float32] | None) -> tuple[Event, ...]:
         """The events, and the rejected candidates, that are decided with this frame: `decide_s` after their apex, long ones
         later still.
 
-        `motion_row` as `Motion.as_row` gives it, `probabilities` (classes,) of the window that ends here, if any.
-        Raises ValueError for a row that is not finite and for times that do not grow.
+        `probabilities` (classes,) of the window that ends here, if any. Raises ValueError for motion that is not finite
+        and for times that do not grow.
         """
+        time_s = motion.time_s
         if not time_s > self._newest_s:
             raise ValueError(f"timestamps: expected more than {self._newest_s:.4f} s, found {time_s:.4f} s")
-        if not np.isfinite(motion_row).all():
-            raise ValueError(f"motion: expected finite values, found {motion_row[~np.isfinite(motion_row)][0]}")
+        if (value := motion.not_finite) is not None:
+            raise ValueError(f"motion: expected finite values, found {value}")
         self._started_s, self._newest_s = min(self._started_s, time_s), time_s
-        self._trace.append(time_s, motion_row, probabilities)
-        self._watch_light(float(motion_row[-2]))
+        self._trace.append(motion, probabilities)
+        self._watch_light(motion.brightness)
         found: list[Event] = []
         newest = self._trace.count - 1
         if newest >= 2 * self._micro.reach:
@@ -115,9 +114,9 @@ class EventDetector:
         found: list[Event] = []
         if self._trace.count:
             self._end_s, self._end_reason = self._newest_s, reason
-            row = self._trace.last_row()
+            last = self._trace.last()
             for ahead in range(1, max(self._decide, self._macro.reach + 2 * self._stride) + 1):
-                found += self.step(self._end_s + ahead / self._fps, row, None)
+                found += self.step(replace(last, time_s=self._end_s + ahead / self._fps), None)
         self.reset()
         return tuple(found)
 

@@ -1,9 +1,8 @@
-"""What moves in an aligned face, frame by frame: the input of the event detector.
+"""What moves in an aligned face: measured frame by frame, brought onto the time grid, and kept for some seconds.
 
-Regions of the aligned face, and the mean motion in each of them.
-
-Places are given in the canonical frame of an aligned crop: origin between the eye centres, x to the right and y down, in
-units of the distance between the eye centres (IOD). Since crops are aligned, a region is a fixed rectangle of pixels.
+Regions of the face are given in the canonical frame of an aligned crop: origin between the eye centres, x to the right
+and y down, in units of the distance between the eye centres (IOD). Since crops are aligned, a region is a fixed rectangle
+of pixels.
 """
 
 import math
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
-from model.preprocess import Preprocessor
+from model.preprocess import Preprocessor, TimeResampler
 from model.types import FaceCrop, Image
 
 REGIONS: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
@@ -54,6 +53,95 @@ _FLOW_SIZE_PX = 64
 _FLOW_TIME_CONSTANT_S = 2.0
 
 
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """One frame of a face at `time_s` of the source's clock. Pixels are those of a crop with 44 between the eyes.
+
+    `regions_px` (regions, 2) float32: motion from the person's resting face, in the order of `REGIONS`. `head_px_s`: speed
+    of the head. `brightness`: mean grey level 0–255 of the face. `sharpness`: standard deviation of the crop's Laplacian
+    in grey levels.
+    """
+
+    time_s: float
+    regions_px: NDArray[np.float32]
+    head_px_s: float
+    brightness: float
+    sharpness: float
+
+    @property
+    def not_finite(self) -> float | None:
+        """The first value that is no finite number; None when all of them are."""
+        numbers = (self.head_px_s, self.brightness, self.sharpness)
+        if np.isfinite(self.regions_px).all() and all(map(math.isfinite, numbers)):
+            return None
+        return next(float(value) for value in (*self.regions_px.flat, *numbers) if not math.isfinite(value))
+
+
+class MotionMeter:
+    """Measures one face. The optical flow of a flow model is used as it is where its reference is a resting face; for other
+    models it is computed here.
+
+    `reset()` forgets the person's resting face.
+    """
+
+    def __init__(self, contract: ClipContract) -> None:
+        self._flow: Preprocessor | None = None
+        size_px = contract.input.size_px
+        if not contract.input.has_flow or contract.reference.kind != "ema":
+            size_px = min(_FLOW_SIZE_PX, contract.crop.size_px)
+            recipe = NetworkInput("flow", size_px, contract.input.colour)
+            reference = Reference("ema", time_constant_s=_FLOW_TIME_CONSTANT_S)
+            self._flow = Preprocessor(replace(contract, input=recipe, reference=reference))
+        self._regions = RegionMeter(contract.crop, size_px)
+        self._unit = UNIT_IOD_PX / contract.crop.iod_px
+        self.reset()
+
+    def reset(self) -> None:
+        self._last: tuple[float, NDArray[np.float64]] | None = None
+        if self._flow is not None:
+            self._flow.reset()
+
+    def step(self, face: FaceCrop, features: NDArray[Any], time_s: float) -> Motion:
+        """The next frame of the face; `features` is what the network sees of it, before scaling."""
+        flow = features if self._flow is None else self._flow.step(face.crop, time_s)
+        brightness, sharpness = light_and_detail(face.crop)
+        motion = Motion(
+            time_s,
+            self._regions.motion_px(flow),
+            self._head_px_s(face.transform, time_s, face.crop.shape[0]),
+            brightness,
+            sharpness,
+        )
+        self._last = (time_s, face.transform)
+        return motion
+
+    def _head_px_s(self, transform: NDArray[np.float64], time_s: float, size_px: int) -> float:
+        """How fast the crop's centre moves over the picture."""
+        if self._last is None or time_s <= self._last[0]:
+            return 0.0
+        last_s, before = self._last
+        half = size_px / 2
+        # Where the crop's centre was in the picture, and where in the crop that is now; by hand, as it is just a point.
+        a, b, x_px, c, d, y_px = before.ravel().tolist()
+        x, y, area = half - x_px, half - y_px, a * d - b * c
+        there_x, there_y = (d * x - b * y) / area, (a * y - c * x) / area
+        a, b, x_px, c, d, y_px = transform.ravel().tolist()
+        moved = math.hypot(a * there_x + b * there_y + x_px - half, c * there_x + d * there_y + y_px - half)
+        return self._unit * moved / (time_s - last_s)
+
+
+def light_and_detail(crop: Image) -> tuple[float, float]:
+    """`brightness` and `sharpness`, as `Motion` has them, of the middle of an aligned crop (size, size[, 3]): skin,
+    whatever the background does."""
+    size_px = crop.shape[0]
+    inside = slice(size_px // 4, size_px - size_px // 4)
+    middle = crop[inside, inside]
+    if middle.ndim == 3:
+        middle = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY)
+    deviation = cv2.meanStdDev(cv2.Laplacian(middle, cv2.CV_16S))[1]
+    return float(cv2.mean(middle)[0]), float(deviation[0, 0])
+
+
 class RegionMeter:
     """Mean motion of the regions of flow fields (size, size, 2 or more): u and v in crop pixels."""
 
@@ -88,83 +176,103 @@ class RegionMeter:
         return slice(start, max(min(round(stop_px), self._size_px), start + 1))
 
 
+class MotionResampler:
+    """Brings the motion of one face onto a grid of `fps` frames a second, like `TimeResampler` the network's frames.
+
+    The times are resampled with it, so that every grid frame carries its own instant.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._values = TimeResampler(fps)
+
+    def reset(self) -> None:
+        self._values.reset()
+
+    def step(self, motion: Motion) -> list[Motion]:
+        """The grid frames, oldest first, that have become known with the next frame."""
+        regions = motion.regions_px.size
+        values = np.empty(regions + 4, np.float64)
+        values[:regions] = motion.regions_px.ravel()
+        values[regions:-1] = motion.head_px_s, motion.brightness, motion.sharpness
+        values[-1] = motion.time_s
+        return [_of_values(on_grid) for on_grid in self._values.step(values, motion.time_s)]
+
+
+def _of_values(values: NDArray[np.float64]) -> Motion:
+    head_px_s, brightness, sharpness, time_s = values[-4:].tolist()
+    return Motion(time_s, values[:-4].astype(np.float32).reshape(-1, 2), head_px_s, brightness, sharpness)
+
+
 @dataclass(frozen=True, eq=False)
-class Motion:
-    """One frame of a face. Pixels are those of a crop with 44 between the eyes.
+class TraceView:
+    """Consecutive grid frames: `times_s` (n,), `motion_px` (n, regions, 2), `head_px_s`, `brightness`, `sharpness` (n,),
+    and `probabilities` (n, classes), NaN where there was no answer. Views: not to be written to."""
 
-    `regions_px` (regions, 2): motion from the person's resting face, see `stream.events.motion`. `head_px_s`: speed of the head.
-    `brightness`: mean grey level 0–255 of the face. `sharpness`: standard deviation of the crop's Laplacian in grey levels.
-    """
-
-    regions_px: NDArray[np.float32]
-    head_px_s: float
-    brightness: float
-    sharpness: float
-
-    def as_row(self) -> NDArray[np.float32]:
-        """All values in one row, (2 · regions + 3,), as `EventDetector` keeps them and the time grid interpolates them."""
-        return np.append(self.regions_px.ravel(), (self.head_px_s, self.brightness, self.sharpness)).astype(np.float32)
+    times_s: NDArray[np.float64]
+    motion_px: NDArray[np.float32]
+    head_px_s: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+    sharpness: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
 
 
-class MotionMeter:
-    """Measures one face. The optical flow of a flow model is used as it is where its reference is a resting face; for other
-    models it is computed here.
+class MotionTrace:
+    """A ring of the last `capacity` grid frames. Each is written twice, so that a stretch of them is one slice."""
 
-    `reset()` forgets the person's resting face.
-    """
-
-    def __init__(self, contract: ClipContract) -> None:
-        self._flow: Preprocessor | None = None
-        size_px = contract.input.size_px
-        if not contract.input.has_flow or contract.reference.kind != "ema":
-            size_px = min(_FLOW_SIZE_PX, contract.crop.size_px)
-            recipe = NetworkInput("flow", size_px, contract.input.colour)
-            reference = Reference("ema", time_constant_s=_FLOW_TIME_CONSTANT_S)
-            self._flow = Preprocessor(replace(contract, input=recipe, reference=reference))
-        self._regions = RegionMeter(contract.crop, size_px)
-        self._unit = UNIT_IOD_PX / contract.crop.iod_px
+    def __init__(self, capacity: int, classes: int) -> None:
+        self._capacity = capacity
+        slots = 2 * capacity
+        self._all = TraceView(
+            np.zeros(slots, np.float64),
+            np.zeros((slots, len(REGIONS), 2), np.float32),
+            np.zeros(slots, np.float32),
+            np.zeros(slots, np.float32),
+            np.zeros(slots, np.float32),
+            np.zeros((slots, classes), np.float32),
+        )
         self.reset()
 
     def reset(self) -> None:
-        self._last: tuple[float, NDArray[np.float64]] | None = None
-        if self._flow is not None:
-            self._flow.reset()
+        self.count = 0
 
-    def step(self, face: FaceCrop, features: NDArray[Any], time_s: float) -> Motion:
-        """The next frame of the face; `features` is what the network sees of it, before scaling."""
-        flow = features if self._flow is None else self._flow.step(face.crop, time_s)
-        brightness, sharpness = light_and_detail(face.crop)
-        motion = Motion(
-            self._regions.motion_px(flow),
-            self._head_px_s(face.transform, time_s, face.crop.shape[0]),
-            brightness,
-            sharpness,
+    @property
+    def first(self) -> int:
+        """Number of the oldest frame that is still there; frames are counted from 0 since the reset."""
+        return max(0, self.count - self._capacity)
+
+    def append(self, motion: Motion, probabilities: NDArray[np.float32] | None) -> None:
+        """`probabilities` (classes,) of the window that ends with this frame, None without an answer."""
+        kept, first = self._all, self.count % self._capacity
+        for slot in (first, first + self._capacity):
+            kept.times_s[slot] = motion.time_s
+            kept.motion_px[slot] = motion.regions_px
+            kept.head_px_s[slot] = motion.head_px_s
+            kept.brightness[slot] = motion.brightness
+            kept.sharpness[slot] = motion.sharpness
+            kept.probabilities[slot] = np.nan if probabilities is None else probabilities
+        self.count += 1
+
+    def time_s(self, number: int) -> float:
+        """When a frame that is still there was."""
+        return float(self._all.times_s[number % self._capacity])
+
+    def last(self) -> Motion:
+        """A copy of the newest frame."""
+        kept, slot = self._all, (self.count - 1) % self._capacity
+        numbers = (float(values[slot]) for values in (kept.head_px_s, kept.brightness, kept.sharpness))
+        return Motion(float(kept.times_s[slot]), kept.motion_px[slot].copy(), *numbers)
+
+    def view(self, start: int, stop: int) -> TraceView:
+        """Frames `start` to `stop` (not included), by their numbers; what is not there any more, or not yet, is left out."""
+        start, stop = max(start, self.first), min(stop, self.count)
+        slot = start % self._capacity
+        inside = slice(slot, slot + max(stop - start, 0))
+        kept = self._all
+        return TraceView(
+            kept.times_s[inside],
+            kept.motion_px[inside],
+            kept.head_px_s[inside],
+            kept.brightness[inside],
+            kept.sharpness[inside],
+            kept.probabilities[inside],
         )
-        self._last = (time_s, face.transform)
-        return motion
-
-    def _head_px_s(self, transform: NDArray[np.float64], time_s: float, size_px: int) -> float:
-        """How fast the crop's centre moves over the picture."""
-        if self._last is None or time_s <= self._last[0]:
-            return 0.0
-        last_s, before = self._last
-        half = size_px / 2
-        # Where the crop's centre was in the picture, and where in the crop that is now; by hand, as it is just a point.
-        a, b, x_px, c, d, y_px = before.ravel().tolist()
-        x, y, area = half - x_px, half - y_px, a * d - b * c
-        there_x, there_y = (d * x - b * y) / area, (a * y - c * x) / area
-        a, b, x_px, c, d, y_px = transform.ravel().tolist()
-        moved = math.hypot(a * there_x + b * there_y + x_px - half, c * there_x + d * there_y + y_px - half)
-        return self._unit * moved / (time_s - last_s)
-
-
-def light_and_detail(crop: Image) -> tuple[float, float]:
-    """`brightness` and `sharpness`, as `Motion` has them, of the middle of an aligned crop (size, size[, 3]): skin,
-    whatever the background does."""
-    size_px = crop.shape[0]
-    inside = slice(size_px // 4, size_px - size_px // 4)
-    middle = crop[inside, inside]
-    if middle.ndim == 3:
-        middle = cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY)
-    deviation = cv2.meanStdDev(cv2.Laplacian(middle, cv2.CV_16S))[1]
-    return float(cv2.mean(middle)[0]), float(deviation[0, 0])

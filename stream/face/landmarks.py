@@ -1,16 +1,10 @@
-"""Face landmarks by MediaPipe Face Mesh: 468 points a face, in image pixels.
-
-Loads MediaPipe's Face Mesh alone.
-
-`import mediapipe` also imports its other solutions, its task API and with that TensorFlow, JAX and Matplotlib where they
-are installed: seconds of start-up and hundreds of megabytes that a live program has no use for. Here the packages whose
-`__init__` does that are stood in for by empty ones with the same path. A program that wants all of MediaPipe beside this
-one imports it first; it is then used as it is.
-"""
+"""Face landmarks by MediaPipe Face Mesh: 468 points a face, in image pixels, and what they say of the eyes and the turn
+of a head."""
 
 import importlib
 import importlib.util
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -23,7 +17,6 @@ from numpy.typing import NDArray
 from model.quiet import native_log_held_back
 from model.types import Image
 
-_EAGER_PACKAGES = ("mediapipe", "mediapipe.tasks", "mediapipe.python.solutions")
 # Face Mesh ids: eye corners (outer, inner) of the image's left and right eye, and the face oval in drawing order.
 LEFT_EYE_CORNERS = (33, 133)
 RIGHT_EYE_CORNERS = (263, 362)
@@ -35,23 +28,9 @@ FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
-
-
-def load_face_mesh_class() -> Any:
-    """The class `mediapipe.python.solutions.face_mesh.FaceMesh`; ImportError when MediaPipe is not installed."""
-    if "mediapipe" not in sys.modules:
-        spec = importlib.util.find_spec("mediapipe")
-        if spec is None or not spec.submodule_search_locations:
-            raise ImportError("MediaPipe is not installed: run `make install`")
-        root = Path(next(iter(spec.submodule_search_locations)))
-        sys.modules.update({name: _empty_package(name, root) for name in _EAGER_PACKAGES})
-    return importlib.import_module("mediapipe.python.solutions.face_mesh").FaceMesh
-
-
-def _empty_package(name: str, root: Path) -> ModuleType:
-    package = ModuleType(name, "Stands in for a package that imports more than is needed.")
-    package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
-    return package
+_LOADING = threading.Lock()
+_EAGER_PACKAGES = ("mediapipe", "mediapipe.tasks", "mediapipe.python.solutions")
+"""Those whose `__init__` imports more than is needed."""
 
 
 def eye_centres(landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -127,6 +106,11 @@ class FaceMeshDetector:
         self.close()
 
 
+def _box_area(landmarks: NDArray[np.float32]) -> float:
+    width, height = np.ptp(landmarks, axis=0)
+    return float(width * height)
+
+
 def _drawn_face() -> Image:
     """A face of a few ellipses that Face Mesh takes for one, (240, 200, 3); not square, which it remarks on once."""
     picture = np.full((240, 200, 3), 200, np.uint8)
@@ -141,6 +125,25 @@ def _drawn_face() -> Image:
     return picture
 
 
-def _box_area(landmarks: NDArray[np.float32]) -> float:
-    width, height = np.ptp(landmarks, axis=0)
-    return float(width * height)
+def load_face_mesh_class() -> Any:
+    """The class `mediapipe.python.solutions.face_mesh.FaceMesh`, alone; ImportError when MediaPipe is not installed.
+
+    `import mediapipe` also imports its other solutions, its task API and with that TensorFlow, JAX and Matplotlib where
+    they are installed: seconds of start-up and hundreds of megabytes that a live program has no use for. Here the packages
+    whose `__init__` does that are stood in for by empty ones with the same path. A program that wants all of MediaPipe
+    beside this one imports it first; it is then used as it is.
+    """
+    with _LOADING:
+        if "mediapipe" not in sys.modules:
+            spec = importlib.util.find_spec("mediapipe")
+            if spec is None or not spec.submodule_search_locations:
+                raise ImportError("MediaPipe is not installed: run `make install`")
+            root = Path(next(iter(spec.submodule_search_locations)))
+            sys.modules.update({name: _empty_package(name, root) for name in _EAGER_PACKAGES})
+        return importlib.import_module("mediapipe.python.solutions.face_mesh").FaceMesh
+
+
+def _empty_package(name: str, root: Path) -> ModuleType:
+    package = ModuleType(name, "Stands in for a package that imports more than is needed.")
+    package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
+    return package

@@ -1,7 +1,4 @@
-"""Which faces can be read at all: large enough, turned to the camera, sharp.
-
-How much the crop of a face shakes by itself.
-"""
+"""Which faces can be read at all (large enough, turned to the camera, sharp), and how much the crop of one shakes."""
 
 import math
 from collections import deque
@@ -13,8 +10,8 @@ from numpy.typing import NDArray
 from model.types import FaceResult, Status
 from stream.face.landmarks import HeadTurn
 
-_SPAN_FRAMES = 60
-_FEWEST = 10
+_SPAN_FRAMES, _FEWEST_FRAMES = 60, 10
+"""That the jitter is measured over."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +71,6 @@ class BlurGate:
         return blurred
 
 
-def _weight(passed_s: float, time_constant_s: float) -> float:
-    return 1.0 - math.exp(-passed_s / time_constant_s)
-
-
 class CropJitter:
     """Root mean square, in crop pixels, of what is not smooth in where the alignment places a face's middle.
 
@@ -114,6 +107,10 @@ class CropJitter:
     def px(self) -> float | None:
         """Of one coordinate; None while too little has been seen."""
         squares_px2 = tuple(self._squares_px2)
-        if len(squares_px2) < _FEWEST:
+        if len(squares_px2) < _FEWEST_FRAMES:
             return None
         return math.sqrt(sum(squares_px2) / len(squares_px2) / 6)
+
+
+def _weight(passed_s: float, time_constant_s: float) -> float:
+    return 1.0 - math.exp(-passed_s / time_constant_s)

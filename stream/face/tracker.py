@@ -20,6 +20,7 @@ from stream.face.landmarks import FaceMeshDetector
 from stream.face.quality import ValiditySettings
 
 _OTHERS = 3
+"""Faces that are looked for besides those that are followed."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,11 @@ class FaceTracker:
     """
 
     def __init__(
-        self,
-        contract: ClipContract,
-        settings: TrackerSettings | None = None,
-        validity: ValiditySettings | None = None,
+        self, contract: ClipContract, validity: ValiditySettings, settings: TrackerSettings | None = None
     ) -> None:
         self._contract = contract
+        self._validity = validity
         self._settings = settings or TrackerSettings()
-        self._validity = validity or ValiditySettings()
         # Asked now and then only, Face Mesh must look for faces afresh: where they were when last asked is long past.
         # It is asked for more than are followed, so that those are among them when others are there too.
         self._detector = FaceMeshDetector(static=True, max_faces=self._settings.max_faces + _OTHERS)

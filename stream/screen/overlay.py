@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.types import FrameResult
-from stream.events.settings import EventSettings
 from stream.health import Connection, Health
 from stream.history import LiveHistory, Recent
 from stream.screen.chart import draw_chart, draw_strip
@@ -33,7 +32,7 @@ class Overlay:
     ) -> None:
         self._names = tuple(class_names)
         self._disclaimer = disclaimer
-        self._waits = Waits(window_frames, EventSettings().calibration_s if with_events else None)
+        self._waits = Waits.of_run(window_frames, with_events)
         self._text = TextPainter()
         self._colours = class_colours(self._names)
         self._size_px = (0, 0)

@@ -1,6 +1,6 @@
-"""What the overlay is drawn with: text, panels, lines. Everything draws into a BGR uint8 picture in place.
+"""What is drawn with: colours, text, panels, lines. Everything draws into a BGR uint8 picture in place.
 
-One colour for each class, the same in the picture and in the terminal, and one for each of several faces.
+Every class has one colour, the same in the picture, in the terminal and on the page, and each of several faces has one.
 """
 
 import math
@@ -19,6 +19,7 @@ from PIL import ImageDraw, ImageFont
 from model.contract import NEUTRAL
 from stream.screen.layout import Rect
 
+Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 """Blue, green, red, each 0 to 255."""
 
@@ -28,8 +29,6 @@ DIM: Colour = (172, 168, 165)
 TROUGH: Colour = (70, 66, 64)
 """What a bar is filled into."""
 WARNING: Colour = (60, 180, 255)
-# Okabe and Ito's colours for all kinds of colour vision (Color Universal Design, 2008), the dark ones lightened for
-# a dark ground.
 LIVELY: tuple[Colour, ...] = (
     (58, 120, 240),
     (238, 184, 90),
@@ -39,9 +38,8 @@ LIVELY: tuple[Colour, ...] = (
     (30, 166, 240),
     (235, 150, 70),
 )
-
-# Light tints, so that a face is not taken for a class. Paul Tol's "light" scheme, half white: the number beside it tells
-# for certain.
+"""Of classes: Okabe and Ito's colours for all kinds of colour vision (Color Universal Design, 2008), the dark ones lightened
+for a dark ground."""
 TRACKS: tuple[Colour, ...] = (
     (255, 238, 204),
     (195, 238, 246),
@@ -50,13 +48,16 @@ TRACKS: tuple[Colour, ...] = (
     (196, 196, 246),
     (153, 230, 222),
 )
-Image = NDArray[np.uint8]
+"""Of faces: light tints, so that a face is not taken for a class. Paul Tol's "light" scheme, half white: the number beside it
+tells for certain."""
 SHIFT = 4
 """OpenCV draws at 1/16 pixel with this many fractional bits: lines that move do not jump."""
 PANEL_GREY = 18.0
+_WORD_GAP_EM = 0.3
 _SPRITES = 512
-# Averaged letters are thin: their half tones are lifted.
+"""So many texts are kept ready."""
 _BRIGHTER: NDArray[np.uint8] = (255 * (np.arange(256) / 255) ** 0.75).round().astype(np.uint8)
+"""Averaged letters are thin: their half tones are lifted."""
 
 
 def track_colour(track: int) -> Colour:
@@ -71,17 +72,10 @@ def class_colours(class_names: Sequence[str]) -> dict[str, Colour]:
     return {name: by_name.get(name, CALM) for name in class_names}
 
 
-@dataclass(frozen=True, eq=False)
-class _Sprite:
-    """A text ready to be blended: picture * `keep` + `add`, over 256. Flattened: three equal columns for a pixel."""
-
-    keep: NDArray[np.uint16]
-    add: NDArray[np.uint16]
-    left: int
-    top: int
-
-
-WORD_GAP_EM = 0.3
+def mix(colour: Colour, other: Colour, share: float) -> Colour:
+    """`colour` with `share` (0 to 1) of `other`."""
+    blue, green, red = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
+    return blue, green, red
 
 
 class TextPainter:
@@ -102,14 +96,14 @@ class TextPainter:
 
     def row_width(self, texts: Sequence[str], size_px: int) -> int:
         """Of texts in a row, with gaps as between words."""
-        return sum(self.width(text, size_px) for text in texts) + round(WORD_GAP_EM * size_px) * (len(texts) - 1)
+        return sum(self.width(text, size_px) for text in texts) + round(_WORD_GAP_EM * size_px) * (len(texts) - 1)
 
     def draw_row(self, image: Image, texts: Sequence[tuple[str, Colour]], x: int, baseline: int, size_px: int) -> None:
         """Texts with their colours, one after the other. Texts that keep coming back are better drawn so than joined to
         many different ones: each of them is prepared only once."""
         for text, colour in texts:
             self.draw(image, text, x, baseline, size_px, colour)
-            x += self.width(text, size_px) + round(WORD_GAP_EM * size_px)
+            x += self.width(text, size_px) + round(_WORD_GAP_EM * size_px)
 
     def fitted(self, text: str, size_px: int, width: int, least_px: int) -> int:
         """The largest size up to `size_px` at which the text is no wider than `width`, but not under `least_px`."""
@@ -149,7 +143,7 @@ class TextPainter:
             self._fonts[size_px] = font
         return self._fonts[size_px]
 
-    def _sprite(self, text: str, size_px: int, colour: Colour) -> _Sprite:
+    def _sprite(self, text: str, size_px: int, colour: Colour) -> "_Sprite":
         key = (text, size_px, colour)
         if key in self._sprites:
             self._sprites.move_to_end(key)
@@ -175,6 +169,21 @@ class TextPainter:
         if len(self._sprites) > _SPRITES:
             self._sprites.popitem(last=False)
         return sprite
+
+
+def baseline(y: int, height: int, size_px: int) -> int:
+    """The line on which text of a size stands in the middle of a row."""
+    return y + round((height + 0.7 * size_px) / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sprite:
+    """A text ready to be blended: picture * `keep` + `add`, over 256. Flattened: three equal columns for a pixel."""
+
+    keep: NDArray[np.uint16]
+    add: NDArray[np.uint16]
+    left: int
+    top: int
 
 
 def _oversampling(size_px: int) -> int:
@@ -228,17 +237,6 @@ def polyline(
     limit = 4.0 * max(image.shape)
     fixed = (np.clip(points_px, -limit, limit) * (1 << SHIFT)).round().astype(np.int32)
     cv2.polylines(image, [fixed], closed, colour, thickness_px, cv2.LINE_AA, SHIFT)
-
-
-def mix(colour: Colour, other: Colour, share: float) -> Colour:
-    """`colour` with `share` (0 to 1) of `other`."""
-    blue, green, red = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
-    return blue, green, red
-
-
-def baseline(y: int, height: int, size_px: int) -> int:
-    """The line on which text of a size stands in the middle of a row."""
-    return y + round((height + 0.7 * size_px) / 2)
 
 
 def polyline_share(

@@ -1,7 +1,4 @@
-"""The written parts of the overlay's panel: what is to be said, and a bar for every class.
-
-What is shown over the overlay when somebody asks for it: help, and that the run is paused.
-"""
+"""The written parts of the overlay: what is to be said, a bar for every class, help, and that the run is paused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,26 +83,6 @@ def draw_statement(
         first = False
 
 
-def _draw_line(
-    image: Image,
-    rect: Rect,
-    y: int,
-    line: Line,
-    colour: Colour,
-    colours: Mapping[str, Colour],
-    text: TextPainter,
-    size_px: int,
-) -> None:
-    """The longest variant that fits; the shortest one cut where none does."""
-    for texts in line.variants:
-        if text.row_width(texts, size_px) <= rect.width:
-            break
-    else:
-        texts = (text.shortened(line.variants[-1][0], size_px, rect.width),)
-    bottom = baseline(y, round(LINE_EM * size_px), size_px)
-    text.draw_row(image, [(part, colour) for part in texts], rect.x, bottom, size_px)
-
-
 def draw_bars(
     image: Image,
     rect: Rect,
@@ -142,15 +119,6 @@ def draw_bars(
         if shares is not None:
             share = percent(shares[name])
             text.draw(image, share, rect.right - text.width(share, font_px), line, font_px, TEXT if leads else DIM)
-
-
-@dataclass(frozen=True)
-class _Section:
-    """`rank`: sections of a higher one are left out first where there is no room."""
-
-    name: str
-    height: int
-    rank: int
 
 
 def draw_help(image: Image, disclaimer: str, text: TextPainter) -> Image:
@@ -216,6 +184,35 @@ def draw_paused(image: Image, text: TextPainter) -> Image:
     fill(image, x + 2 * bar, y, bar, height, WARNING)
     text.draw(image, "PAUSED", x + round(1.2 * font), baseline(panel.y, panel.height, font), font, TEXT)
     return image
+
+
+def _draw_line(
+    image: Image,
+    rect: Rect,
+    y: int,
+    line: Line,
+    colour: Colour,
+    colours: Mapping[str, Colour],
+    text: TextPainter,
+    size_px: int,
+) -> None:
+    """The longest variant that fits; the shortest one cut where none does."""
+    for texts in line.variants:
+        if text.row_width(texts, size_px) <= rect.width:
+            break
+    else:
+        texts = (text.shortened(line.variants[-1][0], size_px, rect.width),)
+    bottom = baseline(y, round(LINE_EM * size_px), size_px)
+    text.draw_row(image, [(part, colour) for part in texts], rect.x, bottom, size_px)
+
+
+@dataclass(frozen=True)
+class _Section:
+    """`rank`: sections of a higher one are left out first where there is no room."""
+
+    name: str
+    height: int
+    rank: int
 
 
 def _draw_keys(image: Image, area: Rect, row: int, font: int, text: TextPainter) -> None:

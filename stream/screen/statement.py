@@ -1,17 +1,17 @@
-"""What is to be said of a moment, the most important first: what is the matter now, or the last event; then the rest.
+"""What is to be said of a moment, the same in the picture, in the terminal and on the page: the most important first,
+which is what is the matter now, or the last event; then the rest.
 
 An event is the headline as long as its mark is on the strip. What the model says of a single window is not: most windows
 hold no event, and the model has to name something.
-
-Words for states, events and rejections: the same in the picture and in the terminal.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from model.types import Event, FaceResult, FrameResult, Rejection, Status
+from stream.events.settings import EventSettings
 from stream.health import Connection
 from stream.history import EventWindow, Recent
 
@@ -42,6 +42,8 @@ REJECTION_WORDS: Mapping[Rejection, str] = {
     "overlap": "part of another",
     "no_expression": "no expression",
 }
+"""Why a movement is no event."""
+
 Tone = Literal["event", "calm", "warning"]
 
 
@@ -102,6 +104,11 @@ class Waits:
 
     window_frames: int = 30
     calibration_s: float | None = 3.0
+
+    @classmethod
+    def of_run(cls, window_frames: int, with_events: bool) -> Self:
+        """Of a run that looks for events, or of one that gives labels only."""
+        return cls(window_frames, EventSettings().calibration_s if with_events else None)
 
     def calibrating(self, face: FaceResult, recent: Recent) -> float | None:
         """How much of a face's calibration is done, 0 to 1; None where it does not calibrate."""

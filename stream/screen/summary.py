@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from model.types import EventKind, FrameResult
+from model.types import Event, EventKind, FrameResult
 from stream.health import Percentiles, StageTimes
-from stream.history import EventTally
+from stream.history import EventCounts
 from stream.screen.statement import REJECTION_WORDS
 
 LATENCY = "latency"
@@ -32,14 +32,12 @@ class RunSummary:
         self.answers = 0
         self.labels: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
-        self.tally = EventTally()
+        self.event_counts = EventCounts()
         self._stages = StageTimes()
         self._latency = StageTimes()
 
     def add(self, result: FrameResult) -> None:
-        self.tally.add(result)
-        if result.closing:
-            return
+        self.event_counts.add(result)
         self.frames += 1
         self.faces += result.face is not None
         self.statuses[result.status] += 1
@@ -48,6 +46,10 @@ class RunSummary:
             self.answers += 1
             self.labels[result.prediction.label] += 1
             self._latency.add(LATENCY, result.latency_ms)
+
+    def finish(self, events: Sequence[Event]) -> None:
+        """The events that the end of the run decided."""
+        self.event_counts.finish(events)
 
     def times(self) -> dict[str, Percentiles]:
         """By stage; the last entry is the latency of the frames with an answer."""
@@ -64,7 +66,7 @@ class RunSummary:
             "answers": self.answers,
             "labels": {name: self.labels[name] for name in self._class_names},
             "statuses": dict(self.statuses),
-            "events": self.tally.as_dict(),
+            "events": self.event_counts.as_dict(),
             "events_per_min": self._events_a_minute(),
             "times": times,
         }
@@ -104,13 +106,17 @@ class RunSummary:
 
     def _events_a_minute(self) -> float | None:
         """Accepted events in a minute of watching one calibrated face; None where none was watched."""
-        return self.tally.events.total() / (self.tally.watched_s / 60) if self.tally.watched_s else None
+        return (
+            self.event_counts.accepted.total() / (self.event_counts.watched_s / 60)
+            if self.event_counts.watched_s
+            else None
+        )
 
     def _event_tables(self) -> list[RenderableType]:
         """Nothing where no events were looked for, or no face could be watched."""
-        tally = self.tally
-        watched_min = tally.watched_s / 60
-        if not (watched_min or tally.events or tally.rejected):
+        counted = self.event_counts
+        watched_min = counted.watched_s / 60
+        if not (watched_min or counted.accepted or counted.rejected):
             return []
         kinds: tuple[EventKind, ...] = get_args(EventKind)
         found = Table(
@@ -119,9 +125,9 @@ class RunSummary:
         found.add_column("", style="dim")
         for name in (*kinds, "a minute"):
             found.add_column(name, justify="right")
-        totals = [sum(count for (kind, _), count in tally.events.items() if kind == wanted) for wanted in kinds]
+        totals = [sum(count for (kind, _), count in counted.accepted.items() if kind == wanted) for wanted in kinds]
         for name in self._class_names:
-            numbers = [tally.events[kind, name] for kind in kinds]
+            numbers = [counted.accepted[kind, name] for kind in kinds]
             if any(numbers):
                 found.add_row(Text(f"  {name}"), *map(str, numbers), _a_minute(sum(numbers), watched_min))
         found.add_row("all", *map(str, totals), _a_minute(sum(totals), watched_min))
@@ -129,7 +135,7 @@ class RunSummary:
         reasons.add_column(style="dim")
         reasons.add_column(justify="right")
         reasons.add_row("watched with a calibrated face", f"{watched_min:.1f} min")
-        for reason, count in tally.rejected.most_common():
+        for reason, count in counted.rejected.most_common():
             reasons.add_row(f"  rejected: {REJECTION_WORDS[reason]}", str(count))
         return [found, reasons]
 

@@ -1,7 +1,4 @@
-"""The run in the terminal, where there is no window.
-
-What a run says on the terminal, or into a pipe.
-"""
+"""The run in the terminal: a panel where there is no window, and what is said of a source's connection."""
 
 import os
 import sys
@@ -19,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from model.types import FrameResult, Prediction
-from stream.events.settings import EventSettings
 from stream.health import Connection, Health
 from stream.history import EventWindow, LiveHistory, Recent
 from stream.screen.paint import Colour, class_colours
@@ -35,8 +31,8 @@ from stream.screen.statement import (
 )
 
 REFRESH_S = 1 / 8
-_WIDTH = 76
-_BAR_WIDTH = 36
+_WIDTH, _BAR_WIDTH = 76, 36
+"""In letters."""
 _LINES = 4
 """Room for so many lines under the headline, so that nothing moves when one is missing."""
 
@@ -57,7 +53,7 @@ class Panel:
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._styles = {name: _style(colour) for name, colour in class_colours(class_names).items()}
-        self._waits = Waits(window_frames, EventSettings().calibration_s if with_events else None)
+        self._waits = Waits.of_run(window_frames, with_events)
         self._clock_s = clock_s
         self._drawn_s = float("-inf")
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None

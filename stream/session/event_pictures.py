@@ -1,25 +1,24 @@
-"""Writes a picture of every accepted event, in a thread of its own."""
+"""A picture of every accepted event, written by a thread of its own."""
 
-import contextlib
 import queue
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 
 from model.atomic import whole_file
 from model.contract import ClipContract
-from model.types import FrameResult, Image
+from model.types import Event, FrameResult, Image
 from stream.session.event_sheet import EventMoments, EventSheet, RecentCrops
 from stream.session.session_folder import SessionFolder
-from stream.sinks.base import SinkError, reason
+from stream.sinks.base import Sink, SinkError, reason
 
 _WAITING = 16
+"""So many events wait to be drawn."""
 
 
-class EventPictures:
+class EventPictures(Sink):
     """A sink: keeps the last seconds of every face, and draws an event when it is decided.
 
     The number of a picture is that of the accepted event in events.jsonl. Drawing does not hold up the run: events that
@@ -45,11 +44,16 @@ class EventPictures:
         self._thread.start()
 
     def write(self, result: FrameResult) -> None:
+        self._crops.add(result)
+        self._take(result.events)
+
+    def finish(self, events: Sequence[Event]) -> None:
+        self._take(events)
+
+    def _take(self, events: Sequence[Event]) -> None:
         if self._error is not None:
             raise self._error
-        if not result.closing:
-            self._crops.add(result)
-        for event in result.events:
+        for event in events:
             if event.rejected is None:
                 self._accepted += 1
                 try:
@@ -65,15 +69,6 @@ class EventPictures:
             self._thread.join()
             if self._error is not None:
                 raise self._error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(*([SinkError] if error is not None else [])):
-            self.close()
 
     def _work(self) -> None:
         for number, moments in iter(self._queue.get, None):

@@ -1,6 +1,6 @@
 """The picture of an event: onset, apex and offset side by side, the motion between the first two, and its time line.
 
-The last seconds of every followed face: aligned crops and answers, so that an event can be shown when it is decided.
+The last seconds of every followed face are kept for it, since an event is decided when its crops are long past.
 """
 
 from collections import deque
@@ -22,10 +22,10 @@ SPAN_S = 8.0
 _CLOSEST_S = 1 / 65
 """Of faster sources not every frame is kept: 8 s of a face are at most 520 crops, 8.5 MB."""
 _MOST_OFF_S = 0.1
+"""A crop that is further from a moment does not show it."""
 PANEL_PX = 256
 _GAP_PX = 12
-_HEAD_PX, _CAPTION_PX, _CHART_PX = 46, 26, 116
-_AXIS_PX = 24
+_HEAD_PX, _CAPTION_PX, _CHART_PX, _AXIS_PX = 46, 26, 116, 24
 _PAPER: Colour = (34, 30, 28)
 _BLANK: Colour = (58, 53, 50)
 _ARROW_STEP_PX = 8
@@ -91,6 +91,7 @@ class RecentCrops:
                 del self._faces[track]
 
     def of(self, event: Event, around_s: float = 1.0) -> EventMoments:
+        """The event with what is left of its moments, and the answers from so long before to so long after it."""
         moments = tuple(self._faces.get(event.track, ()))
         first_s, last_s = event.onset_s - around_s, event.offset_s + around_s
         near = [moment for moment in moments if first_s <= moment.time_s <= last_s]
@@ -180,7 +181,7 @@ class EventSheet:
         if moments.onset is None or moments.apex is None:
             return self._panel(None), "motion not known"
         flow = self._motion_px(moments.onset, moments.apex)
-        panel = mix_picture(self._panel(moments.apex), _PAPER, 0.55)
+        panel = _mixed(self._panel(moments.apex), _PAPER, 0.55)
         step = max(2, round(_ARROW_STEP_PX * self._geometry.size_px / 128))
         ys, xs = np.mgrid[step // 2 : flow.shape[0] : step, step // 2 : flow.shape[1] : step]
         motion = flow[ys, xs]
@@ -241,7 +242,7 @@ class EventSheet:
             taken = begin + self._text.width(words, _SMALL_PX) + 12
 
 
-def mix_picture(picture: Image, colour: Colour, share: float) -> Image:
+def _mixed(picture: Image, colour: Colour, share: float) -> Image:
     """The picture with `share` (0 to 1) of a colour in it."""
     return cv2.addWeighted(picture, 1 - share, np.full_like(picture, colour), share, 0.0)
 

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import platform
 import time
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
@@ -13,6 +12,7 @@ from typing import Any
 
 from model.contract import ClipContract
 from stream.cli.options import LiveOptions
+from stream.machine import VERSION
 from stream.recognizer import Recognizer
 from stream.session.session_folder import SCHEMA_VERSION
 from stream.sources.base import SourceInfo, without_credentials
@@ -40,7 +40,7 @@ def first_facts(options: LiveOptions, recognizer: Recognizer) -> dict[str, Any]:
         "consent": session.consent or NO_CONSENT,
         "anonymised": session.anonymise,
         "recording": kept if session.record_source else None,
-        "program": {"name": "microlive", "version": program_version()},
+        "program": {"name": "microlive", "version": VERSION},
         "python": platform.python_version(),
         "packages": package_versions(),
         "model": model_facts(recognizer),
@@ -92,13 +92,6 @@ def settings(options: LiveOptions) -> dict[str, Any]:
     """What the command line asked of the run, as JSON has it, without credentials and tokens."""
     values = {name: value for name, value in _plain(options).items() if name not in _NOT_OF_THE_RUN}
     return values | {"source": _source_words(options)}
-
-
-def program_version() -> str:
-    try:
-        return str(tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
-        return "unknown"
 
 
 def package_versions() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +12,14 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from model.types import Frame, FrameResult, Image, Pace
+from model.types import Event, Frame, FrameResult, Image, Pace
 from stream.cli.options import LiveOptions
 from stream.session.facts import PROJECT, contract_hash, file_hash
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER
+from stream.sinks.base import Sink
 from stream.sinks.tables import csv_header, event_line, frame_rows
-from stream.sources.base import Pacer, SourceInfo
+from stream.sources.base import FrameSource, Pacer, SourceInfo
 from stream.sources.file import quiet_decoder
 
 
@@ -35,19 +35,18 @@ class _Row:
     height: int
 
 
-class ReplaySource:
+class ReplaySource(FrameSource):
     """The frames of a session that was recorded with `--record-source`, until the last one that is whole.
 
     Raises `SessionError` when there is no such recording or it is damaged before its end.
     """
 
     def __init__(self, folder: SessionFolder, pace: Pace = "fast") -> None:
+        super().__init__()
         self._folder = folder
         self._pace: Pace = pace
-        self._stopped = threading.Event()
         self._capture: cv2.VideoCapture | None = None
         self.facts = folder.read_facts()
-        self.dropped = 0
 
     def __enter__(self) -> Self:
         if self.facts.get("recording") != "source":
@@ -66,12 +65,9 @@ class ReplaySource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        super().__exit__(kind, error, trace)
         if self._capture is not None:
             self._capture.release()
-
-    def stop(self) -> None:
-        self._stopped.set()
 
     def __iter__(self) -> Iterator[Frame]:
         pacer = Pacer(self._pace, self._stopped)
@@ -177,7 +173,7 @@ def model_difference(facts: Mapping[str, Any], contract: Any, path: Path) -> str
     return None
 
 
-class ReplayCheck:
+class ReplayCheck(Sink):
     """A sink that compares results with a session's frames.csv (but for latency_ms) and events.jsonl.
 
     `complete`: the session came to its end, so nothing may be missing on either side. Of one that was killed, rows after
@@ -192,31 +188,22 @@ class ReplayCheck:
         self._complete = complete
         self._recorded_rows = _recorded_rows(folder)
         self._recorded_events = _recorded_events(folder)
-        self._pending: FrameResult | None = None
         header = next(self._recorded_rows, [])
         if header != list(csv_header(class_names)):
             self._differs(f"columns: {', '.join(csv_header(class_names))}; recorded: {', '.join(header)}")
 
     def write(self, result: FrameResult) -> None:
-        # One result late: the last one also has what the end of the source decides.
-        if self._pending is not None:
-            self._compare(self._pending, with_events=True)
-        self._pending = result
+        for row in frame_rows(result, self._class_names):
+            found, recorded = [str(cell) for cell in row[:-1]], next(self._recorded_rows, [""])[:-1]
+            self.rows += 1
+            if found != recorded:
+                self._differs(f"row {self.rows}: {','.join(found)}; recorded: {','.join(recorded) or 'none'}")
+        self._compare(result.events)
 
-    def close(self) -> None:
-        if self._pending is not None:
-            self._compare(self._pending, with_events=self._complete)
-            self._pending = None
-            if self._complete:
-                self._count_missing()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def finish(self, events: Sequence[Event]) -> None:
+        if self._complete:
+            self._compare(events)
+            self._count_missing()
 
     def verdict(self) -> str:
         """One line for a replay that is the same; raises `SessionError` with the first difference for one that is not."""
@@ -227,13 +214,8 @@ class ReplayCheck:
             raise SessionError("the replay gave no row: nothing was compared")
         return f"The replay is the same as the recording: {self.rows} rows, {self.events} events."
 
-    def _compare(self, result: FrameResult, with_events: bool) -> None:
-        for row in frame_rows(result, self._class_names):
-            found, recorded = [str(cell) for cell in row[:-1]], next(self._recorded_rows, [""])[:-1]
-            self.rows += 1
-            if found != recorded:
-                self._differs(f"row {self.rows}: {','.join(found)}; recorded: {','.join(recorded) or 'none'}")
-        for event in result.events if with_events else ():
+    def _compare(self, events: Sequence[Event]) -> None:
+        for event in events:
             line, recorded_line = event_line(event).strip(), next(self._recorded_events, "")
             self.events += 1
             if line != recorded_line:

@@ -18,7 +18,7 @@ from stream.session.event_pictures import EventPictures
 from stream.session.facts import first_facts, source_facts
 from stream.session.session_folder import SessionFolder
 from stream.session.source_recorder import SourceRecorder
-from stream.sinks.base import SinkError, reason, write_json
+from stream.sinks.base import Sink, SinkError, reason, write_json
 from stream.sinks.tables import CsvSink, EventsSink
 from stream.sources.base import FrameSource
 
@@ -26,7 +26,7 @@ REFRESH_S = 10.0
 """So often session.json takes up the state of the run, for one that is killed."""
 
 
-class Session:
+class Session(Sink):
     """A context manager around the source and the run, and one of the run's sinks.
 
     Entering makes the folder and session.json with the state "running". Leaving closes everything and writes the state
@@ -87,9 +87,6 @@ class Session:
         if time.monotonic() - self._written_s >= REFRESH_S:
             self._written_s = time.monotonic()
             self._write_facts()
-
-    def close(self) -> None:
-        """Everything is done on leaving."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

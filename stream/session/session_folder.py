@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Required
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
+from model.contract import MicroliveError
+
 SCHEMA_VERSION = 1
 LARGEST = 1e12
 """No time, latency or motion is larger."""
@@ -61,7 +63,7 @@ class _Facts(TypedDict, total=False):
     run: _Run
 
 
-class SessionError(RuntimeError):
+class SessionError(MicroliveError, RuntimeError):
     """A session cannot be read or replayed: one line that says which and why."""
 
 

@@ -1,18 +1,15 @@
 """The pictures of a run, kept so that the run can be done again: lossless, each with its own time."""
 
-import contextlib
 import queue
 import shutil
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 import cv2
 
 from model.types import FrameResult, Image
 from stream.session.session_folder import SessionFolder
-from stream.sinks.base import LineFile, SinkError, reason
+from stream.sinks.base import LineFile, Sink, SinkError, reason
 from stream.sinks.video import DEFAULT_FPS, MAX_FPS
 
 HEADER = "frame,time_s,restart,part,width,height"
@@ -25,7 +22,7 @@ MIN_FREE_BYTES = 64 * 1024 * 1024
 _WAITING = 16
 
 
-class SourceRecorder:
+class SourceRecorder(Sink):
     """A sink: the pictures of all results, encoded in a thread of their own, and `times.csv` with a row for each.
 
     A replay needs every picture, so `write` waits when the encoder cannot keep up; a live source then loses frames before
@@ -58,8 +55,6 @@ class SourceRecorder:
     def write(self, result: FrameResult) -> None:
         if self._error is not None:
             raise self._error
-        if result.closing:
-            return
         if self._draw is None:
             self._queue.put(result)
             return
@@ -81,15 +76,6 @@ class SourceRecorder:
             self._times.abandon()
             raise self._error
         self._times.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(*([SinkError] if error is not None else [])):
-            self.close()
 
     def _work(self) -> None:
         for result in iter(self._queue.get, None):

@@ -1,25 +1,67 @@
-"""Files that a run writes: can they be made, and one JSON file whole or not at all.
-
-What all outputs have in common.
-
-A text file that grows line by line: what a run that is killed has written stays whole and readable.
-"""
+"""What all outputs of a run have in common: the sink, and the files that sinks write."""
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from model.atomic import whole_file
-from model.types import FrameResult
+from model.contract import MicroliveError
+from model.types import Event, FrameResult
 
-__all__ = ["Sink", "SinkError", "check_target", "reason"]
+
+class SinkError(MicroliveError, RuntimeError):
+    """An output cannot be written; the message is one line that says which and why.
+
+    Example:
+        ```python
+        try:
+            table = CsvSink("missing/rows.csv", recognizer.contract.class_names)
+        except SinkError as error:
+            print(error)  # cannot write the CSV file missing/rows.csv: the folder missing does not exist; …
+        ```
+    """
 
 
-class SinkError(RuntimeError):
-    """An output cannot be written; the message is one line that says which and why."""
+class Sink:
+    """Takes every frame's result, then `finish`, then `close`. A context manager: closed on the way out, after an error too.
+
+    `write`, `finish` and `close` may raise `SinkError`; after another error `close` does not, for the first error is the
+    one to tell.
+
+    Example:
+        ```python
+        class Labels(Sink):
+            def write(self, result: FrameResult) -> None:
+                print(result.prediction and result.prediction.label)
+        ```
+    """
+
+    def write(self, result: FrameResult) -> None:
+        """The next frame's result."""
+        raise NotImplementedError
+
+    def finish(self, events: Sequence[Event]) -> None:
+        """Once, after the last frame and whatever ended the run: the events that its end decided, accepted and rejected."""
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """By cause, how many frames it had to leave out: part of `Health.dropped`. From any thread."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is written after it; a second time it does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(*([SinkError] if error is not None else [])):
+            self.close()
 
 
 def check_target(path: Path, what: str) -> None:
@@ -43,23 +85,13 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         raise SinkError(f"cannot write the JSON file {path}: {reason(error)}") from error
 
 
-class Sink(Protocol):
-    """Takes every frame's result. A context manager: flushed and closed on the way out, after an error too."""
-
-    def write(self, result: FrameResult) -> None: ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
 class LineFile:
-    """Every line is handed to the system as it comes, whole or not at all. Raises `SinkError` at construction when the
-    file cannot be made, and from `write` when it cannot take more; `what` names it in the message."""
+    """A text file that grows line by line, each handed to the system as it comes, whole or not at all: what a run that is
+    killed has written can be read.
+
+    Raises `SinkError` at construction when the file cannot be made, and from `write` when it cannot take more; `what`
+    names it in the message.
+    """
 
     def __init__(self, path: Path | str, what: str) -> None:
         self.path = Path(path)
@@ -96,5 +128,5 @@ class LineFile:
 
     def abandon(self) -> None:
         """Closes without a second complaint: the first error is the one to tell."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        with contextlib.suppress(SinkError):
+            self.close()

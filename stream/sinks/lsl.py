@@ -9,21 +9,21 @@ later). Needs pylsl (requirements-lsl.txt), which brings LSL's own library on mo
 import json
 import socket
 import time
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
-from model.contract import ClipContract
+from model.contract import ClipContract, MicroliveError
 from model.quiet import native_log_held_back
-from model.types import FrameResult
+from model.types import Event, Frame, FrameResult
 from stream.engine.model_file import model_words
-from stream.sinks.base import SinkError
-from stream.sinks.tables import event_fields
+from stream.sinks.base import Sink, SinkError
 
 _BUFFERED_HUNDREDS = 20
 """LSL counts the samples that it keeps for a slow listener in hundreds."""
 
 
-class LslError(RuntimeError):
+class LslError(MicroliveError, RuntimeError):
     """Lab Streaming Layer is not there; one line that says what to do."""
 
 
@@ -39,7 +39,7 @@ def load_pylsl() -> ModuleType:
     return pylsl
 
 
-class LslSink:
+class LslSink(Sink):
     """A sink of a run. Sending never waits: who listens, and how fast, is the business of LSL's own threads.
 
     `lsl` is pylsl, `source` the name of the run's source. Raises `SinkError` at construction when the streams cannot be
@@ -49,6 +49,7 @@ class LslSink:
     def __init__(self, lsl: ModuleType, name: str, contract: ClipContract, source: str) -> None:
         self._lsl = lsl
         self._class_names = contract.class_names
+        self._newest: Frame | None = None
         try:
             with native_log_held_back(shown_on_error=True):
                 self._probabilities: Any = self._outlet(f"{name}-probabilities", contract, source)
@@ -56,29 +57,32 @@ class LslSink:
         except (RuntimeError, OSError, ValueError) as error:
             raise SinkError(f"cannot open the LSL streams {name}: {' '.join(str(error).split())}") from error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def write(self, result: FrameResult) -> None:
-        frame = result.frame
-        # The two clocks are compared at every frame: where they are not the same one, they may drift apart.
-        captured_s = frame.captured_s + self._lsl.local_clock() - time.monotonic()
-        for event in result.events:
-            if event.rejected is None:
-                stamp_s = captured_s + event.onset_s - frame.time_s
-                self._events.push_sample([json.dumps(event_fields(event))], stamp_s)
-        if result.prediction is not None and not result.closing:
+        frame = self._newest = result.frame
+        captured_s = self._on_lsl_clock(frame)
+        self._push(result.events, frame, captured_s)
+        if result.prediction is not None:
             shares = result.prediction.probabilities
             self._probabilities.push_sample([shares[name] for name in self._class_names], captured_s)
+
+    def finish(self, events: Sequence[Event]) -> None:
+        if self._newest is not None:
+            self._push(events, self._newest, self._on_lsl_clock(self._newest))
 
     def close(self) -> None:
         # Outlets end with their last reference.
         self._probabilities = self._events = None
+
+    def _on_lsl_clock(self, frame: Frame) -> float:
+        """When the frame was in hand. The two clocks are compared every time: where they are not the same one, they may
+        drift apart."""
+        return frame.captured_s + self._lsl.local_clock() - time.monotonic()
+
+    def _push(self, events: Sequence[Event], frame: Frame, captured_s: float) -> None:
+        for event in events:
+            if event.rejected is None:
+                stamp_s = captured_s + event.onset_s - frame.time_s
+                self._events.push_sample([json.dumps(event.to_dict())], stamp_s)
 
     def _outlet(self, name: str, contract: ClipContract, source: str) -> Any:
         lsl, are_events = self._lsl, name.endswith("-events")

@@ -6,15 +6,15 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from model.types import FrameResult
+from model.types import Event, FrameResult
 from stream.network_address import NetworkAddress, bound_to, open_socket
-from stream.sinks.base import LineFile, SinkError
+from stream.sinks.base import LineFile, Sink, SinkError
 from stream.sinks.marks import (
     MAX_DATAGRAM_BYTES,
     Mark,
@@ -25,7 +25,6 @@ from stream.sinks.marks import (
     lines_of,
     parse_message,
 )
-from stream.sinks.tables import event_fields
 
 MAX_SUBSCRIBERS = 16
 SUBSCRIBED_S = 60.0
@@ -59,7 +58,7 @@ class _Arrived:
     sender: Sender
 
 
-class MarkerPort:
+class MarkerPort(Sink):
     """A sink of a run: learns the source's clock from its frames and passes accepted events on to subscribers.
 
     Marks are taken by a thread of its own, so that their time does not wait for a frame, and written as JSON lines:
@@ -69,7 +68,7 @@ class MarkerPort:
     none comes. It has to be a source with a pace of its own: a live one, or a file in real time.
 
     Listens from construction on, entering starts the thread, leaving ends it. Raises `SinkError` at construction when the
-    port or the file cannot be had, and from `write` when the file cannot take more.
+    port or the file cannot be had, and from `write` and `finish` when the file cannot take more.
     """
 
     def __init__(self, address: NetworkAddress, path: Path | None = None) -> None:
@@ -122,17 +121,17 @@ class MarkerPort:
     def write(self, result: FrameResult) -> None:
         if self._error is not None:
             raise self._error
-        now_s = time.monotonic()
         with self._lock:
-            if not result.closing:
-                self._offset_s = result.frame.captured_s - result.frame.time_s
-                while self._waiting:
-                    self._keep(self._waiting.popleft())
-            accepted = [event for event in result.events if event.rejected is None]
-            present = self._subscribers.present(now_s) if accepted else ()
-            for event in accepted:
-                for who in present:
-                    self._send({"event": event_fields(event)}, who, counted=True)
+            self._offset_s = result.frame.captured_s - result.frame.time_s
+            while self._waiting:
+                self._keep(self._waiting.popleft())
+            self._tell(result.events)
+
+    def finish(self, events: Sequence[Event]) -> None:
+        if self._error is not None:
+            raise self._error
+        with self._lock:
+            self._tell(events)
 
     def close(self) -> None:
         self._end()
@@ -140,6 +139,14 @@ class MarkerPort:
             self._keep(self._waiting.popleft())
         if self._lines is not None:
             self._lines.close()
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """Accepted events to all subscribers."""
+        accepted = [event for event in events if event.rejected is None]
+        present = self._subscribers.present(time.monotonic()) if accepted else ()
+        for event in accepted:
+            for who in present:
+                self._send({"event": event.to_dict()}, who, counted=True)
 
     def _end(self) -> None:
         if self._waker.fileno() < 0:

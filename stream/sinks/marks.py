@@ -1,13 +1,13 @@
-"""What an experiment may send to a run: marks, and the wish to hear of events. JSON, one object a line.
-
-How much strangers may ask of the marker port: so many messages a second, so many subscribers.
-"""
+"""What an experiment may send to a run (marks, and the wish to hear of events, as JSON, one object a line), and how much:
+so many messages a second, so many subscribers."""
 
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from model.contract import MicroliveError
 
 MAX_DATAGRAM_BYTES = 2048
 MAX_LINES = 16
@@ -16,7 +16,7 @@ _FORMS = '{"mark": "TEXT"} or {"subscribe": true}'
 Who = TypeVar("Who")
 
 
-class MessageError(ValueError):
+class MessageError(MicroliveError, ValueError):
     """A message does not fit; one line that says what was expected, and holds nothing of the message."""
 
 

@@ -1,32 +1,54 @@
-"""One row for every frame and face, and one for every frame without faces, with the frame's own time.
-
-Micro-expression events as JSON lines, one object a line, as soon as they are decided.
-"""
+"""What a run writes line by line: a CSV of its frames and faces, and its events as JSON lines."""
 
 import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 from model.types import Event, FrameResult, Prediction, Status
-from stream.sinks.base import LineFile, SinkError
+from stream.sinks.base import LineFile, Sink, SinkError
 
 
-class CsvSink:
-    """Writes `frame,time_s,face,status,label,confidence,p_<class>…,latency_ms`.
+class LineSink(Sink):
+    """A sink that writes one file line by line. Every line is handed to the system as it comes, so that a run that is
+    killed keeps what it wrote. Raises `SinkError` at construction when the file cannot be made, and from `write` and
+    `finish` when it cannot take more. `what` names the file in messages.
+    """
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        self.path = Path(path)
+        self._lines = LineFile(self.path, what)
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+class CsvSink(LineSink):
+    """Writes `frame,time_s,face,status,label,confidence,p_<class>…,latency_ms`: a row for every frame and face, and one for
+    every frame without faces, with the frame's own time.
 
     `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
-    are empty where there is no answer. Every row is handed to the system as it comes, so that a run that is killed keeps
-    its rows. Raises `SinkError` at construction when the file cannot be made, and from `write` when it cannot take more.
+    are empty where there is no answer. Every row is handed to the system as it comes.
+
+    Args:
+        path: The file; one that is there is written over.
+        class_names: The classes, in the order of the columns.
+
+    Raises:
+        SinkError: The file cannot be made; from `write`, it cannot take more.
+
+    Example:
+        ```python
+        with CsvSink("rows.csv", recognizer.contract.class_names) as table:
+            for result in recognizer.run("talk.mp4"):
+                table.write(result)
+        ```
     """
 
     def __init__(self, path: Path | str, class_names: Sequence[str]) -> None:
-        self.path = Path(path)
+        super().__init__(path, "CSV file")
         self.rows = 0
         self._class_names = tuple(class_names)
-        self._lines = LineFile(self.path, "CSV file")
         self._writer = csv.writer(self._lines, lineterminator="\n")
         try:
             self._writer.writerow(csv_header(self._class_names))
@@ -39,19 +61,39 @@ class CsvSink:
             self._writer.writerow(row)
             self.rows += 1
 
-    def close(self) -> None:
-        self._lines.close()
 
-    def __enter__(self) -> Self:
-        return self
+class EventsSink(LineSink):
+    """Writes accepted and rejected events, one JSON object a line (`Event.to_dict`), as soon as they are decided.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._lines.close()
-        else:
-            self._lines.abandon()
+    Args:
+        path: The file; one that is there is written over.
+
+    Raises:
+        SinkError: The file cannot be made; from `write` and `finish`, it cannot take more.
+
+    Example:
+        ```python
+        with EventsSink("events.jsonl") as events:
+            for picture, time_s in my_camera():
+                events.write(recognizer.process(picture, time_s))
+            events.finish(recognizer.finish())
+        ```
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, "events file")
+        self.events = 0
+
+    def write(self, result: FrameResult) -> None:
+        self._write(result.events)
+
+    def finish(self, events: Sequence[Event]) -> None:
+        self._write(events)
+
+    def _write(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._lines.write(event_line(event))
+            self.events += 1
 
 
 def csv_header(class_names: Sequence[str]) -> tuple[str, ...]:
@@ -60,9 +102,7 @@ def csv_header(class_names: Sequence[str]) -> tuple[str, ...]:
 
 
 def frame_rows(result: FrameResult, class_names: Sequence[str]) -> Iterator[tuple[object, ...]]:
-    """The rows of one frame: largest face first, one row without a face, none of a closing result."""
-    if result.closing:
-        return
+    """The rows of one frame: largest face first, one row without a face."""
     for face in result.faces:
         yield _row(result, face.track, face.status, face.prediction, class_names)
     if not result.faces:
@@ -81,52 +121,6 @@ def _row(
     return (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells, f"{result.latency_ms:.3f}")
 
 
-class EventsSink:
-    """Writes accepted and rejected events. Every line is handed to the system as it comes, so that a run that is killed
-    keeps its events. Raises `SinkError` at construction when the file cannot be made, and from `write` when it cannot
-    take more.
-    """
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self.events = 0
-        self._lines = LineFile(self.path, "events file")
-
-    def write(self, result: FrameResult) -> None:
-        for event in result.events:
-            self._lines.write(event_line(event))
-            self.events += 1
-
-    def close(self) -> None:
-        self._lines.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._lines.close()
-        else:
-            self._lines.abandon()
-
-
 def event_line(event: Event) -> str:
     """With its end."""
-    return json.dumps(event_fields(event)) + "\n"
-
-
-def event_fields(event: Event) -> dict[str, Any]:
-    """An event as it is written: times in seconds of the source's clock, and `rejected` only where it is."""
-    fields: dict[str, Any] = {
-        "kind": event.kind,
-        "label": event.label,
-        "onset_s": round(event.onset_s, 4),
-        "apex_s": round(event.apex_s, 4),
-        "offset_s": round(event.offset_s, 4),
-        "confidence": round(event.confidence, 4),
-        "peak_px": round(event.peak_px, 3),
-        "track": event.track,
-    }
-    return fields if event.rejected is None else fields | {"rejected": event.rejected}
+    return json.dumps(event.to_dict()) + "\n"

@@ -1,15 +1,12 @@
 """The overlay as a video that plays at the source's true speed."""
 
-import contextlib
 import math
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import cv2
@@ -19,11 +16,11 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from model.types import FrameResult
+from model.types import Event, FrameResult
 from stream.health import Health
 from stream.history import LiveHistory
 from stream.screen.overlay import Overlay
-from stream.sinks.base import SinkError, check_target, reason
+from stream.sinks.base import Sink, SinkError, check_target, reason
 
 DEFAULT_FPS = 30.0
 MAX_FPS = 240.0
@@ -38,7 +35,7 @@ _KEYFRAME_EVERY = 15
 _FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flush_packets": "1"}
 
 
-class RecordSink:
+class RecordSink(Sink):
     """Draws and encodes in a thread of its own, behind a queue of `capacity` results.
 
     Every picture has the time of its frame, to half a frame of the rate `fps` (30 where that is None or no camera's
@@ -73,6 +70,7 @@ class RecordSink:
         self._file: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._error: SinkError | None = None
+        self._last_events: Sequence[Event] = ()
         self._queue: queue.Queue[FrameResult | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._closed = False
@@ -100,6 +98,14 @@ class RecordSink:
         except queue.Full:
             self.dropped += 1
 
+    def finish(self, events: Sequence[Event]) -> None:
+        """The last picture is drawn with them."""
+        self._last_events = events
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        return {"recorder": self.dropped}
+
     def close(self) -> None:
         """Encodes what is queued and closes the file; a recording without a frame leaves none."""
         if self._closed:
@@ -112,19 +118,6 @@ class RecordSink:
             self.path.unlink(missing_ok=True)
         if self._error is not None:
             raise self._error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            # The first error is the one to tell.
-            with contextlib.suppress(SinkError):
-                self.close()
 
     def _open(self, image: NDArray[np.uint8]) -> None:
         height, width = image.shape[:2]
@@ -162,10 +155,6 @@ class RecordSink:
         pending: FrameResult | None = None
         place = -1
         for result in results:
-            if result.closing:
-                # The last picture once again, with the events that the end decided: no frame more.
-                self._history.record(result)
-                continue
             # A picture is drawn when the next one comes: only then is it known that it is not the last.
             next_place = timeline.place(result.frame.time_s)
             if pending is not None and next_place > place:
@@ -173,6 +162,7 @@ class RecordSink:
             self._history.record(result)
             pending, place = result, next_place
         if pending is not None:
+            self._history.finish(self._last_events)
             self._emit(pending, place)
 
     def _emit(self, result: FrameResult, place: int) -> None:

@@ -1,34 +1,57 @@
-"""What all sources have in common.
-
-What of a stream's address may be shown.
-
-How live sources are opened and how long they are waited for.
-"""
+"""What all sources have in common, what of a stream's address may be shown, and how patient live sources are."""
 
 import math
+import random
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from model.contract import MicroliveError
 from model.types import Frame, Pace
+from stream.health import SourceStatus
 
 _SECRET_FIELD = re.compile(
     r"((?:^|[&;])[^=&;]*(?:pass|pwd|psw|user|usr|login|token|key|auth|secret|sig|account)[^=&;]*=)[^&;]*", re.IGNORECASE
 )
 
 
-class SourceError(RuntimeError):
-    """A source cannot be opened or read: one line that says what and what to do."""
+class SourceError(MicroliveError, RuntimeError):
+    """A source cannot be opened or read: one line that says what and what to do.
+
+    Example:
+        ```python
+        try:
+            for result in recognizer.run("rtsp://camera.local/stream"):
+                print(result.status)
+        except SourceError as error:
+            print(error)
+        ```
+    """
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """`fps` is what the source says of itself (0 when unknown); `frames` None when there is no end."""
+    """What an open source says of itself.
+
+    Attributes:
+        name: For people; without credentials.
+        width_px: Of its pictures.
+        height_px: Of its pictures.
+        fps: Its frames a second, 0 when unknown.
+        live: A camera or stream, of which the newest frame wins.
+        frames: How many there are; None when that is unknown or there is no end.
+
+    Example:
+        ```python
+        SourceInfo("my frames", width_px=640, height_px=480, fps=30.0, live=False)
+        ```
+    """
 
     name: str
     width_px: int
@@ -38,26 +61,51 @@ class SourceInfo:
     frames: int | None = None
 
 
-class FrameSource(Protocol):
-    """Open with `with`, read `info`, iterate once. `dropped` counts frames that were read but not given out."""
+class FrameSource(ABC):
+    """Open with `with`, read `info`, iterate once.
 
-    @property
-    def info(self) -> SourceInfo: ...
+    A source of one's own sets `info` and iterates; what it opens, it opens and closes as a context manager. It ends its
+    iteration when `_stopped` is set.
 
-    @property
-    def dropped(self) -> int: ...
+    Attributes:
+        info: What it says of itself, once it is open.
+        dropped: Frames that were read but not given out.
 
-    def __enter__(self) -> Self: ...
+    Example:
+        ```python
+        class Pictures(FrameSource):
+            info = SourceInfo("pictures", 640, 480, 30.0, live=False)
+
+            def __iter__(self) -> Iterator[Frame]:
+                for index, image in enumerate(my_pictures()):
+                    yield Frame(index, index / 30, image, time.monotonic())
+        ```
+    """
+
+    info: SourceInfo
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.stop()
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
 
     def stop(self) -> None:
         """Ends the iteration soon, from any thread."""
-        ...
+        self._stopped.set()
+
+    def status(self) -> SourceStatus | None:
+        """How a live source stands, from any thread; None for one that cannot lose what it reads from."""
+        return None
 
 
 class Pacer:
@@ -104,8 +152,21 @@ def without_credentials(url: str) -> str:
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """What a camera is asked for: `size_px` (width, height), `fps`; None leaves it to the camera. `backend` is one of
-    `camera_backends()`, or `auto`."""
+    """What a camera is asked for.
+
+    Attributes:
+        size_px: (width, height); None leaves it to the camera.
+        fps: Frames a second; None leaves it to the camera.
+        backend: One of `camera_backends()`, or `auto`.
+
+    Raises:
+        ValueError: A size or rate that cannot be.
+
+    Example:
+        ```python
+        settings = LiveSettings(camera=CameraSettings(size_px=(1280, 720), fps=30))
+        ```
+    """
 
     size_px: tuple[int, int] | None = None
     fps: float | None = None
@@ -122,10 +183,21 @@ class CameraSettings:
 class LiveSettings:
     """Patience with cameras and streams.
 
-    `open_timeout_s`: until the first picture. `read_timeout_s`: until the next one. Both hold whatever the driver or the
-    decoder does. `retry_for_s`: an outage may last so long before the run ends with an error (None: for ever; 0: the
-    end of a stream is the end of the run, and no error). With `wait`, a source that is not there at the start is waited
-    for in the same way. `camera` is for cameras only.
+    Attributes:
+        open_timeout_s: Until the first picture, whatever the driver or the decoder does.
+        read_timeout_s: Until the next one.
+        retry_for_s: An outage may last so long before the run ends with an error. None: for ever. 0: the end of a stream is
+            the end of the run, and no error.
+        wait: A source that is not there at the start is waited for in the same way.
+        camera: What it is asked for; for cameras only.
+
+    Raises:
+        ValueError: A time that cannot be.
+
+    Example:
+        ```python
+        source = open_source("rtsp://camera.local/stream", settings=LiveSettings(read_timeout_s=5, wait=True))
+        ```
     """
 
     open_timeout_s: float = 5.0
@@ -141,3 +213,39 @@ class LiveSettings:
                 raise ValueError(f"{name}: expected a finite number above 0, found {value}")
         if self.retry_for_s is not None and not self.retry_for_s >= 0:
             raise ValueError(f"retry_for_s: expected 0 or more, found {self.retry_for_s}")
+
+
+@dataclass(frozen=True)
+class BackoffSettings:
+    """Waits grow from `first_s` by `factor` to `max_s`; each is shortened by up to the share `jitter`, at random, so
+    that many clients of a server do not come back all at once (M. Brooker, "Exponential backoff and jitter", 2015)."""
+
+    first_s: float = 0.1
+    factor: float = 2.0
+    max_s: float = 1.0
+    jitter: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (0 < self.first_s <= self.max_s and math.isfinite(self.max_s)):
+            raise ValueError(f"backoff: expected 0 < first_s <= max_s, found {self.first_s} and {self.max_s}")
+        if not (self.factor >= 1 and 0 <= self.jitter < 1):
+            raise ValueError(
+                f"backoff: expected factor >= 1 and jitter in [0, 1), found {self.factor} and {self.jitter}"
+            )
+
+
+class Backoff:
+    """How long to wait before the next try; `reset()` after a success."""
+
+    def __init__(self, settings: BackoffSettings | None = None, rng: random.Random | None = None) -> None:
+        self._settings = settings or BackoffSettings()
+        self._rng = rng or random.Random()
+        self.reset()
+
+    def reset(self) -> None:
+        self._longest_s = self._settings.first_s
+
+    def next_s(self) -> float:
+        wait_s = self._longest_s * (1 - self._settings.jitter * self._rng.random())
+        self._longest_s = min(self._longest_s * self._settings.factor, self._settings.max_s)
+        return wait_s

@@ -1,7 +1,6 @@
 """Video files."""
 
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,20 +13,19 @@ import numpy as np
 
 from model.quiet import native_log_held_back
 from model.types import Frame, Pace
-from stream.sources.base import Pacer, SourceError, SourceInfo, growing_time_s
+from stream.sources.base import FrameSource, Pacer, SourceError, SourceInfo, growing_time_s
 
 
-class FileSource:
+class FileSource(FrameSource):
     """A video file, every frame of it, at its own presentation times.
 
     `pace` "realtime" hands frames out no faster than they were taken, "fast" as soon as they are wanted.
     """
 
     def __init__(self, path: Path, pace: Pace = "realtime") -> None:
+        super().__init__()
         self._path = path
         self._pace: Pace = pace
-        self._stopped = threading.Event()
-        self.dropped = 0
 
     def __enter__(self) -> Self:
         self._check_path()
@@ -48,7 +46,7 @@ class FileSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        super().__exit__(kind, error, trace)
         self._capture.release()
 
     def _check_path(self) -> None:
@@ -66,9 +64,6 @@ class FileSource:
             raise SourceError(f"{self._path} cannot be read: you have no permission to")
         if size == 0:
             raise SourceError(f"{self._path} is empty: give a video file")
-
-    def stop(self) -> None:
-        self._stopped.set()
 
     def __iter__(self) -> Iterator[Frame]:
         step_s = 1.0 / (self.info.fps or 30.0)

@@ -10,14 +10,22 @@ from typing import Self
 
 from model.types import Frame, Pace
 from stream.health import Connection, Outage, RateMeter, SourceStatus
-from stream.sources.base import LiveSettings, Pacer, SourceError, SourceInfo, growing_time_s, without_credentials
+from stream.sources.base import (
+    FrameSource,
+    LiveSettings,
+    Pacer,
+    SourceError,
+    SourceInfo,
+    growing_time_s,
+    without_credentials,
+)
 from stream.sources.capture import CaptureProcess, CaptureWatch
 from stream.sources.capture_protocol import CapturedPicture, Opened
 
 _JOIN_S = 5.0
 
 
-class LiveSource:
+class LiveSource(FrameSource):
     """A camera's index or a stream's URL, read in a process of its own and opened again when it fails.
 
     Of what is live a slow reader gets the newest frame, not the oldest; the rest are counted. Its times are those of
@@ -35,11 +43,11 @@ class LiveSource:
         pace: Pace = "realtime",
         on_change: Callable[[Connection], None] | None = None,
     ) -> None:
+        super().__init__()
         self._settings = settings or LiveSettings()
         self._name = f"camera {target}" if isinstance(target, int) else without_credentials(target)
         self._pace: Pace = pace
         self._watch = CaptureWatch(target, self._name, self._settings, self, on_change)
-        self._stopped = threading.Event()
         self._fresh = threading.Condition()
         self._waiting: deque[tuple[CaptureProcess, CapturedPicture]] = deque()
         self._captured = RateMeter()
@@ -48,7 +56,6 @@ class LiveSource:
         self._started_s = self._newest_s = 0.0
         self._finished = False
         self._error: Exception | None = None
-        self.dropped = 0
 
     @property
     def info(self) -> SourceInfo:
@@ -90,7 +97,7 @@ class LiveSource:
         self._watch.join(_JOIN_S)
 
     def stop(self) -> None:
-        self._stopped.set()
+        super().stop()
         with self._fresh:
             self._fresh.notify_all()
         self._watch.stop()

@@ -1,6 +1,6 @@
 """The web view: a page with the live picture and what is found in it, for machines without a display.
 
-The web view's page over HTTP: few files, few connections, nothing from anywhere else.
+It is served over HTTP: few files, few connections, nothing from anywhere else.
 """
 
 import asyncio
@@ -10,18 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
 from model.contract import ClipContract
-from model.types import FrameResult
-from stream.events.settings import EventSettings
+from model.types import Event, FrameResult
 from stream.health import Health
 from stream.history import LiveHistory
 from stream.screen.statement import Waits
-from stream.sinks.base import SinkError
+from stream.sinks.base import Sink, SinkError
 from stream.sinks.marks import PlacedMark
 from stream.web.access import Access, Listener, Refusal
 from stream.web.state import NumberedEvent, ViewMoment, greeting, state_of
@@ -43,13 +41,14 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-
-Hello = Callable[[], Mapping[str, Any]]
 MAX_FPS = 25.0
 _WITHOUT_FRAMES_S = 1.0
 """Without new frames viewers hear so often how the run is."""
 _MOST_EVENTS = 200
+"""Of a run that a new viewer is told."""
 _END_S = 5.0
+
+Hello = Callable[[], Mapping[str, Any]]
 
 
 class PageServer:
@@ -145,13 +144,14 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.update(_HEADERS)
 
 
-class WebView:
+class WebView(Sink):
     """A sink of a run: `write` only keeps the newest result, and everything else happens in one asyncio thread.
 
     A picture is drawn and encoded once for all viewers, at most `MAX_FPS` times a second, and only while somebody waits
     for one. Entering starts the thread, leaving tells the viewers that the run has ended and ends the thread. `history`
     has taken up every result until the one that is written; `health` can be asked from any thread, and so can `redraw`,
-    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. When the thread fails, the next `write` raises `SinkError`.
+    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. When the thread
+    fails, the next `write` raises `SinkError`.
     """
 
     def __init__(
@@ -170,10 +170,11 @@ class WebView:
         self._health = health
         self._with_events = with_events
         self._marks = marks
-        self._waits = Waits(contract.frames, EventSettings().calibration_s if with_events else None)
+        self._waits = Waits.of_run(contract.frames, with_events)
         self._pictures = PictureMaker(contract.class_names, self._waits, redraw)
         self._result: FrameResult | None = None
         self._events: tuple[NumberedEvent, ...] = ()
+        self._told = 0
         self._wanted = False
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -187,28 +188,35 @@ class WebView:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def write(self, result: FrameResult) -> None:
-        if self._error is not None:
-            raise SinkError(f"the web view has failed: {self._error}") from self._error
-        if result.events:
-            first = self._events[-1].number + 1 if self._events else 1
-            numbered = (NumberedEvent(first + place, event) for place, event in enumerate(result.events))
-            # One step, so that the other thread sees the old or the new ones.
-            self._events = (*self._events, *numbered)[-_MOST_EVENTS:]
+        self._take(result.events)
         self._result = result
-        if self._wanted:
-            self._wanted = False
-            self._call(self._wake)
+        self._wake_up()
+
+    def finish(self, events: Sequence[Event]) -> None:
+        self._take(events)
+        self._wake_up()
 
     def close(self) -> None:
         self._call(self._stop)
         if self._thread is not None:
             self._thread.join(_END_S)
+
+    def _take(self, events: Sequence[Event]) -> None:
+        if self._error is not None:
+            raise SinkError(f"the web view has failed: {self._error}") from self._error
+        if events:
+            first = self._events[-1].number + 1 if self._events else 1
+            numbered = (NumberedEvent(first + place, event) for place, event in enumerate(events))
+            # One step, so that the other thread sees the old or the new ones.
+            self._events = (*self._events, *numbered)[-_MOST_EVENTS:]
+
+    def _wake_up(self) -> None:
+        """There is something that viewers do not have."""
+        self._told += 1
+        if self._wanted:
+            self._wanted = False
+            self._call(self._wake)
 
     def _call(self, event: asyncio.Event) -> None:
         # A loop that is closed is that of a thread that has ended.
@@ -248,22 +256,23 @@ class WebView:
         """Moments, as long as viewers wait for them."""
         last: ViewMoment | None = None
         shown: FrameResult | None = None
+        told = 0
         made_s = -math.inf
         while True:
             await self._viewers.wanted()
             await asyncio.sleep(max(0.0, made_s + 1 / MAX_FPS - time.monotonic()))
-            await self._newer_than(shown)
+            await self._newer_than(told)
             made_s = time.monotonic()
-            result = self._result
+            told, result = self._told, self._result
             last = self._moment(result, last, new_picture=result is not shown)
             shown = result
             await self._viewers.publish(last)
 
-    async def _newer_than(self, shown: FrameResult | None) -> None:
-        """Waits for a newer result, but not for long."""
+    async def _newer_than(self, told: int) -> None:
+        """Waits for more than so much, but not for long."""
         self._wake.clear()
         self._wanted = True
-        if self._result is shown:
+        if self._told == told:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_WITHOUT_FRAMES_S):
                     await self._wake.wait()

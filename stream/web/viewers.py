@@ -1,8 +1,6 @@
-"""Those who watch, and what each of them still has to be sent. For one asyncio loop.
+"""Those who watch the web view: what each of them still has to be sent, and the picture that all of them see.
 
 A viewer has no queue: it says when it has shown a picture, and is then sent the newest one, whatever it has missed.
-
-The web view's picture: the frame with its faces marked, as a JPEG of moderate size.
 """
 
 import asyncio
@@ -30,12 +28,13 @@ HEARTBEAT_S = 20.0
 _GOODBYE_S = 0.5
 _LONGEST_WORD = 64
 """Viewers send nothing but an empty acknowledgement."""
-Redraw = Callable[[Image], Image]
-
 LONGEST_SIDE_PX = 960
-_QUALITY = 80
+_JPEG_QUALITY = 80
 _LARGEST_FACTOR = 0.045
 """Letters no smaller than this share of a picture that a phone shows small."""
+
+Redraw = Callable[[Image], Image]
+"""A new picture of the same size in place of a frame's own."""
 
 
 class Viewer:
@@ -69,7 +68,7 @@ class Viewer:
 
 
 class Viewers:
-    """Hands the newest moment to every viewer that is ready for it; a slow one only makes itself wait."""
+    """For one asyncio loop. Hands the newest moment to every viewer that is ready for it; a slow one only makes itself wait."""
 
     def __init__(self, most: int = MAX_VIEWERS) -> None:
         self._most = most
@@ -167,5 +166,5 @@ class PictureMaker:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             # Averaging areas costs three times as much, and only shows where several pixels become one.
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale <= 0.5 else cv2.INTER_LINEAR)
-        _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))
+        _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
         return np.asarray(data).tobytes()

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Frame
-from stream.sources.base import SourceInfo
+from stream.sources.base import FrameSource, SourceInfo
+from stream.sources.pictures import PictureSource
 from tests.helpers.faces import moved, noisy, portrait
 
 
@@ -36,31 +36,19 @@ def empty_frames(count: int) -> list[NDArray[np.uint8]]:
     return [np.full((512, 512, 3), 90, np.uint8)] * count
 
 
-class Frames:
-    """The given frames, as a source of a user's own making."""
+class Frames(FrameSource):
+    """The given frames, as a live source of a user's own making."""
 
-    def __init__(self, frames: Iterable[Frame], live: bool = True) -> None:
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        super().__init__()
         self._frames = list(frames)
-        self.info = SourceInfo("frames", 512, 512, 30.0, live=live)
-        self.dropped = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
+        self.info = SourceInfo("frames", 512, 512, 30.0, live=True)
 
     def __iter__(self) -> Iterator[Frame]:
         yield from self._frames
 
 
-def timed_frames(times_s: Sequence[float]) -> Frames:
+def timed_frames(times_s: Sequence[float]) -> PictureSource:
     """One face at the given times."""
-    images = face_frames(len(times_s))
-    return Frames(
-        (Frame(i, time_s, image, 0.0) for i, (time_s, image) in enumerate(zip(times_s, images, strict=True))),
-        live=False,
-    )
+    info = SourceInfo("frames", 512, 512, 30.0, live=False)
+    return PictureSource(info, zip(times_s, face_frames(len(times_s)), strict=True))

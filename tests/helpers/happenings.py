@@ -45,10 +45,9 @@ def moment(
     events: tuple[Event, ...] = (),
     image: np.ndarray | None = None,
     absence: Status = "no_face",
-    closing: bool = False,
 ) -> FrameResult:
     image = np.full((48, 64, 3), 90, np.uint8) if image is None else image
-    return FrameResult(Frame(round(30 * time_s), time_s, image, 0.0), faces, absence, events, 12.3, {}, closing)
+    return FrameResult(Frame(round(30 * time_s), time_s, image, 0.0), faces, absence, events, 12.3, {})
 
 
 def watched(*events: Event, until_s: float = 12.0, fps: float = 10.0, track: int = 1) -> LiveHistory:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.types import Event, Rejection
 from stream.events.detector import EventDetector
-from stream.events.motion import REGIONS
+from stream.events.motion import REGIONS, Motion
 from stream.events.settings import EventSettings
 
 CLASSES = ("negative", "neutral", "positive", "surprise")
@@ -56,7 +56,7 @@ HEAD, LIGHT, SHARPNESS = -3, -2, -1
 def face_rows(
     times_s: NDArray[np.float64], movements: Sequence[Movement] = (), noise_px: float = 0.02, seed: int = 0
 ) -> NDArray[np.float32]:
-    """(n, 2 · regions + 3) rows as of `Motion.as_row`: movements upwards, white noise, hardly any head motion."""
+    """(n, 2 · regions + 3) what a frame's `Motion` has, regions first: movements upwards, white noise, hardly any head motion."""
     rng = np.random.default_rng(seed)
     regions_px = rng.normal(0, noise_px, (len(times_s), len(REGIONS), 2))
     for movement in movements:
@@ -66,6 +66,11 @@ def face_rows(
     return np.column_stack(
         [regions_px.reshape(len(times_s), 2 * len(REGIONS)), head_px_s, brightness, sharpness]
     ).astype(np.float32)
+
+
+def motion_of(time_s: float, row: NDArray[np.float32]) -> Motion:
+    """One of the rows as the motion meter gives it."""
+    return Motion(float(time_s), row[:HEAD].reshape(-1, 2), *row[HEAD:].tolist())
 
 
 def step_all(
@@ -79,7 +84,7 @@ def step_all(
     return [
         event
         for time_s, row in zip(times_s, rows, strict=True)
-        for event in detector.step(float(time_s), row, probabilities)
+        for event in detector.step(motion_of(time_s, row), probabilities)
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import run_live
 from tests.helpers.clips import empty_frames, face_frames, write_video
 from tests.helpers.models import save_tiny_model
-from train.synth.demo import DemoClip
+from train.synth.demo_clip import DemoClip
 
 
 def material(folder: Path) -> Path:

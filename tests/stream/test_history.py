@@ -141,10 +141,10 @@ def test_tells_how_long_each_face_has_been_calibrating():
     assert history.recent().calibrating_s == {1: 0.0}
 
 
-def test_a_closing_result_brings_events_and_no_sample():
+def test_the_end_brings_events_and_no_sample():
     history = LiveHistory(CLASSES)
     history.record(moment(5.0, seen()))
-    history.record(moment(5.0, seen(), events=(event(4.8),), closing=True))
+    history.finish((event(4.8),))
     recent = history.recent()
     assert recent.probabilities.times_s.tolist() == [5.0] and recent.events.micro == 1
 

@@ -1,56 +1,46 @@
-"""The live loop: one result a frame, and no event is lost at the end.
-
-Threads that work ahead: order, bounds, errors, endings.
-"""
+"""The live loop: one result a frame, and no event is lost at the end. Threads that work ahead."""
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from model.types import Event, Frame, FrameResult
+from model.types import Event, FrameResult
 from stream.engine.engines import WindowEngine
 from stream.engine.model_file import LoadedModel, load_model
 from stream.events.detector import EventDetector
 from stream.pipeline import LivePipeline, PipelineSettings, RunAhead
+from stream.recognizer import Recognizer
 from stream.sources.base import SourceError, SourceInfo
+from stream.sources.pictures import PictureSource
 from tests.helpers.faces import portrait
 from tests.helpers.models import save_tiny_model
 
 OPEN = Event(1, "micro", "surprise", 0.1, 0.2, 0.3, 0.7, 1.2)
 
 
-class Pictures:
-    """A source of so many portraits that may break off."""
+def pictures(count: int, live: bool = False, breaks: bool = False) -> PictureSource:
+    """So many portraits, which may break off."""
 
-    def __init__(self, count: int, live: bool = False, breaks: bool = False) -> None:
-        self.info = SourceInfo("pictures", 512, 512, 30.0, live)
-        self.dropped = 0
-        self._count, self._breaks = count, breaks
-        self._stopped = False
-
-    def __enter__(self) -> "Pictures":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def stop(self) -> None:
-        self._stopped = True
-
-    def __iter__(self) -> Iterator[Frame]:
-        for index in range(self._count):
-            if self._stopped:
-                return
-            yield Frame(index, index / 30, portrait(), 0.0)
-        if self._breaks:
+    def portraits() -> Iterator[tuple[float, np.ndarray]]:
+        yield from ((index / 30, portrait()) for index in range(count))
+        if breaks:
             raise SourceError("the stream broke off")
+
+    return PictureSource(SourceInfo("pictures", 512, 512, 30.0, live), portraits())
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.onnx"
     save_tiny_model(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(path: Path) -> LoadedModel:
     return load_model(path)
 
 
@@ -60,7 +50,7 @@ def an_open_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EventDetector, "finish", lambda self, reason=None: (OPEN,) if reason is None else ())
 
 
-def pipeline(model: LoadedModel, source: Pictures, **settings: object) -> LivePipeline:
+def pipeline(model: LoadedModel, source: PictureSource, **settings: object) -> LivePipeline:
     return LivePipeline(source, model.contract, lambda: WindowEngine(model), PipelineSettings(**settings))  # type: ignore[arg-type]
 
 
@@ -69,63 +59,106 @@ def indices(results: list[FrameResult]) -> list[int]:
 
 
 @pytest.mark.usefixtures("an_open_event")
-def test_the_last_frame_of_a_file_has_the_events_that_were_open(model: LoadedModel) -> None:
-    results = list(pipeline(model, Pictures(6)).results())
+@pytest.mark.parametrize("live", [True, False])
+def test_the_end_decides_the_events_that_were_open(model: LoadedModel, live: bool) -> None:
+    running = pipeline(model, pictures(6, live))
+    assert running.finish() == ()
+    results = list(running.results())
+    assert indices(results) == [0, 1, 2, 3, 4, 5]
+    assert [result.events for result in results] == [()] * 6
+    assert running.finish() == (OPEN,)
+    # They are handed over once.
+    assert running.finish() == ()
+
+
+@pytest.mark.usefixtures("an_open_event")
+def test_the_last_frame_of_a_file_has_them(path: Path) -> None:
+    results = list(Recognizer(path).run(pictures(6)))
     assert indices(results) == [0, 1, 2, 3, 4, 5]
     assert [result.events for result in results] == [()] * 5 + [(OPEN,)]
-    assert not any(result.closing for result in results)
 
 
 @pytest.mark.usefixtures("an_open_event")
-def test_so_has_the_last_of_the_first_n_frames(model: LoadedModel) -> None:
-    results = list(pipeline(model, Pictures(60), max_frames=4).results())
-    assert indices(results) == [0, 1, 2, 3]
-    assert results[-1].events == (OPEN,)
+def test_the_frames_of_a_live_source_are_not_held_back_for_them(path: Path) -> None:
+    given: list[int] = []
+
+    def portraits() -> Iterator[tuple[float, np.ndarray]]:
+        for index in range(4):
+            given.append(index)
+            yield index / 30, portrait()
+            # A camera: the next picture comes when this one has been answered.
+            assert answered.wait(30)
+            answered.clear()
+
+    answered = threading.Event()
+    source = PictureSource(SourceInfo("pictures", 512, 512, 30.0, live=True), portraits())
+    results = []
+    for result in Recognizer(path).run(source):
+        assert given[-1] == result.frame.index
+        results.append(result)
+        answered.set()
+    assert indices(results) == [0, 1, 2, 3] and [result.events for result in results] == [()] * 4
 
 
 @pytest.mark.usefixtures("an_open_event")
-def test_the_end_of_a_live_source_adds_a_result_for_them(model: LoadedModel) -> None:
-    results = list(pipeline(model, Pictures(4, live=True)).results())
-    assert indices(results) == [0, 1, 2, 3, 3]
-    assert [(result.closing, result.events) for result in results[-2:]] == [(False, ()), (True, (OPEN,))]
-    assert results[-1].faces == results[-2].faces
+def test_the_first_n_frames_end_with_them_too(model: LoadedModel) -> None:
+    running = pipeline(model, pictures(60), max_frames=4)
+    assert indices(list(running.results())) == [0, 1, 2, 3]
+    assert running.finish() == (OPEN,)
 
 
-def test_without_such_events_it_adds_none(model: LoadedModel) -> None:
-    assert indices(list(pipeline(model, Pictures(4, live=True)).results())) == [0, 1, 2, 3]
+def test_without_such_events_there_are_none(model: LoadedModel) -> None:
+    running = pipeline(model, pictures(4, live=True))
+    assert indices(list(running.results())) == [0, 1, 2, 3] and running.finish() == ()
 
 
 @pytest.mark.usefixtures("an_open_event")
 def test_a_stopped_run_decides_them_too(model: LoadedModel) -> None:
-    running = pipeline(model, Pictures(60))
+    running = pipeline(model, pictures(60))
     results = []
     for result in running.results():
         results.append(result)
         if result.frame.index == 2:
             running.stop()
     assert len(results) < 60 and indices(results) == list(range(len(results)))
-    assert results[-1].events == (OPEN,)
+    assert running.finish() == (OPEN,)
 
 
+@pytest.mark.usefixtures("an_open_event")
+def test_so_does_a_run_that_its_reader_leaves(model: LoadedModel) -> None:
+    running = pipeline(model, pictures(60))
+    results = running.results()
+    assert next(results).frame.index == 0
+    results.close()
+    assert running.finish() == (OPEN,)
+
+
+@pytest.mark.usefixtures("an_open_event")
 @pytest.mark.parametrize("live", [True, False])
-def test_what_breaks_off_gives_all_frames_before_its_error(model: LoadedModel, live: bool) -> None:
+def test_what_breaks_off_gives_all_frames_before_its_error(model: LoadedModel, path: Path, live: bool) -> None:
     results = []
+    running = pipeline(model, pictures(5, live=live, breaks=True))
     with pytest.raises(SourceError, match="broke off"):
-        for result in pipeline(model, Pictures(5, live=live, breaks=True)).results():
+        for result in running.results():
             results.append(result)
-    assert indices(results) == [0, 1, 2, 3, 4]
+    assert indices(results) == [0, 1, 2, 3, 4] and running.finish() == (OPEN,)
+    results.clear()
+    with pytest.raises(SourceError, match="broke off"):
+        for result in Recognizer(path).run(pictures(5, live=live, breaks=True)):
+            results.append(result)
+    assert indices(results) == [0, 1, 2, 3, 4] and results[-1].events == (() if live else (OPEN,))
     assert not [thread for thread in threading.enumerate() if thread.name in ("decode", "align")]
 
 
 @pytest.mark.usefixtures("an_open_event")
 def test_labels_only(model: LoadedModel) -> None:
-    results = list(pipeline(model, Pictures(35), detect_events=False).results())
+    results = list(pipeline(model, pictures(35), detect_events=False).results())
     assert [result.status for result in results] == ["filling"] * 29 + ["ok"] * 6
     assert all(result.events == () and not result.faces[0].calibrated for result in results)
 
 
 def test_a_reset_gives_a_new_number(model: LoadedModel) -> None:
-    running = pipeline(model, Pictures(40, live=True))
+    running = pipeline(model, pictures(40, live=True))
     tracks = []
     for result in running.results():
         tracks += [face.track for face in result.faces]

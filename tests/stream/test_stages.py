@@ -10,10 +10,11 @@ from model.contract import ClipContract, InputKind, NetworkInput, Reference
 from model.preprocess import Preprocessor
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Status
 from stream.clock import SourceClock
+from stream.face.quality import ValiditySettings
 from stream.face.tracker import SeenFace, SeenFaces
 from stream.stages import ClassifyStage, FaceFeatures, FaceStage, FrameFeatures
 from tests.helpers.faces import noisy, portrait
-from tests.helpers.movements import CLASSES, SURPRISED, Movement, accepted, face_rows, grid
+from tests.helpers.movements import CLASSES, SURPRISED, Movement, accepted, face_rows, grid, motion_of
 
 CONTRACT = ClipContract(CLASSES, input=NetworkInput("flow", 32), reference=Reference("ema", time_constant_s=2.0))
 IMAGE = np.zeros((4, 4, 3), np.uint8)
@@ -61,8 +62,13 @@ def one_face(count: int, **changes: object) -> list[list[SeenFace]]:
     return [[replace(SeenFace(1, crop(i), False, 60.0), **changes)] for i in range(count)]  # type: ignore[arg-type]
 
 
+def face_stage(script: Script, contract: ClipContract = CONTRACT, with_motion: bool = True) -> FaceStage:
+    clock = SourceClock(contract.max_gap_s, contract.window_s)
+    return FaceStage(contract, script, clock, ValiditySettings(), with_motion)  # type: ignore[arg-type]
+
+
 def run(seen: Sequence[Sequence[SeenFace]], times_s: Iterable[float], events: bool = True) -> list[FrameResult]:
-    stage = FaceStage(CONTRACT, Script(seen), with_motion=events)  # type: ignore[arg-type]
+    stage = face_stage(Script(seen), with_motion=events)
     classify = ClassifyStage(CONTRACT, CountingEngine, events)
     return [classify.step(stage.step(Frame(i, time_s, IMAGE, 0.0))) for i, time_s in enumerate(times_s)]
 
@@ -78,7 +84,7 @@ def statuses(results: Iterable[FrameResult]) -> list[Status]:
 @pytest.mark.parametrize("kind", ["difference", "flow", "both"])
 def test_network_frames_are_what_the_contract_says(kind: InputKind, reference: Reference) -> None:
     contract = replace(CONTRACT, input=NetworkInput(kind, 48), reference=reference)
-    stage, plain = FaceStage(contract, Script(one_face(5))), Preprocessor(contract)  # type: ignore[arg-type]
+    stage, plain = face_stage(Script(one_face(5)), contract), Preprocessor(contract)
     for index in range(5):
         (face,) = stage.step(Frame(index, index / 30, IMAGE, 0.0)).faces
         assert face.features is not None
@@ -142,7 +148,7 @@ def test_a_repeated_or_backward_timestamp_is_counted_and_changes_nothing():
 
 def test_a_repeated_timestamp_is_counted():
     clock = SourceClock(CONTRACT.max_gap_s, CONTRACT.window_s)
-    stage = FaceStage(CONTRACT, Script(one_face(5)), clock)  # type: ignore[arg-type]
+    stage = FaceStage(CONTRACT, Script(one_face(5)), clock, ValiditySettings())  # type: ignore[arg-type]
     for index, time_s in enumerate((0.0, 0.1, 0.1, 0.05, 0.2)):
         stage.step(Frame(index, time_s, IMAGE, 0.0))
     assert (clock.repeated, clock.gaps) == (2, 0)
@@ -150,7 +156,7 @@ def test_a_repeated_timestamp_is_counted():
 
 def test_a_gap_forgets_the_faces():
     script = Script(one_face(3))
-    stage = FaceStage(CONTRACT, script)  # type: ignore[arg-type]
+    stage = face_stage(script)
     for index, time_s in enumerate((0.0, 0.1, 0.5)):
         stage.step(Frame(index, time_s, IMAGE, 0.0))
     assert script.resets == 1
@@ -159,7 +165,10 @@ def test_a_gap_forgets_the_faces():
 def moving(times_s: Sequence[float], movements: Sequence[Movement], track: int = 1) -> list[FaceFeatures]:
     """A face seen at these times, its motion as if it had been measured."""
     rows = face_rows(np.array(times_s), movements, noise_px=0.01)
-    return [FaceFeatures(track, "ok", crop(), FEATURES, row, restart=i == 0) for i, row in enumerate(rows)]
+    return [
+        FaceFeatures(track, "ok", crop(), FEATURES, motion_of(time_s, row), restart=i == 0)
+        for i, (time_s, row) in enumerate(zip(times_s, rows, strict=True))
+    ]
 
 
 def classified(times_s: Sequence[float], *faces: Sequence[FaceFeatures | None]) -> list[FrameResult]:

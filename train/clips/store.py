@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from model.checked import STRICT, MisfitError, Number, checked_json, raising
-from model.contract import Colour, CropGeometry
+from model.contract import Colour, CropGeometry, MicroliveError
 
 SCHEMA_VERSION = 1
 CLIPS_FILE, RECORDS_FILE, MANIFEST_FILE = "clips.npy", "clips.jsonl", "manifest.json"
@@ -32,7 +32,7 @@ CLIPS_FILE, RECORDS_FILE, MANIFEST_FILE = "clips.npy", "clips.jsonl", "manifest.
 _Record = TypeVar("_Record")
 
 
-class StoreError(ValueError):
+class StoreError(MicroliveError, ValueError):
     """A clip store is missing, broken or would be overwritten: one line that says what is wrong and what to do."""
 
 

@@ -22,11 +22,11 @@ from model.types import Event, FrameResult, Status
 from stream.recognizer import Recognizer
 from stream.sources.base import FrameSource, SourceError
 from stream.sources.open import open_source
+from stream.sources.pictures import PictureSource
 from train.errors import TrainError
 from train.files import write_text, write_with
 from train.spotting.event_tables import VideoLine
 from train.spotting.match import SpottedVideo, TruthEvent
-from train.spotting_source import PictureSource
 from train.synth.long_video import LongVideo, Sampling, compressed, write_while
 from train.synth.long_video_script import Distraction
 

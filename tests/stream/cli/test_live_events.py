@@ -10,40 +10,30 @@ import pytest
 from numpy.typing import NDArray
 
 import run_live
-from model.types import Event, Frame
+from model.types import Event
 from stream.cli.options import parse_options
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceInfo
+from stream.sources.pictures import PictureSource
 from tests.helpers.clips import write_video
 from tests.helpers.models import save_tiny_model
 from tests.helpers.people import At, picture, two_people
-from train.synth.demo import DemoClip
+from train.synth.demo_clip import DemoClip
 
 
-class DemoAt:
+def demo_at(times_s: NDArray[np.float64]) -> PictureSource:
     """A stretch of the demo, with its second micro-expression, as a camera with other times would see it."""
+    clip = DemoClip()
+    info = SourceInfo("demo", clip.size_px, clip.size_px, 0.0, live=False)
 
-    def __init__(self, times_s: NDArray[np.float64]) -> None:
-        self._times_s = times_s.tolist()
-        self._clip = DemoClip()
-        self.info = SourceInfo("demo", self._clip.size_px, self._clip.size_px, 0.0, live=False)
-        self.dropped = 0
-
-    def __enter__(self) -> "DemoAt":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-    def __iter__(self) -> Iterator[Frame]:
-        self._clip.frames = len(self._times_s) + 1
-        for index, time_s in enumerate(self._times_s, start=1):
+    def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        clip.frames = len(times_s) + 1
+        for index, time_s in enumerate(times_s.tolist(), start=1):
             # Frame n is drawn as of n / fps seconds.
-            self._clip.fps = index / time_s
-            yield Frame(index, time_s, self._clip.frame(index), 0.0)
+            clip.fps = index / time_s
+            yield time_s, clip.frame(index)
+
+    return PictureSource(info, pictures())
 
 
 def demo_event(fps: float, jitter: float = 0.0) -> Event:
@@ -52,7 +42,7 @@ def demo_event(fps: float, jitter: float = 0.0) -> Event:
     late = np.random.default_rng(3).uniform(-jitter, jitter, count)
     events = [
         event
-        for result in Recognizer().run(DemoAt(3.5 + (np.arange(count) + late) / fps))
+        for result in Recognizer().run(demo_at(3.5 + (np.arange(count) + late) / fps))
         for event in result.events
         if event.rejected is None
     ]

@@ -10,11 +10,13 @@ import pytest
 from export.spotting_scores import with_spotting
 from model.contract import NEUTRAL, ClipContract
 from model.types import Frame
+from stream.clock import SourceClock
 from stream.engine.engines import WindowEngine
 from stream.engine.model_file import BUNDLED_MODEL, choose_model, load_model
+from stream.face.quality import ValiditySettings
 from stream.face.tracker import FaceTracker
 from stream.recognizer import Recognizer
-from stream.sources.pictures import DemoSource
+from stream.sources.demo import DemoSource
 from stream.stages import ClassifyStage, FaceStage
 from tests.helpers.faces import noisy, portrait
 from tests.helpers.model_card import table_with, tables_of
@@ -131,9 +133,11 @@ def test_the_demos_micro_expressions_are_labelled_in_time() -> None:
 def test_a_still_face_reads_neutral() -> None:
     """Six seconds of a portrait with sensor noise."""
     model = load_model(BUNDLED_MODEL)
-    tracker = FaceTracker(model.contract)
+    contract, validity = model.contract, ValiditySettings()
+    tracker = FaceTracker(contract, validity)
     rng = np.random.default_rng(0)
-    face, classify = FaceStage(model.contract, tracker), ClassifyStage(model.contract, lambda: WindowEngine(model))
+    face = FaceStage(contract, tracker, SourceClock(contract.max_gap_s, contract.window_s), validity)
+    classify = ClassifyStage(contract, lambda: WindowEngine(model))
     try:
         frames = (Frame(i, i / 30, noisy(portrait(), rng, 2.0), 0.0) for i in range(180))
         results = [classify.step(face.step(frame)) for frame in frames]

@@ -26,6 +26,7 @@ from tests.helpers.movements import (
     events_of,
     face_rows,
     grid,
+    motion_of,
     only,
     talking,
 )
@@ -84,7 +85,7 @@ def test_the_label_is_the_likeliest_class_after_the_apex():
     for time_s, row in zip(TIMES_S, face_rows(TIMES_S, [MICRO]), strict=True):
         after = MICRO.apex_s + 0.1 < time_s < MICRO.apex_s + 0.5
         answer = (0.1, 0.2, 0.6, 0.1) if after else (0.9, 0.02, 0.05, 0.03)
-        found += detector.step(float(time_s), row, np.array(answer, np.float32))
+        found += detector.step(motion_of(time_s, row), np.array(answer, np.float32))
     event = only(found)
     assert (event.label, event.track) == ("positive", 7)
     assert 0.5 < event.confidence < 0.6
@@ -95,7 +96,7 @@ def test_a_second_later_it_is_decided():
     decided_s = [
         float(time_s)
         for time_s, row in zip(TIMES_S, rows, strict=True)
-        if detector.step(float(time_s), row, np.array(SURPRISED, np.float32))
+        if detector.step(motion_of(time_s, row), np.array(SURPRISED, np.float32))
     ]
     assert decided_s == [pytest.approx(MICRO.apex_s + 1.0, abs=0.07)]
     assert detector.finish() == ()

@@ -30,6 +30,7 @@ from tests.helpers.movements import (
     events_of,
     face_rows,
     grid,
+    motion_of,
     only,
     step_all,
     talking,
@@ -50,7 +51,7 @@ def test_it_says_when_it_is_calibrated():
     assert not detector.calibrated
     known = []
     for time_s, row in zip(TIMES_S + 50, face_rows(TIMES_S), strict=True):
-        detector.step(float(time_s), row, None)
+        detector.step(motion_of(time_s, row), None)
         known.append(detector.calibrated)
     assert known == [time_s >= 3.0 - 1e-9 for time_s in TIMES_S]
     detector.finish()
@@ -141,7 +142,7 @@ def test_what_was_decided_is_not_decided_again_at_the_end():
 def test_an_end_without_a_beginning_is_nothing():
     detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
     assert detector.finish() == detector.finish("face_turned") == ()
-    detector.step(0.0, face_rows(grid(1 / 30))[0], None)
+    detector.step(motion_of(0.0, face_rows(grid(1 / 30))[0]), None)
     assert detector.finish("tracking_lost") == ()
 
 
@@ -252,7 +253,7 @@ def test_whatever_comes_events_make_sense(face, thresholds, reason):
     detector = EventDetector(CLASSES, fps, track=3, settings=thresholds)
     events: list[Event] = []
     for time_s, row, answer in zip(times_s, rows, answers, strict=True):
-        events += detector.step(float(time_s), row, answer)
+        events += detector.step(motion_of(time_s, row), answer)
     events += detector.finish(reason)
     for event in events:
         assert event.track == 3 and event.label in CLASSES and event.label != "neutral"
@@ -272,17 +273,17 @@ def test_whatever_comes_events_make_sense(face, thresholds, reason):
 
 def test_refuses_what_is_no_motion():
     detector, row = EventDetector(CLASSES, 30.0, settings=UNSURE), face_rows(grid(1 / 30))[0]
-    detector.step(1.0, row, None)
+    detector.step(motion_of(1.0, row), None)
     for time_s in (1.0, 0.5, math.nan):
         with pytest.raises(ValueError, match=r"timestamps: expected more than 1\.0000 s, found"):
-            detector.step(time_s, row, None)
+            detector.step(motion_of(time_s, row), None)
     for value in (np.nan, np.inf):
         broken = row.copy()
         broken[4] = value
         with pytest.raises(ValueError, match=f"motion: expected finite values, found {value}"):
-            detector.step(2.0, broken, None)
+            detector.step(motion_of(2.0, broken), None)
     # What was refused left no trace.
-    assert detector.step(1.1, row, None) == ()
+    assert detector.step(motion_of(1.1, row), None) == ()
 
 
 @pytest.mark.parametrize(

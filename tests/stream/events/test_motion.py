@@ -1,5 +1,6 @@
 """What moves in an aligned face: regions, the meter, the trace of the last seconds, the noise at rest."""
 
+import math
 from collections import deque
 from dataclasses import replace
 
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from model.contract import ClipContract, CropGeometry, NetworkInput, Reference
 from model.preprocess import crop_face, eye_transform
 from model.types import FaceCrop
-from stream.events.bumps import MotionTrace, NoiseFloor
-from stream.events.motion import EYES, REGIONS, SKIN, Motion, MotionMeter, RegionMeter
+from stream.events.bumps import NoiseFloor
+from stream.events.motion import EYES, REGIONS, SKIN, Motion, MotionMeter, MotionResampler, MotionTrace, RegionMeter
 from tests.helpers.faces import portrait
+from tests.helpers.movements import motion_of
 
 NAMES = tuple(REGIONS)
 GEOMETRY = CropGeometry()
@@ -195,15 +197,35 @@ def test_a_plain_picture_moves_nowhere():
     meter = MotionMeter(PIXELS)
     for number, level in enumerate((0, 0, 255, 128)):
         motion = meter.step(face(np.full((128, 128), level, np.uint8)), np.zeros((64, 64, 1)), number / 30)
-        assert np.isfinite(motion.as_row()).all()
+        assert motion.not_finite is None
         assert np.abs(motion.regions_px).max() < 0.1
 
 
-def test_a_row_has_all_values_in_order():
+def numbers(motion: Motion) -> list[float]:
+    """All values in one row."""
+    return [*motion.regions_px.ravel().tolist(), motion.head_px_s, motion.brightness, motion.sharpness]
+
+
+def test_the_grid_has_all_values_and_their_times():
     regions = np.arange(2 * len(REGIONS), dtype=np.float32).reshape(-1, 2)
-    row = Motion(regions, 100.0, 120.0, 9.0).as_row()
-    assert row.dtype == np.float32
-    assert row.tolist() == [*map(float, range(2 * len(REGIONS))), 100.0, 120.0, 9.0]
+    resampler = MotionResampler(30.0)
+    (first,) = resampler.step(Motion(1.0, regions, 100.0, 120.0, 9.0))
+    assert (first.time_s, first.regions_px.dtype) == (1.0, np.float32)
+    assert numbers(first) == [*map(float, range(2 * len(REGIONS))), 100.0, 120.0, 9.0]
+    between = resampler.step(Motion(1.1, regions + 3.0, 130.0, 90.0, 12.0))
+    assert [motion.time_s for motion in between] == pytest.approx([1.0 + 1 / 30, 1.0 + 2 / 30, 1.1])
+    assert numbers(between[0]) == pytest.approx([*(1.0 + n for n in range(2 * len(REGIONS))), 110.0, 110.0, 10.0])
+    assert numbers(between[2]) == [*(3.0 + n for n in range(2 * len(REGIONS))), 130.0, 90.0, 12.0]
+    resampler.reset()
+    assert [motion.time_s for motion in resampler.step(Motion(0.5, regions, 1.0, 1.0, 1.0))] == [0.5]
+
+
+def test_it_says_which_value_is_no_number():
+    regions = np.zeros((len(REGIONS), 2), np.float32)
+    assert Motion(0.0, regions, 1.0, 2.0, 3.0).not_finite is None
+    assert Motion(0.0, regions, math.inf, 2.0, 3.0).not_finite == math.inf
+    regions[3, 1] = -math.inf
+    assert Motion(0.0, regions, math.inf, 2.0, 3.0).not_finite == -math.inf
 
 
 # Trace
@@ -225,9 +247,9 @@ def test_a_trace_equals_a_plain_list(capacity, appended, asked, reset_at):
             trace.reset()
             kept.clear()
         row, answer = rng.normal(0, 1, (2 * len(REGIONS) + 3,)).astype(np.float32), rng.random(3).astype(np.float32)
-        trace.append(number / 7, row, answer if answered else None)
+        trace.append(motion_of(number / 7, row), answer if answered else None)
         kept.append((number / 7, row, answer if answered else np.full(3, np.nan, np.float32)))
-        assert np.array_equal(trace.last_row(), row)
+        assert numbers(trace.last()) == row.tolist() and trace.last().time_s == number / 7
     assert (trace.count, trace.first) == (len(kept), max(0, len(kept) - capacity))
     for start, stop in asked:
         there = kept[max(start, trace.first) : max(stop, 0)]
@@ -243,12 +265,12 @@ def test_a_trace_equals_a_plain_list(capacity, appended, asked, reset_at):
         assert trace.time_s(number) == kept[number][0]
 
 
-def test_a_copied_row_does_not_change_with_the_trace():
+def test_a_copied_frame_does_not_change_with_the_trace():
     trace = MotionTrace(1, 2)
-    trace.append(0.0, np.ones(2 * len(REGIONS) + 3, np.float32), None)
-    row = trace.last_row()
-    trace.append(1.0, np.zeros(2 * len(REGIONS) + 3, np.float32), None)
-    assert row.tolist() == [1.0] * (2 * len(REGIONS) + 3)
+    trace.append(motion_of(0.0, np.ones(2 * len(REGIONS) + 3, np.float32)), None)
+    last = trace.last()
+    trace.append(motion_of(1.0, np.zeros(2 * len(REGIONS) + 3, np.float32)), None)
+    assert numbers(last) == [1.0] * (2 * len(REGIONS) + 3) and last.time_s == 0.0
 
 
 # Noise at rest

@@ -9,6 +9,7 @@ from model.preprocess import eye_transform
 from model.types import Frame
 from stream.face.align import MotionAligner
 from stream.face.landmarks import FaceMeshDetector, eye_centres
+from stream.face.quality import ValiditySettings
 from stream.face.tracker import FaceTracker
 from tests.helpers.faces import moved, noisy, portrait
 
@@ -22,7 +23,7 @@ def landmarks() -> np.ndarray:
 
 
 def track(frames: list[np.ndarray]) -> list[np.ndarray]:
-    tracker = FaceTracker(CONTRACT)
+    tracker = FaceTracker(CONTRACT, ValiditySettings())
     try:
         observed = [tracker.step(Frame(i, i / 30, image, 0.0)) for i, image in enumerate(frames)]
     finally:
@@ -97,7 +98,7 @@ def test_stepping_without_a_key_frame_is_an_error() -> None:
 
 
 def test_nobody_then_somebody_then_nobody() -> None:
-    tracker = FaceTracker(CONTRACT)
+    tracker = FaceTracker(CONTRACT, ValiditySettings())
     empty = np.full((512, 512, 3), 80, np.uint8)
     pictures = [empty, portrait(), portrait(), empty, empty, portrait()]
     try:
@@ -110,7 +111,7 @@ def test_nobody_then_somebody_then_nobody() -> None:
 
 
 def test_a_small_face_gets_a_reason() -> None:
-    tracker = FaceTracker(CONTRACT)
+    tracker = FaceTracker(CONTRACT, ValiditySettings())
     try:
         small = cv2.resize(portrait(), (160, 160), interpolation=cv2.INTER_AREA)
         seen = tracker.step(Frame(0, 0.0, small, 0.0))

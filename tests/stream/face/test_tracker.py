@@ -29,7 +29,7 @@ Scene = Callable[[float], Sequence[At]]
 
 @contextmanager
 def tracker_of(max_faces: int) -> Iterator[FaceTracker]:
-    tracker = FaceTracker(CONTRACT, TrackerSettings(max_faces=max_faces))
+    tracker = FaceTracker(CONTRACT, ValiditySettings(), TrackerSettings(max_faces=max_faces))
     try:
         yield tracker
     finally:

@@ -95,8 +95,7 @@ def test_the_summary_of_events():
         events += (event(index / 30 - 1, "surprise", 1.0, "macro"),) if index == 1800 else ()
         events += (event(index / 30 - 1, rejected="blink"),) if index % 600 == 500 else ()
         summary.add(moment(index / 30, seen(calibrated=index > 1800), events=events))
-    closing = moment(120.0, seen(), events=(event(119.5, rejected="tracking_lost"),), closing=True)
-    summary.add(closing)
+    summary.finish((event(119.5, rejected="tracking_lost"),))
     told = summary.as_dict()
     assert told["frames"] == 3601
     assert told["events"]["found"] == {"micro": {"positive": 3}, "macro": {"surprise": 1}}

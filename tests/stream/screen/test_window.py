@@ -17,7 +17,7 @@ ON_LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="othe
 TITLE = "microlive window test"
 SHOWS = f"""
 import numpy as np
-from stream.sinks import Window
+from stream.screen.window import Window
 
 image = np.full((120, 200, 3), 80, np.uint8)
 with Window({TITLE!r}) as window:
@@ -53,7 +53,7 @@ def test_keys(key, command):
 @ON_LINUX
 @pytest.mark.parametrize("display", ["", ":4711", "no-such-host.invalid:0", "nonsense"])
 def test_a_missing_display_is_found_out_without_dying(display):
-    program = "from stream.sinks import display_available; print(display_available())"
+    program = "from stream.screen.window import display_available; print(display_available())"
     environment = {**os.environ, "DISPLAY": display, "WAYLAND_DISPLAY": "wayland-0"}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60

@@ -125,23 +125,24 @@ def test_a_live_source_replays_with_its_own_times(folder: Path, tmp_path: Path) 
         EventsSink(session.events) as events,
         SourceRecorder(session, None) as recorder,
     ):
-        for one in recognizer.run(irregular()):
+        pipeline = recognizer.pipeline(irregular())
+        for one in pipeline.results():
             for sink in (rows, events, recorder):
                 sink.write(one)
+        events.finish(pipeline.finish())
     statuses = [line.split(",")[3] for line in session.frames.read_text().splitlines()[1:]]
     assert len(statuses) == 90 and statuses[34] == "ok" and statuses[35] == "filling" and statuses[51] == "filling"
     session.facts.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "recording": "source"}))
-    with ReplayCheck(session, names, complete=True) as check:
-        for one in recognizer.run(ReplaySource(session)):
+    with ReplaySource(session) as source, ReplayCheck(session, names, complete=True) as check:
+        pipeline = recognizer.pipeline(source)
+        for one in pipeline.results():
             check.write(one)
+        check.finish(pipeline.finish())
     assert check.verdict() == f"The replay is the same as the recording: 90 rows, {check.events} events."
 
 
-def results(times: int = 3, last_event: bool = True) -> list[FrameResult]:
-    found = [result(i, i / 30, "ok", answer=prediction(0.1, 0.2, 0.3, 0.4)) for i in range(times)]
-    if last_event:
-        found[-1] = result(times - 1, (times - 1) / 30, "ok", answer=prediction(0.1, 0.2, 0.3, 0.4), events=(event(),))
-    return found
+def results(times: int = 3) -> list[FrameResult]:
+    return [result(i, i / 30, "ok", answer=prediction(0.1, 0.2, 0.3, 0.4)) for i in range(times)]
 
 
 def kept(folder: SessionFolder, of: list[FrameResult]) -> None:
@@ -154,10 +155,11 @@ def kept(folder: SessionFolder, of: list[FrameResult]) -> None:
 @pytest.mark.parametrize("complete", [True, False])
 def test_what_only_the_end_decides_counts_when_the_run_came_to_its_end(tmp_path: Path, complete: bool) -> None:
     folder = SessionFolder(tmp_path)
-    kept(folder, results(last_event=False))
+    kept(folder, results())
     with ReplayCheck(folder, CLASSES, complete) as check:
         for one in results():
             check.write(one)
+        check.finish((event(),))
     assert check.differences == (1 if complete else 0)
     if complete:
         with pytest.raises(SessionError, match=r"event 1: .*recorded: none"):

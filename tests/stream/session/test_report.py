@@ -365,8 +365,9 @@ def test_accepted_events_have_pictures_by_their_number(tmp_path: Path) -> None:
         for index, time_s in enumerate(TIMES_S):
             happened = (event(1.0, rejected="blink"), event(1.0), event(0.9)) if index == 50 else ()
             pictures.write(replace(moment(time_s, seen()), events=happened))
-    assert sorted(path.name for path in (tmp_path / "events").iterdir()) == ["0001.png", "0002.png"]
-    assert (pictures.written, pictures.missed) == (2, 0)
+        pictures.finish((event(1.1, rejected="blink"), event(1.2)))
+    assert sorted(path.name for path in (tmp_path / "events").iterdir()) == ["0001.png", "0002.png", "0003.png"]
+    assert (pictures.written, pictures.missed) == (3, 0)
 
 
 @pytest.fixture(scope="module")

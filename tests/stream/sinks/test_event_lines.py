@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model.types import Event, FaceResult
-from stream.history import EventTally
+from stream.history import EventCounts
 from stream.sinks.base import SinkError
 from stream.sinks.tables import CsvSink, EventsSink
 from tests.helpers.results import CLASSES, event, face, prediction, result
@@ -26,7 +26,7 @@ def test_one_object_a_line(tmp_path):
     with EventsSink(tmp_path / "events.jsonl") as sink:
         sink.write(result(0))
         sink.write(result(1, events=(event(), event("blink", at_s=2.0, track=3))))
-        sink.write(replace(result(2, events=(event(kind="macro", label="naïve"),)), closing=True))
+        sink.finish((event(kind="macro", label="naïve"),))
     assert sink.events == 3
     found = lines(sink.path)
     assert found[0] == {
@@ -48,7 +48,7 @@ def test_a_killed_run_keeps_its_events(tmp_path):
     path = tmp_path / "events.jsonl"
     program = (
         "import sys\n"
-        "from stream.sinks import EventsSink\n"
+        "from stream.sinks.tables import EventsSink\n"
         "from tests.helpers.results import event, result\n"
         "sink = EventsSink(sys.argv[1])\n"
         "for index in range(5):\n"
@@ -88,7 +88,7 @@ def test_the_csv_has_a_row_for_every_frame_and_face(tmp_path):
         sink.write(result(0, 0.0))
         sink.write(replace(result(1, 0.1), faces=both[:1]))
         sink.write(last)
-        sink.write(replace(last, closing=True))
+        sink.finish((event(),))
     assert sink.rows == 4
     rows = [line.split(",")[:5] for line in sink.path.read_text().splitlines()[1:]]
     assert rows == [
@@ -100,17 +100,17 @@ def test_the_csv_has_a_row_for_every_frame_and_face(tmp_path):
 
 
 def test_counts_and_the_time_that_was_watched():
-    tally = EventTally()
+    counts = EventCounts()
     seen = FaceResult(1, "ok", 30, prediction(0.1, 0.2, 0.3, 0.4), face(), calibrated=True)
     events: list[tuple[Event, ...]] = [(), (event(), event("blink")), (event("blink"),), (event(kind="macro"),)]
     for index, decided in enumerate(events):
-        tally.add(replace(result(index, index * 0.5, events=decided), faces=(seen,)))
+        counts.add(replace(result(index, index * 0.5, events=decided), faces=(seen,)))
     # Neither a gap, nor a face that is still new, nor one without an answer is time that was watched.
-    tally.add(replace(result(4, 60.0), faces=(seen,)))
-    tally.add(replace(result(5, 60.5), faces=(replace(seen, calibrated=False), replace(seen, status="blurred"))))
-    tally.add(replace(result(6, 61.0, events=(event(),)), faces=(seen, replace(seen, track=2))))
-    tally.add(replace(result(6, 61.0, events=(event(label="negative"),)), faces=(seen,), closing=True))
-    assert tally.as_dict() == {
+    counts.add(replace(result(4, 60.0), faces=(seen,)))
+    counts.add(replace(result(5, 60.5), faces=(replace(seen, calibrated=False), replace(seen, status="blurred"))))
+    counts.add(replace(result(6, 61.0, events=(event(),)), faces=(seen, replace(seen, track=2))))
+    counts.finish((event(label="negative"),))
+    assert counts.as_dict() == {
         "found": {"micro": {"negative": 1, "surprise": 2}, "macro": {"surprise": 1}},
         "rejected": {"blink": 2},
         "watched_min": pytest.approx((3 * 0.5 + 2 * 0.5) / 60),

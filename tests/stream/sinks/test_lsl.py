@@ -69,10 +69,25 @@ def test_frames_without_an_answer_are_no_samples(lsl: Any) -> None:
         shares = inlet(lsl, "test-gaps-probabilities")
         sink.write(frame_at(1.0, 100.0))
         sink.write(moment(2.0))
-        sink.write(frame_at(3.0, 102.0, closing=True))
         sink.write(frame_at(4.0, 103.0))
         stamps_s = [shares.pull_sample(DEADLINE_S)[1] for _ in range(2)]
         assert stamps_s[1] - stamps_s[0] == pytest.approx(3.0, abs=0.02)
+
+
+def test_the_end_sends_events_and_no_sample(lsl: Any) -> None:
+    with LslSink(lsl, "test-last", tiny_contract(), "camera 0") as sink:
+        shares, events = inlet(lsl, "test-last-probabilities"), inlet(lsl, "test-last-events")
+        sink.finish((event(0.5),))  # without a frame there is no clock to place it on
+        captured_s = time.monotonic() - 0.25
+        ahead_s = lsl.local_clock() - time.monotonic()
+        sink.write(frame_at(10.0, captured_s))
+        found = event(9.8)
+        sink.finish((found, event(9.9, rejected="blink")))
+        told, stamp_s = events.pull_sample(DEADLINE_S)
+        assert json.loads(told[0])["onset_s"] == pytest.approx(found.onset_s)
+        assert stamp_s == pytest.approx(captured_s + ahead_s - (10.0 - found.onset_s), abs=0.02)
+        assert shares.pull_sample(DEADLINE_S)[0] is not None
+        assert shares.pull_sample(0.2)[0] is None and events.pull_sample(0.2)[0] is None
 
 
 def test_the_streams_say_what_they_are(lsl: Any) -> None:

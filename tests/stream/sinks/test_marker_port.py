@@ -130,6 +130,15 @@ def test_subscribers_hear_of_accepted_events() -> None:
         assert port.counts.sent == 4
 
 
+def test_subscribers_hear_of_what_the_end_decides() -> None:
+    with listening() as (port, experiment):
+        assert experiment.ask({"subscribe": True})["subscribed"]
+        port.write(frame_at(1.0))
+        port.finish((event(0.7, rejected="blink"), event(0.8)))
+        assert experiment.hear()["event"]["onset_s"] == pytest.approx(0.7)
+        assert port.counts.sent == 1
+
+
 def test_subscribers_are_bounded() -> None:
     with contextlib.ExitStack() as stack:
         port, first = stack.enter_context(listening())

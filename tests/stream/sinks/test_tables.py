@@ -73,7 +73,7 @@ def test_a_killed_run_keeps_its_rows(tmp_path):
     path = tmp_path / "log.csv"
     program = (
         "import sys, time\n"
-        "from stream.sinks import CsvSink\n"
+        "from stream.sinks.tables import CsvSink\n"
         "from tests.helpers.results import CLASSES, result\n"
         "sink = CsvSink(sys.argv[1], CLASSES)\n"
         "for index in range(7):\n"
@@ -146,7 +146,8 @@ def test_a_disk_that_fills_up_is_an_error_and_keeps_the_rows(tmp_path):
     path = tmp_path / "log.csv"
     program = (
         "import resource, signal, sys\n"
-        "from stream.sinks import CsvSink, SinkError\n"
+        "from stream.sinks.base import SinkError\n"
+        "from stream.sinks.tables import CsvSink\n"
         "from tests.helpers.results import CLASSES, result\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"

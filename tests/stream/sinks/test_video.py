@@ -1,6 +1,5 @@
 """Recordings: true speed, whatever the source's clock does, and a file that plays, however the run ends."""
 
-import dataclasses
 import math
 import subprocess
 import sys
@@ -117,7 +116,7 @@ def test_what_the_end_decides_is_in_the_last_picture_and_no_frame_more(tmp_path)
     with new_video(tmp_path / "video.mp4", 30.0, overlay=overlay) as sink:
         for index in range(5):
             sink.write(numbered(index, index / 30))
-        sink.write(dataclasses.replace(numbered(4, 4 / 30), events=(event(0.0, lasts_s=0.1),), closing=True))
+        sink.finish((event(0.0, lasts_s=0.1),))
     assert read_video(sink.path) == list(range(5))
     assert overlay.events == [0, 0, 0, 0, 1]
 
@@ -157,7 +156,7 @@ def test_a_disk_that_is_full_in_the_middle_keeps_what_was_written(tmp_path):
     code = (
         "import resource, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from stream.sinks import SinkError\n"
+        "from stream.sinks.base import SinkError\n"
         "from tests.stream.sinks.test_video import PlainOverlay, new_video, result\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))\n"
         "rng = np.random.default_rng(0)\n"

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.sources.base import LiveSettings, SourceError, without_credentials
+from stream.sources.demo import DemoSource
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.open import open_source
-from stream.sources.pictures import DemoSource
 from tests.helpers.clips import write_video
 from tests.helpers.mjpeg_server import mjpeg_server
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from stream.benchmark.camera import FAULTS, Fault, FaultServer
-from stream.health import Backoff, BackoffSettings, Connection
-from stream.sources.base import LiveSettings, SourceError
+from stream.health import Connection
+from stream.sources.base import Backoff, BackoffSettings, LiveSettings, SourceError
 from stream.sources.live import LiveSource
 from tests.helpers.clips import write_video
 from tests.helpers.mjpeg_server import endless_server, jpegs
@@ -205,7 +205,7 @@ def test_a_process_that_hangs_is_ended_and_replaced(server: FaultServer) -> None
 
 def test_the_process_ends_with_a_program_that_is_killed(server: FaultServer) -> None:
     code = (
-        "import sys; from stream.sources import LiveSource\n"
+        "import sys; from stream.sources.live import LiveSource\n"
         f"source = LiveSource({server.url!r}).__enter__()\n"
         "print(source._watch._process.pid, flush=True)\n"
         "for _ in source: pass\n"

@@ -252,6 +252,27 @@ def test_who_comes_late_sees_the_last_picture() -> None:
         asyncio.run(watch(run))
 
 
+def test_the_events_of_the_end_come_without_a_frame_and_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_WITHOUT_FRAMES_S", DEADLINE_S)
+
+    async def watch(run: Run) -> None:
+        async with watching(run.url) as watcher:
+            run.write(event(0.0))
+            first = await watcher.until_frame(0)
+            last = (event(0.1), event(0.2, rejected="blink"))
+            run.history.finish(last)
+            run.view.finish(last)
+            state, picture = await watcher.next()
+            assert [one["number"] for one in first["events"]] == [1]
+            assert [(one["number"], one["accepted"]) for one in state["events"]] == [(2, True), (3, False)]
+            assert state["counts"] == {"micro": 2, "macro": 0, "rejected": 1}
+            # It is the same picture: nobody is sent it again.
+            assert picture == b"" and run.encoded == 1
+
+    with running() as run:
+        asyncio.run(watch(run))
+
+
 def test_a_bounded_number_of_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(viewers.Viewers.__init__, "__defaults__", (2,))
 

@@ -32,7 +32,7 @@ FLAGS = ("--frames", "9", "--lead-frames", "4", "--jobs", "1")
 KILLED = """
 import os, signal, sys
 from contextlib import contextmanager
-from train import command_prepare
+from train.commands import prepare as command_prepare
 from train.__main__ import main
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from model.contract import ClipContract, Colour, CropGeometry, NetworkInput
 from model.types import Frame
+from stream.face.quality import ValiditySettings
 from stream.face.tracker import FaceTracker
 from tests.helpers.clips import write_video
 from tests.helpers.face_folders import faces, write_frames
@@ -40,7 +41,7 @@ def test_crops_are_those_of_the_live_tracker(tmp_path: Path, colour: Colour) -> 
     pictures = write_frames(tmp_path / "clip", range(COUNT))
     window = prepared(clip_of(pictures), replace(FAST, colour=colour)).window
     contract = ClipContract(("a", "b"), COUNT, 30.0, input=NetworkInput(colour=colour))
-    tracker = FaceTracker(contract)
+    tracker = FaceTracker(contract, ValiditySettings())
     for index, (_, path) in enumerate(pictures.files):
         seen = tracker.step(Frame(index, index / 200, cv2.imread(str(path)), 0.0)).faces
         assert len(seen) == 1

@@ -67,8 +67,8 @@ def reports_of(video: Any) -> tuple[Event, ...]:
 def parsed(command: Any, *argv: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    name = command.__name__.rsplit("_", 2)[-2:]
-    return parser.parse_args(["-".join(name), *argv], argparse.Namespace(argv=["-".join(name), *argv]))
+    name = command.__name__.rpartition(".")[2].replace("_", "-")
+    return parser.parse_args([name, *argv], argparse.Namespace(argv=[name, *argv]))
 
 
 def run_with(monkeypatch: pytest.MonkeyPatch, command: Any, recognizer: FakeRecognizer, *argv: str) -> int:

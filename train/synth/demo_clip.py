@@ -1,10 +1,13 @@
-"""The demo's source: a portrait that lives for a quarter of a minute and shows three known micro-expressions.
+"""Draws the demo: a portrait that lives for a quarter of a minute and shows three known micro-expressions.
 
-The first comes after the rest that the event detector needs to learn a face's noise.
+The first comes after the rest that the event detector needs to learn a face's noise. The clip that ships with the program
+was written by `python -c "from train.synth.demo_clip import write_demo; write_demo()"`.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 
 from model.contract import CropGeometry
 from model.types import Image
+from stream.sources.demo import DEMO_CLIP, DEMO_TRUTH, DemoEvent
 from train.synth.confounders import blink, gaze_shift
 from train.synth.faces import astronaut
 from train.synth.fields import channel
@@ -37,18 +41,8 @@ _EXPRESSIONS: tuple[tuple[str, dict[int, float], float], ...] = (
     ("positive", {12: 1.0, 6: 0.8}, 7.6),
     ("surprise", {1: 1.0, 2: 1.0, 5: 0.4}, 10.8),
 )
+_QUALITY = "16"
 _BLINKS_S = (1.4, 5.9, 9.2, 12.6)
-
-
-@dataclass(frozen=True)
-class DemoEvent:
-    """A micro-expression that is in the demo; seconds from its first frame, `peak_px` in pixels of the aligned crop."""
-
-    label: str
-    onset_s: float
-    apex_s: float
-    offset_s: float
-    peak_px: float
 
 
 class DemoClip:
@@ -99,6 +93,20 @@ class DemoClip:
         view = image[self._view]
         view[:] = cv2.blendLinear(face, view, self._blend, 1 - self._blend)
         return self._sensor.photograph(image, index)
+
+
+def write_demo(clip: Path = DEMO_CLIP, truth: Path = DEMO_TRUTH) -> None:
+    """Encodes the clip as H.264, fine enough for its smallest motion to survive (0.8 MB), and its events as JSON."""
+    import av  # nothing else here needs an encoder
+
+    demo = DemoClip()
+    with av.open(str(clip), "w") as file:
+        stream = file.add_stream("libx264", rate=round(demo.fps), options={"crf": _QUALITY, "preset": "slow"})
+        stream.width, stream.height, stream.pix_fmt = demo.size_px, demo.size_px, "yuv420p"
+        for image in demo:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        file.mux(stream.encode())
+    truth.write_text(json.dumps([asdict(event) for event in demo.events], indent=2) + "\n", encoding="utf-8")
 
 
 def _event(
