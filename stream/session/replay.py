@@ -1,7 +1,4 @@
-"""A recorded session as a source: the very pictures and times of its run.
-
-Is a replay the same as what was recorded? Row by row, while it runs.
-"""
+"""A recorded session as a source, with the very pictures and times of its run; and is its replay the same, row by row?"""
 
 import csv
 import json
@@ -18,8 +15,7 @@ import numpy as np
 from model.types import Event, Frame, FrameResult, Image, Pace
 from stream.engine.model_file import ModelKind
 from stream.session.facts import PROJECT, contract_hash, file_hash
-from stream.session.rows import LARGEST
-from stream.session.session_folder import SessionError, SessionFolder
+from stream.session.session_folder import LARGEST, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER
 from stream.sinks.base import Sink
 from stream.sinks.tables import csv_header, event_line, frame_rows
@@ -62,9 +58,7 @@ class ReplaySource(FrameSource):
             raise SessionError(f"{self._folder.recording} holds no whole picture: nothing to replay")
         self._first = first
         height, width = first[1].shape[:2]
-        source = self.facts.get("source")
-        fps = source.get("fps") if isinstance(source, Mapping) else None
-        fps = float(fps) if isinstance(fps, int | float) else 0.0
+        fps = float(self.facts.get("source", {}).get("fps", 0.0))
         self.info = SourceInfo(f"replay of {self._folder.path.name}", width, height, fps, live=False, frames=rows)
         return self
 
@@ -135,6 +129,12 @@ class ReplaySource(FrameSource):
             raise SessionError(f"{self._folder.times} cannot be read: {error}") from error
 
 
+def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
+    if facts.get("anonymised"):
+        return f"{path} is anonymised: it holds no pictures to replay"
+    return f"{path} was recorded without --record-source: it holds no pictures to replay"
+
+
 def _row(cells: Sequence[str]) -> _Row:
     """Raises ValueError when it is none."""
     frame, time_s, restart, part, width, height = cells
@@ -186,12 +186,6 @@ def model_difference(facts: Mapping[str, Any], contract: Any, path: Path) -> str
     if made.get("sha256") != file_hash(path):
         return "The model's file is not the session's, though it says the same of itself: the rows may differ."
     return None
-
-
-def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
-    if facts.get("anonymised"):
-        return f"{path} is anonymised: it holds no pictures to replay"
-    return f"{path} was recorded without --record-source: it holds no pictures to replay"
 
 
 class ReplayCheck(Sink):

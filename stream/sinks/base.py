@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from model.atomic import whole_file
 from model.contract import MicroliveError
 from model.types import Event, FrameResult
 
@@ -77,13 +77,11 @@ def reason(error: OSError) -> str:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes beside `path` and renames, so that a file of that name is always complete; SinkError when it cannot."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """A file of that name is always complete; SinkError when it cannot be written."""
     try:
-        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SinkError(f"cannot write the JSON file {path}: {reason(error)}") from error
 
 

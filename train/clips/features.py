@@ -9,10 +9,9 @@ import json
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import model.preprocess
+from model.atomic import whole_file
 from model.contract import ClipContract
 from model.preprocess import Features, preprocess_clip
 from train.clips.store import ClipStore
@@ -69,7 +69,7 @@ def cached_features(
                 advance(len(store.records))
             return np.load(folder / name, mmap_mode="r")
     folder = _writable(folders)
-    with _temporary(folder / name) as path:
+    with whole_file(folder / name) as path:
         shape = (len(store.records), *contract.input_shape)
         dtype = np.uint8 if contract.input.kind == "pixels" else np.float16
         np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
@@ -165,14 +165,3 @@ def _reserve(path: Path) -> None:
                 f"{path.parent}: no room for the prepared clips, {size / 1e6:.0f} MB; make room, or give another place "
                 "with --cache-dir"
             ) from error
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """A name beside `path` that becomes it when the block ends well, and is gone otherwise."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
