@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from model.contract import MicroliveError
+
 STRICT = ConfigDict(strict=True, extra="forbid")
 """Of records: no text for a number, no field that is not declared."""
 
@@ -34,7 +36,7 @@ _EXPECTED = {
 """In our words, by pydantic's type of error; of others in pydantic's."""
 
 
-class MisfitError(ValueError):
+class MisfitError(MicroliveError, ValueError):
     """One line: where something else stands than belongs there, what was expected and what was found."""
 
 

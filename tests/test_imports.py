@@ -43,6 +43,7 @@ MAP: dict[str, tuple[str, ...]] = {
     "model/types.py": (),
     "model/quiet.py": (),
     "model/atomic.py": (),
+    "model/checked.py": ("model.contract",),
     "model/preprocess.py": ("model.contract", "model.types"),
     "stream": (*LIGHT, "stream"),
     "train": ("model", "train", *MEASURED),
