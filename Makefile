@@ -3,16 +3,28 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do command -v $$p >/de
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install demo test check bench pictures clean
+.PHONY: install lock demo test test-slow check docs bench pictures clean
 
 install: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt requirements-dev.txt
+# The lock has the hash of every file, for the systems it was made for (see pyproject.toml); elsewhere the pinned versions.
+$(VENV)/installed: requirements.lock requirements.txt requirements-dev.txt requirements-docs.txt requirements-lsl.txt requirements-ray.txt
 	@test -n "$(PYTHON)" || { echo "Microlive needs Python 3.11 or 3.12: install one, or name it with make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Installing into $(VENV) (about 2 GB, some minutes on first use) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@case "$$(uname -sm)" in \
+	"Linux x86_64" | "Darwin arm64") chosen="--require-hashes -r requirements.lock" ;; \
+	*) chosen="-r requirements-dev.txt" ;; \
+	esac; $(VENV)/bin/pip install --quiet --disable-pip-version-check $$chosen
 	@touch $@
+
+# Versions and hashes of everything, for Python 3.11 and 3.12, made by a tool in an environment of its own. What the lock
+# already has stays as it is where it still fits; rm requirements.lock first for the newest of what is not pinned.
+lock:
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
+	$(PYTHON) -m venv "$$tool"; "$$tool"/bin/pip install --quiet --disable-pip-version-check uv==0.13.9; \
+	"$$tool"/bin/uv pip compile --quiet --no-cache --no-python-downloads --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock requirements-dev.txt
 
 demo: install
 	@mkdir -p runs/demo
@@ -21,22 +33,29 @@ demo: install
 
 # Two processes, a file's tests in one of them: many wait for other processes most of the time.
 test: install
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: install
+	$(RUN) -m pytest -n 2 --dist loadfile -m slow
 
 check: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(VENV)/bin/pyright
 
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+	@echo "The site starts at site/index.html"
+
 # The paper's network at its own size, engines alone; then the bundled model, engines and the whole program.
 bench: install
 	@mkdir -p runs
 	test -f runs/paper/model.stream.onnx || $(RUN) -m export --untrained --out runs/paper
-	$(RUN) run_live.py --benchmark --stages engine --model runs/paper/model.onnx --json runs/benchmark-paper.json
-	$(RUN) run_live.py --benchmark --json runs/benchmark.json --chart runs/benchmark.png
+	$(RUN) -m stream.benchmark --stages engine --model runs/paper/model.onnx --json runs/benchmark-paper.json
+	$(RUN) -m stream.benchmark --json runs/benchmark.json --chart runs/benchmark.png
 
 pictures: demo
 	$(RUN) docs/pictures.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis

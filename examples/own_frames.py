@@ -3,6 +3,7 @@
 import sys
 
 import cv2
+
 from microlive import Recognizer
 
 

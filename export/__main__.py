@@ -20,7 +20,7 @@ from rich.table import Table
 
 from export.errors import ExportError
 from export.spotting_scores import with_spotting
-from model.contract import ClipContract, ContractError, NetworkInput
+from model.contract import ClipContract, ContractError, MicroliveError, NetworkInput
 from model.quiet import native_log_held_back
 
 _EPILOG = """examples:
@@ -39,7 +39,7 @@ not are refused, and nothing is written.
 Measure it with: python -m train eval --data DIR --model OUT/model.onnx"""
 
 
-class _UsageError(Exception):
+class _UsageError(MicroliveError):
     """A path given does not fit (exit 2)."""
 
 

@@ -32,8 +32,35 @@ _MOST_SMOOTHING_PX = 32.0
 NOT_A_LIE_DETECTOR = "Recognises small facial movements. It does not detect lies, emotions or intentions, and must not be used to judge people."
 
 
-class ContractError(ValueError):
-    """A model or a setting does not fit: says what was expected and what was found."""
+class MicroliveError(Exception):
+    """The base of every error that Microlive raises itself: one line that says what is wrong and what to do.
+
+    Example:
+        ```python
+        try:
+            results = list(Recognizer().run("talk.mp4"))
+        except MicroliveError as error:
+            print(error)  # talk.mp4 does not exist: …
+        ```
+    """
+
+
+class ContractError(MicroliveError, ValueError):
+    """A model or a setting does not fit: says what was expected and what was found.
+
+    Attributes:
+        what: What does not fit.
+        expected: What it would have to be.
+        found: What it is.
+
+    Example:
+        ```python
+        try:
+            Recognizer("other.onnx")
+        except ContractError as error:
+            print(error.what, error.expected, error.found)
+        ```
+    """
 
     def __init__(self, what: str, expected: object, found: object) -> None:
         super().__init__(f"{what}: expected {expected}, found {found}")
@@ -192,9 +219,29 @@ class ClipContract:
     """Everything the live program must know about a model.
 
     The network takes (batch, frames, size, size, channels) and gives probabilities (batch, classes).
-    `scores` holds measured numbers (validation UF1, n, chance, the command), `training_data` says in words
-    what the model was trained on, `max_gap_s` is the longest gap in time a window may contain. `calibration` is None
-    where nobody fitted the confidences.
+
+    Attributes:
+        class_names: The classes, in the order of the network's answer.
+        frames: The length of the window.
+        fps: Its frames a second.
+        crop: Where the face lies in the aligned crop.
+        input: What one frame of the network's input is.
+        reference: The neutral frame that it is taken against.
+        max_gap_s: The longest gap in time that a window may contain.
+        training_data: In words, what the model was trained on.
+        scores: Measured numbers: validation UF1, n, chance, the command.
+        disclaimer: What the model must not be used for.
+        calibration: How the confidences were fitted; None where nobody did.
+        schema_version: Of the contract itself.
+
+    Raises:
+        ContractError: A value does not fit, or two of them.
+
+    Example:
+        ```python
+        contract = Recognizer().contract
+        print(contract.class_names, contract.window_s, contract.training_data, contract.scores)
+        ```
     """
 
     class_names: tuple[str, ...]

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,25 +15,50 @@ def native_log_held_back(shown_on_error: bool = False) -> Iterator[None]:
     TensorFlow reports harmless things (plugins registered twice, a graph rewrite that did not apply) as errors, before
     and beside its own log level; MediaPipe and FFmpeg talk too. With `shown_on_error` it is shown after all when the
     block raises: our own errors say what is wrong in one line, so callers raise them after the block. The environment
-    variable MICROLIVE_NATIVE_LOG=1 lets everything through.
+    variable MICROLIVE_NATIVE_LOG=1 lets everything through. Blocks may overlap, in several threads too.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.environ.get("MICROLIVE_NATIVE_LOG") == "1":
         yield
         return
-    sys.stderr.flush()
-    kept = os.dup(2)
     with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
+        _DESCRIPTOR.hold(log.fileno())
         try:
             yield
         except BaseException:
-            os.dup2(kept, 2)
+            _DESCRIPTOR.release()
             if shown_on_error:
                 log.seek(0)
                 sys.stderr.write(log.read().decode(errors="replace"))
             raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+        else:
+            _DESCRIPTOR.release()
+
+
+class _ErrorDescriptor:
+    """File descriptor 2, of which a process has one: the first block that holds it turns it aside, the last one that lets
+    it go puts it back. Of blocks that overlap, the first one's log takes what all of them write."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._kept = -1
+
+    def hold(self, target: int) -> None:
+        with self._lock:
+            if self._holders == 0:
+                sys.stderr.flush()
+                self._kept = os.dup(2)
+                os.dup2(target, 2)
+            self._holders += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                sys.stderr.flush()
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+
+
+_DESCRIPTOR = _ErrorDescriptor()

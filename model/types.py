@@ -1,7 +1,7 @@
 """Frozen values that cross folders. Times are seconds of the source's own clock; coordinates are pixels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -27,13 +27,40 @@ Status = Literal[
 `insufficient_rate`: too few frames a second to see a micro-expression."""
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One picture of a source: `image` is BGR uint8 (height, width, 3), `time_s` the source's own timestamp.
+class _ByValue:
+    """Equality of frozen dataclasses that hold arrays: type by type, field by field, arrays by shape, dtype and contents."""
 
-    `captured_s` is the monotonic clock at the moment the frame was in hand; latency is counted from it. `decode_ms` is
-    what reading it from a file took (0 for live sources, where reading is mostly waiting). `restart`: with this frame
-    the faces are forgotten, because somebody asked for it.
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))  # type: ignore[arg-type]
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _same(first: Any, second: Any) -> bool:
+    arrays = [isinstance(value, np.ndarray) for value in (first, second)]
+    if any(arrays):
+        return all(arrays) and bool(first.dtype == second.dtype) and np.array_equal(first, second)
+    return first is second or bool(first == second)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame(_ByValue):
+    """One picture of a source.
+
+    Attributes:
+        index: Its number in the source, from 0.
+        time_s: The source's own timestamp, in seconds.
+        image: BGR uint8 (height, width, 3).
+        captured_s: The monotonic clock at the moment the frame was in hand; latency is counted from it.
+        decode_ms: What reading it from a file took; 0 for live sources, where reading is mostly waiting.
+        restart: With this frame the faces are forgotten, because somebody asked for it.
+
+    Example:
+        ```python
+        frame = Frame(index=0, time_s=0.0, image=cv2.imread("face.png"), captured_s=time.monotonic())
+        ```
     """
 
     index: int
@@ -45,11 +72,19 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
-class FaceCrop:
-    """An aligned face: `crop` uint8 (size, size) grey or (size, size, 3) RGB.
+class FaceCrop(_ByValue):
+    """An aligned face.
 
-    `transform` is the 2x3 matrix from image to crop pixels, `outline` the face oval (n, 2) in image pixels.
-    `rekeyed` says that the alignment started anew with no tie to the frames before.
+    Attributes:
+        crop: uint8, (size, size) grey or (size, size, 3) RGB.
+        transform: The 2x3 matrix from image to crop pixels.
+        outline: The face oval (n, 2) in image pixels.
+        rekeyed: The alignment started anew with no tie to the frames before.
+
+    Example:
+        ```python
+        left, top = result.faces[0].face.outline.min(axis=0)
+        ```
     """
 
     crop: Image
@@ -60,7 +95,19 @@ class FaceCrop:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities by class, in the contract's order, and the most likely label."""
+    """What the model says of the last second of a face.
+
+    Attributes:
+        probabilities: By class, in the contract's order; they add up to 1.
+
+    Raises:
+        ValueError: They do not.
+
+    Example:
+        ```python
+        Prediction({"negative": 0.1, "positive": 0.2, "surprise": 0.1, "neutral": 0.6}).label  # "neutral"
+        ```
+    """
 
     probabilities: Mapping[str, float]
 
@@ -71,10 +118,12 @@ class Prediction:
 
     @property
     def label(self) -> str:
+        """The most likely class."""
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
     @property
     def confidence(self) -> float:
+        """The probability of `label`."""
         return self.probabilities[self.label]
 
 
@@ -104,10 +153,25 @@ or is not sure enough of any class."""
 class Event:
     """A movement of a face, from onset over apex to offset in seconds of the source's clock.
 
-    `label` is the model's class for it. `confidence` 0–1 is that class's mean probability after the apex, times the
-    share of the movement that stands out of what the face moves before and after it. `peak_px` is the longest movement of
-    a region in pixels of a crop with 44 between the eyes, `track` the face. `rejected` is None for an event that counts,
-    else the reason why it does not.
+    Attributes:
+        track: The face's number.
+        kind: `micro` (40 to 500 ms) or `macro` (longer).
+        label: The model's class for it.
+        onset_s: When the face left its rest.
+        apex_s: When it was farthest from it.
+        offset_s: When it was back.
+        confidence: 0 to 1: the class's mean probability after the apex, times the share of the movement that stands out of
+            what the face moves before and after it.
+        peak_px: The longest movement of a region, in pixels of a crop with 44 between the eyes.
+        rejected: None for an event that counts, else the reason why it does not.
+
+    Raises:
+        ValueError: The times are not in order.
+
+    Example:
+        ```python
+        counting = [event for result in results for event in result.events if event.rejected is None]
+        ```
     """
 
     track: int
@@ -127,16 +191,46 @@ class Event:
 
     @property
     def duration_s(self) -> float:
+        """From onset to offset."""
         return self.offset_s - self.onset_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event as it is written, ready for JSON.
+
+        Returns:
+            The attributes by name, numbers rounded (times to 0.1 ms); `rejected` only where it is.
+        """
+        values: dict[str, Any] = {
+            "kind": self.kind,
+            "label": self.label,
+            "onset_s": round(self.onset_s, 4),
+            "apex_s": round(self.apex_s, 4),
+            "offset_s": round(self.offset_s, 4),
+            "confidence": round(self.confidence, 4),
+            "peak_px": round(self.peak_px, 3),
+            "track": self.track,
+        }
+        return values if self.rejected is None else values | {"rejected": self.rejected}
 
 
 @dataclass(frozen=True, eq=False)
-class FaceResult:
+class FaceResult(_ByValue):
     """What the live loop says of one followed face in one frame.
 
-    `track` is the face's number: 1, 2, … in the order of appearance, never used again. `filled` counts the frames in its
-    window (0 to the contract's `frames`); `prediction` is None unless status is `ok`. `calibrated`: seen for long enough
-    that its movements count as events. `rate_hz` is the source's effective frame rate, 0 while it is not known.
+    Attributes:
+        track: The face's number: 1, 2, … in the order of appearance, never used again.
+        status: `ok`, or why there is no answer.
+        filled: The frames in its window, 0 to the contract's `frames`.
+        prediction: None unless status is `ok`.
+        face: Where it is, and its aligned crop.
+        calibrated: Seen for long enough that its movements count as events.
+        rate_hz: The source's effective frame rate, 0 while it is not known.
+
+    Example:
+        ```python
+        for face in result.faces:
+            print(face.track, face.status, face.prediction and face.prediction.label)
+        ```
     """
 
     track: int
@@ -147,16 +241,48 @@ class FaceResult:
     calibrated: bool = False
     rate_hz: float = 0.0
 
+    def to_dict(self) -> dict[str, Any]:
+        """The face without its pictures, ready for JSON.
+
+        Returns:
+            The attributes by name, with `label`, `confidence` and `probabilities` (None without an answer) for the
+            prediction, and `box_px` [left, top, width, height] of the face's outline in image pixels.
+        """
+        answer, outline = self.prediction, self.face.outline
+        left, top, right, bottom = map(float, (*outline.min(axis=0), *outline.max(axis=0)))
+        return {
+            "track": self.track,
+            "status": self.status,
+            "filled": self.filled,
+            "label": answer.label if answer else None,
+            "confidence": answer.confidence if answer else None,
+            "probabilities": dict(answer.probabilities) if answer else None,
+            "box_px": [left, top, right - left, bottom - top],
+            "calibrated": self.calibrated,
+            "rate_hz": self.rate_hz,
+        }
+
 
 @dataclass(frozen=True, eq=False)
-class FrameResult:
+class FrameResult(_ByValue):
     """What the live loop says of one frame: the rows of the CSV and what the overlay draws.
 
-    `faces` has the largest face first; `absence` says why there is none and counts only then. `events` are those that
-    were decided with this frame, accepted and rejected, of all faces, also of those that are gone. `stages_ms` gives the
-    time of every stage this frame went through.
-
     `status`, `filled`, `prediction` and `face` are those of the first face.
+
+    Attributes:
+        frame: The frame itself, with its picture.
+        faces: The largest face first.
+        absence: Why there is none; counts only then.
+        events: Those that were decided with this frame, accepted and rejected, of all faces, also of those that are gone.
+        latency_ms: From the frame in hand to its result.
+        stages_ms: The time of every stage that this frame went through.
+
+    Example:
+        ```python
+        with open("results.jsonl", "w") as file:
+            for result in Recognizer().run("talk.mp4"):
+                print(json.dumps(result.to_dict()), file=file)
+        ```
     """
 
     frame: Frame
@@ -168,16 +294,37 @@ class FrameResult:
 
     @property
     def status(self) -> Status:
+        """`ok`, or why there is no answer."""
         return self.faces[0].status if self.faces else self.absence
 
     @property
     def filled(self) -> int:
+        """The frames in the window."""
         return self.faces[0].filled if self.faces else 0
 
     @property
     def prediction(self) -> Prediction | None:
+        """None unless `status` is `ok`."""
         return self.faces[0].prediction if self.faces else None
 
     @property
     def face(self) -> FaceCrop | None:
+        """None where there is none."""
         return self.faces[0].face if self.faces else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result without its pictures, ready for JSON.
+
+        Returns:
+            `frame` (its number), `time_s`, `status`, `faces` and `events` (as their own `to_dict`), `latency_ms` and
+            `stages_ms`.
+        """
+        return {
+            "frame": self.frame.index,
+            "time_s": self.frame.time_s,
+            "status": self.status,
+            "faces": [face.to_dict() for face in self.faces],
+            "events": [event.to_dict() for event in self.events],
+            "latency_ms": self.latency_ms,
+            "stages_ms": dict(self.stages_ms),
+        }

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import psutil
 
+VERSION = "0.2.0"
+"""Of Microlive: pyproject.toml and `microlive.__version__` have it from here."""
+
 _IMPORTED_S = time.monotonic()
-_PACKAGES = ("onnxruntime-gpu", "onnxruntime", "tensorflow", "mediapipe", "opencv-python", "numpy")
+_PACKAGES = ("onnxruntime-gpu", "onnxruntime", "tensorflow", "mediapipe", "opencv-contrib-python", "numpy")
 _TURN_S = 0.001
 
 

@@ -1,12 +1,15 @@
 """The live recognizer as a library."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from model.contract import ClipContract
-from model.types import FrameResult, Pace
+from model.contract import ClipContract, MicroliveError
+from model.types import Event, FrameResult, Image, Pace
 from stream.engine.engines import Engine, StreamingEngine, WindowEngine
 from stream.engine.model_file import (
     BUNDLED_MODEL,
@@ -20,6 +23,7 @@ from stream.engine.model_file import (
     load_model,
 )
 from stream.pipeline import LivePipeline, PipelineSettings
+from stream.push import PictureColour, PushLoop
 from stream.sources.base import FrameSource
 from stream.sources.live import LiveSource
 from stream.sources.open import open_source
@@ -28,15 +32,43 @@ from stream.sources.open import open_source
 class Recognizer:
     """A loaded model that recognises micro-expressions in a video.
 
-        for result in Recognizer(max_faces=2).run("interview.mp4"):
-            for event in result.events:
-                if event.rejected is None:
-                    print(event.track, event.label, event.onset_s, event.apex_s, event.offset_s)
+    Two ways to use it, which know nothing of each other's faces and windows: `run` reads a source, in threads of its own;
+    `process` takes the frames that a program has itself. Each `run` is a stream of its own, all calls of `process`
+    together are one. Several recognizers, and several threads that use one, do not disturb each other: `process`, `finish`
+    and `reset` wait for each other. It can be used as a context manager, which closes it.
 
-    `model` is an exported `.onnx` file (default: the bundled one). Engine `auto` takes the streaming model that lies
-    beside it (`model.stream.onnx` for `model.onnx`) when there is one. Up to `max_faces` faces are followed, the largest
-    ones; without `detect_events` there are labels only. Raises `ModelError` when a model cannot be loaded,
-    `ContractError` when it does not say what this program needs to know.
+    Args:
+        model: An exported `.onnx` file; the bundled model where there is none.
+        provider: What it is to run on: `auto`, `cpu`, `cuda` or `tensorrt`.
+        threads: Of the model on the CPU; 0 chooses.
+        engine: `streaming` takes a frame at a time, `window` the whole window at every frame, with the same answers. `auto`
+            takes the streaming model that lies beside `model` (`model.stream.onnx` for `model.onnx`) when there is one.
+        max_faces: So many are followed, the largest ones.
+        detect_events: Without, there are labels only, for less time a frame.
+        on_event: Called with every event that is decided, those rejected too, in `run`, `process` and `finish`.
+        on_result: Called with every result, after its events, in `run` and `process`. Callbacks are called in the thread
+            that asks for the result; what one raises reaches the caller, and the frame has been taken in all the same.
+
+    Raises:
+        ModelError: The model cannot be loaded, or not with this engine or provider.
+        ContractError: It does not say what this program needs to know.
+
+    Example:
+        ```python
+        with Recognizer(max_faces=2) as recognizer:
+            for result in recognizer.run("interview.mp4"):
+                for event in result.events:
+                    if event.rejected is None:
+                        print(event.track, event.label, event.onset_s, event.apex_s, event.offset_s)
+        ```
+
+        ```python
+        with Recognizer(on_event=print) as recognizer:
+            for picture, time_s in my_camera():
+                result = recognizer.process(picture, time_s)
+                print(result.status, result.prediction)
+            recognizer.finish()
+        ```
     """
 
     def __init__(
@@ -47,12 +79,28 @@ class Recognizer:
         engine: EngineChoice = "auto",
         max_faces: int = 1,
         detect_events: bool = True,
+        on_event: Callable[[Event], None] | None = None,
+        on_result: Callable[[FrameResult], None] | None = None,
     ) -> None:
         self._settings = PipelineSettings(max_faces, detect_events)
+        self._on_event, self._on_result = on_event, on_result
         path = choose_model(BUNDLED_MODEL if model is None else Path(model), engine)
         self._model: LoadedModel = load_model(path, SessionSettings(provider, threads))
         if engine != "auto" and self._model.kind != engine:
             raise ModelError(f"{path} is a {self._model.kind} model, not one for --engine {engine}")
+        self._pushed = PushLoop(self.contract, self.engine, self._settings)
+        # One that its holder may take again: a callback may call `finish` or `close`.
+        self._lock = threading.RLock()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        self._require_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def contract(self) -> ClipContract:
@@ -76,7 +124,100 @@ class Recognizer:
 
     @property
     def threads(self) -> int:
+        """Of the model on the CPU."""
         return self._model.threads
+
+    def run(self, source: FrameSource | Path | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
+        """One result for every frame of a source.
+
+        The end of a file decides the events that are still open: its last result has them. The frames of a live source are
+        not held back for that: `on_event` is called with its last events. Threads and the source end with the iterator.
+
+        Args:
+            source: A camera's index, a file, a URL, "demo", or a FrameSource not yet open.
+            pace: Of a file: "fast" as soon as frames are wanted, "realtime" no faster than they were taken.
+
+        Returns:
+            An iterator of results.
+
+        Raises:
+            SourceError: The source cannot be opened, at the first result; or it breaks off, after the results before that.
+            ModelError: The model cannot be run.
+            MicroliveError: The recognizer is closed, now or while the iterator is in use.
+
+        Example:
+            ```python
+            labels = [result.prediction.label for result in recognizer.run("talk.mp4") if result.prediction]
+            ```
+        """
+        self._require_open()
+        return self._told(source, pace)
+
+    def process(self, image: Image, time_s: float, colour: PictureColour = "bgr") -> FrameResult:
+        """The next frame of a program's own video: the same result that `run` gives for a source of the same frames.
+
+        Args:
+            image: uint8, (height, width, 3), or (height, width) for grey; need not be contiguous. It is copied.
+            time_s: When it was taken, in seconds from any moment on, later than the frame before. A step of more than the
+                contract's `max_gap_s` empties the window.
+            colour: The order of the channels: `bgr` (as OpenCV has it), `rgb`, or `grey`.
+
+        Returns:
+            The frame's result, with the events that were decided with it. Frames are numbered from 0.
+
+        Raises:
+            FrameError: The picture or its time does not fit. Nothing has changed: the next frame can be given.
+            ModelError: The model cannot be run. The faces and windows are forgotten, as after any other error on the way.
+            MicroliveError: The recognizer is closed.
+
+        Example:
+            ```python
+            capture = cv2.VideoCapture(0)
+            while (read := capture.read())[0]:
+                print(recognizer.process(read[1], time.monotonic()).status)
+            ```
+        """
+        with self._lock:
+            self._require_open()
+            result = self._pushed.step(image, time_s, colour)
+            self._tell(result)
+            return result
+
+    def finish(self) -> tuple[Event, ...]:
+        """The video of `process` has ended: decides the events still open, and forgets it as `reset` does.
+
+        Returns:
+            The events, accepted and rejected.
+
+        Raises:
+            MicroliveError: The recognizer is closed.
+
+        Example:
+            ```python
+            events += recognizer.finish()
+            ```
+        """
+        with self._lock:
+            self._require_open()
+            events = self._pushed.finish()
+            self._tell_events(events)
+            return events
+
+    def reset(self) -> None:
+        """Forgets the faces, windows and open events of `process`: the next frame is the first of another video.
+
+        Raises:
+            MicroliveError: The recognizer is closed.
+        """
+        with self._lock:
+            self._require_open()
+            self._pushed.reset()
+
+    def close(self) -> None:
+        """Ends it, and every `run` at its next result. Open events are forgotten. A second time is fine."""
+        with self._lock:
+            self._closed = True
+            self._pushed.reset()
 
     def engine(self) -> Engine:
         """A new engine with an empty window; every face and stream needs its own."""
@@ -89,29 +230,40 @@ class Recognizer:
         max_frames: int | None = None,
     ) -> LivePipeline:
         """The live loop over an opened source; it ends after `max_frames`. `new_engine` stands in for `engine`."""
+        self._require_open()
         settings = replace(self._settings, max_frames=max_frames)
         return LivePipeline(source, self.contract, new_engine or self.engine, settings)
 
-    def run(self, source: FrameSource | Path | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
-        """One result for every frame of a source: a camera's index, a file, a URL, "demo", or a FrameSource not yet open.
-
-        The end of a file decides the events that are still open, and its last result has them. The frames of a live source
-        are not held back for that: who wants its last events too asks `pipeline` for the results, and then for `finish`.
-        Raises `SourceError` when it cannot be opened. Threads and the source end with the iterator.
-        """
+    def _told(self, source: FrameSource | Path | str | int, pace: Pace) -> Iterator[FrameResult]:
         if isinstance(source, int):
             source = LiveSource(source)
         elif isinstance(source, Path | str):
             source = open_source(str(source), pace)
         with source:
             pipeline = self.pipeline(source)
-            if source.info.live:
-                yield from pipeline.results()
-            else:
-                yield from _with_last_events(pipeline)
+            with closing(pipeline.results() if source.info.live else _with_last_events(pipeline)) as results:
+                for result in results:
+                    self._require_open()
+                    self._tell(result)
+                    yield result
+            self._tell_events(pipeline.finish())
+
+    def _tell(self, result: FrameResult) -> None:
+        self._tell_events(result.events)
+        if self._on_result is not None:
+            self._on_result(result)
+
+    def _tell_events(self, events: tuple[Event, ...]) -> None:
+        if self._on_event is not None:
+            for event in events:
+                self._on_event(event)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise MicroliveError("the recognizer is closed: make a new Recognizer")
 
 
-def _with_last_events(pipeline: LivePipeline) -> Iterator[FrameResult]:
+def _with_last_events(pipeline: LivePipeline) -> Generator[FrameResult, None, None]:
     """The results, each one frame late, so that the last one has what the end decided; what broke the source off follows."""
     held: FrameResult | None = None
     failure: Exception | None = None

@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 FOLDERS = ("model", "stream", "train", "export", "microlive")
 FRAMEWORKS = {"tensorflow", "keras", "jax"}
 
-LIGHT = ("model.contract", "model.types", "model.preprocess", "model.quiet", "model.atomic")
+LIGHT = ("model.contract", "model.types", "model.preprocess", "model.quiet", "model.atomic", "model.checked")
 """What the live side may have of `model`: none of it loads a training framework."""
 
 ENGINE = ("stream.engine.engines", "stream.engine.model_file")
@@ -43,13 +43,14 @@ MAP: dict[str, tuple[str, ...]] = {
     "model/types.py": (),
     "model/quiet.py": (),
     "model/atomic.py": (),
+    "model/checked.py": ("model.contract",),
     "model/preprocess.py": ("model.contract", "model.types"),
     "stream": (*LIGHT, "stream"),
     "train": ("model", "train", *MEASURED),
     "export": ("model", "export", *ENGINE),
     "microlive": (*LIGHT, "stream", "microlive"),
 }
-ONLY = {"stream.cli": ("stream/cli/", "run_live.py")}
+ONLY = {"stream.cli": ("stream/cli/", "stream/benchmark/__main__.py", "run_live.py")}
 """Modules that nobody else may import."""
 
 

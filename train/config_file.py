@@ -1,7 +1,4 @@
-"""The settings of a training run out of a YAML or JSON file and flags. No TensorFlow here.
-
-Settings of `python -m train fit` under a name; files and flags override them.
-"""
+"""The settings of a training run out of a preset, a YAML or JSON file and flags. No TensorFlow here."""
 
 import difflib
 from collections.abc import Mapping
@@ -12,7 +9,7 @@ from typing import Any
 import yaml
 
 from train.errors import UsageError, check_type
-from train.fit_config import TrainConfig
+from train.fit_config import Real, TrainConfig
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Fang, Liu, Liu, MLSP 2024, section 3: every setting that a default elsewhere could change.
@@ -47,7 +44,7 @@ def config_from(values: Mapping[str, Any]) -> TrainConfig:
     for name, flag in (("data", "--data DIR"), ("out", "--out RUN")):
         if not values.get(name):
             raise UsageError(f"{name}: nothing given; add {flag}, or {name}: to the config file")
-    return TrainConfig(**{name: _normal(name, value) for name, value in values.items()})
+    return TrainConfig(**values)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -67,32 +64,11 @@ def _with_gain_renamed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Files of runs from before `gain` became `magnify`, for pixels `contrast`, which then meant the same."""
     if "gain" not in values:
         return values
-    gain = _normal("gain", values.pop("gain"))
-    check_type(f"{path}: gain", gain, float)
+    gain = check_type(f"{path}: gain", values.pop("gain"), Real)
     name = "contrast" if values.get("input") == "pixels" else "magnify"
     if name in values:
         raise UsageError(f"{path}: gain and {name} mean the same; keep {name}")
     return values | {name: gain if name == "contrast" else [1 - gain, 1 + gain]}
-
-
-def _normal(name: str, value: Any) -> Any:
-    """Lists become tuples, one string where a list is wanted becomes a list of one, whole numbers floats."""
-    if name in ("data", "validation_people", "exclude_people"):
-        items = [value] if isinstance(value, str | int) else (value or [])
-        known = isinstance(items, list | tuple) and all(isinstance(item, str | int | float) for item in items)
-        return tuple(str(item) for item in items) if known else value
-    if name == "made_rates" and isinstance(value, list | tuple):
-        return tuple(float(rate) if isinstance(rate, int) else rate for rate in value)
-    if name in ("class_weights", "magnify") and isinstance(value, list):
-        return tuple(value)
-    if name == "mixed_precision" and isinstance(value, bool):  # YAML 1.1 reads on and off as booleans
-        return "on" if value else "off"
-    if isinstance(value, str) and name not in ("class_weights", "out", "cache_dir", "variant", "note", "made"):
-        try:  # YAML 1.1 reads 1e-3 as a string
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def preset(name: str) -> dict[str, Any]:

@@ -1,20 +1,17 @@
-"""Errors that are shown as one line.
-
-Does a value have the type that a dataclass field declares? For settings that come from files and flags.
-"""
+"""Errors that are shown as one line."""
 
 import errno
-import reprlib
-import types
-import typing
-from typing import Any, Literal, get_args
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from model.checked import MisfitError, checked
+from model.contract import MicroliveError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_LARGEST = 1e300
-"""Whole numbers of any length can stand in a file."""
 
 
-class TrainError(Exception):
+class TrainError(MicroliveError):
     """Something went wrong while running (exit 1)."""
 
 
@@ -30,43 +27,9 @@ def os_error_text(error: OSError) -> str:
     return f"{error.filename}: {text}" if error.filename else text
 
 
-def check_type(name: str, value: object, kind: Any) -> None:
-    """Raises UsageError unless `value` fits `kind`: int, float, bool, str, None, Literal, a union, or tuple[T, ...]."""
-    if not _fits(value, kind):
-        raise UsageError(f"{name}: expected {_in_words(kind)}, found {shown(value)}")
-
-
-def shown(value: object) -> str:
-    """A value in an error: whole if it is of a usual size, since YAML's aliases make endless ones of a few lines."""
-    short = reprlib.Repr()
-    short.maxlevel = 3
-    short.maxlist = short.maxtuple = short.maxdict = short.maxset = short.maxfrozenset = 20
-    short.maxstring = short.maxother = short.maxlong = 120
-    return short.repr(value)
-
-
-def _fits(value: object, kind: Any) -> bool:
-    origin = typing.get_origin(kind)
-    if origin is Literal:
-        return value in get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, option) for option in get_args(kind))
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, get_args(kind)[0]) for item in value)
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, kind)
-
-
-def _in_words(kind: Any) -> str:
-    if typing.get_origin(kind) is Literal:
-        return " or ".join(get_args(kind))
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return " or ".join(_in_words(option) for option in get_args(kind))
-    if typing.get_origin(kind) is tuple:
-        return f"a list, each {_in_words(get_args(kind)[0])}"
-    return {int: "an integer", float: "a finite number", bool: "true or false", str: "text", type(None): "nothing"}[
-        kind
-    ]
+def check_type(name: str, value: object, kind: Any) -> Any:
+    """The value as the annotation `kind` has it; raises UsageError when it does not fit."""
+    try:
+        return checked(TypeAdapter(kind), value)
+    except MisfitError as error:
+        raise UsageError(f"{name}: {error}") from None

@@ -1,40 +1,19 @@
-"""The folder of a run: which files are in it, when it may be used again, and how they are written.
-
-JSON out of files that may be damaged: one kind of error, whatever is wrong with them.
-"""
+"""Files of runs: the folder of one, when it may be used again, and JSON and text read and written without surprises."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Container
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter
 
+from model.atomic import whole_file
+from model.checked import MisfitError, checked_json
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.fit_config import TrainConfig
-
-
-def parsed_json(text: str) -> Any:
-    """As `json.loads`, with a ValueError for lists that lie too deep in lists, too."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("lists too deep in lists") from None
-
-
-def read_object(path: Path, what: str) -> dict[str, Any]:
-    """The JSON object in a file; UsageError where there is none. `what` it should be, for the message."""
-    try:
-        found = parsed_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path}: expected {what}, found no JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path}: expected {what}, found {type(found).__name__}")
-    return found
 
 
 class RunDir:
@@ -128,25 +107,28 @@ def other_files(folder: Path, known: Container[str]) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith("."))
 
 
+def parsed_json(text: str) -> Any:
+    """As `json.loads`, with a ValueError for lists that lie too deep in lists, too."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("lists too deep in lists") from None
+
+
+def read_object(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in a file; UsageError where there is none. `what` it should be, for the message."""
+    try:
+        return checked_json(TypeAdapter(dict[str, Any]), path.read_bytes())
+    except MisfitError as error:
+        raise UsageError(f"{path}: expected {what}, found something else ({error})") from None
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a file so that readers see the old one or the whole new one."""
     write_with(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_with(path: Path, write: Callable[[Path], Any]) -> None:
-    """Has `write` fill a temporary file with the same ending beside `path`, then puts it in place.
-
-    Raises:
-        OSError: it cannot be written; names `path`, whatever the temporary file is called.
-    """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    """Has `write` fill a temporary file with the same ending, which becomes `path` when it is whole; raises OSError."""
+    with whole_file(path) as temporary:
         write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary), temporary):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        with suppress(OSError):  # where nothing can be written, nothing can be removed either
-            temporary.unlink(missing_ok=True)

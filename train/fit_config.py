@@ -1,10 +1,14 @@
 """The settings of one training run, validated. No TensorFlow here."""
 
 import dataclasses
-import typing
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from model.checked import LISTED, STRICT, Number, raising, shown
 from model.config import FusionKind, NetworkConfig
 from model.contract import (
     ClipContract,
@@ -17,9 +21,7 @@ from model.contract import (
     ReferenceKind,
 )
 from model.variants import variant
-from train.errors import UsageError, check_type, shown
-
-MixedPrecision = Literal["auto", "on", "off"]
+from train.errors import UsageError
 
 PAPER_CLASSES = ("negative", "positive", "surprise")
 PAPER_WEIGHTS = (0.3, 0.35, 0.35)
@@ -27,20 +29,54 @@ DEFAULT_TIME_CONSTANT_S = 2.0
 DEFAULT_LAG_S = 0.5
 
 _WEIGHT_WORDS = ("auto", "paper", "balanced", "none")
-_AUGMENTATION_LIMITS = {
-    "rotate": 45.0,
-    "zoom": 0.5,
-    "shift": 0.5,
-    "time_jitter": 0.5,
-    "brightness": 0.5,
-    "contrast": 0.9,
-}
-_MAGNIFY_LIMITS = (0.1, 20.0)
-_RATE_LIMITS_HZ = (12.0, 240.0)
 _NOT_IDENTITY = ("out", "workers", "cache_dir", "backup_steps", "threads")
 
 
-@dataclass(frozen=True)
+def _number(value: object) -> object:
+    """YAML 1.1 reads 1e-3 as text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _names(value: object) -> object:
+    """One name where a list is wanted is a list of one; people may be called by a number."""
+    items: Any = [value] if isinstance(value, str | int) else (value or [])
+    if not isinstance(items, list | tuple):
+        return value
+    return tuple(str(item) if isinstance(item, int | float) else item for item in items)
+
+
+def _class_weights(value: object) -> str | tuple[float, ...]:
+    if not isinstance(value, str):
+        return _WEIGHTS.validate_python(value, strict=True)
+    if value not in _WEIGHT_WORDS:
+        raise ValueError(f"expected {', '.join(_WEIGHT_WORDS)} or numbers, found {shown(value)}")
+    return value
+
+
+def _on_off(value: object) -> object:
+    """YAML 1.1 reads on and off as booleans."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+From1 = Annotated[int, Field(ge=1)]
+From0 = Annotated[int, Field(ge=0)]
+Real = Annotated[Number, BeforeValidator(_number)]
+Above0 = Annotated[Real, Field(gt=0)]
+UpToHalf = Annotated[Real, Field(ge=0, le=0.5)]
+Share = Annotated[Real, Field(ge=0, lt=1)]
+Factor = Annotated[Number, Field(ge=0.1, le=20)]
+RateHz = Annotated[Number, Field(ge=12, le=240)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+ClassWeights = Annotated[str | tuple[float, ...], PlainValidator(_class_weights)]
+MixedPrecision = Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_off)]
+_WEIGHTS: TypeAdapter[tuple[float, ...]] = TypeAdapter(Annotated[tuple[Annotated[Number, Field(gt=0)], ...], LISTED])  # type: ignore[arg-type]
+
+
+@raising(UsageError)
+@dataclass(frozen=True, config=STRICT)
 class TrainConfig:
     """One run. The recipe's defaults are the paper's (Fang, Liu, Liu, MLSP 2024); the input's are what learns best here.
 
@@ -60,7 +96,7 @@ class TrainConfig:
         class_weights: "paper" (.3/.35/.35), "balanced" (N / (classes · N_c)), "none", one number a class, or "auto":
             none for the variant published without weights, paper for its three classes, balanced else.
         flip: mirror half of the training clips. The rest of the augmentation is off by default; every training clip
-            draws anew in every epoch, evenly from the range said (see `train.clips.batches`).
+            draws anew in every epoch, evenly from the range said (see `train.clips.augmentation`).
         rotate: degrees, ± (0 to 45). zoom: 1 ± zoom (0 to 0.5). shift: ± of the frame's side, across and down (0 to 0.5).
         time_jitter: speed 1 ± time_jitter, and a start up to half that share of the clip earlier or later (0 to 0.5).
         magnify: (lowest, highest) factor on the motion (0.1 to 20).
@@ -79,91 +115,61 @@ class TrainConfig:
         note: said of the training data in the model's contract, beside what the stores say themselves.
     """
 
-    data: tuple[str, ...]
+    data: Annotated[Names, Field(min_length=1)]
     out: str
     variant: str = "paper"
     fusion: FusionKind = "difference"
     input: InputKind = "flow"
     size_px: int = 64
-    fps: float | None = None
+    fps: Above0 | None = None
     colour: Colour = "grey"
     reference: ReferenceKind | None = None
-    time_constant_s: float | None = None
-    lag_s: float | None = None
+    time_constant_s: Real | None = None
+    lag_s: Real | None = None
     flow_finest_scale: int = NetworkInput.flow_finest_scale
-    flow_smoothness: float = NetworkInput.flow_smoothness
-    flow_smoothing_px: float = NetworkInput.flow_smoothing_px
-    strain_gain: float = NetworkInput.strain_gain
-    epochs: int = 200
-    batch: int = 8
-    learning_rate: float = 1e-3
-    decay: float = 0.9
-    decay_epochs: int = 40
-    dropout: float = 0.3
-    label_smoothing: float = 0.0
-    class_weights: str | tuple[float, ...] = "auto"
+    flow_smoothness: Real = NetworkInput.flow_smoothness
+    flow_smoothing_px: Real = NetworkInput.flow_smoothing_px
+    strain_gain: Real = NetworkInput.strain_gain
+    epochs: From1 = 200
+    batch: From1 = 8
+    learning_rate: Above0 = 1e-3
+    decay: Annotated[Real, Field(gt=0, le=1)] = 0.9
+    decay_epochs: From1 = 40
+    dropout: Real = 0.3
+    label_smoothing: Share = 0.0
+    class_weights: ClassWeights = "auto"
     flip: bool = True
-    rotate: float = 0.0
-    zoom: float = 0.0
-    shift: float = 0.0
-    time_jitter: float = 0.0
-    magnify: tuple[float, ...] = (1.0, 1.0)
-    brightness: float = 0.0
-    contrast: float = 0.0
-    noise: float = 0.0
-    validation_people: tuple[str, ...] = ()
-    validation_share: float = 0.2
-    exclude_people: tuple[str, ...] = ()
-    seed: int = 0
+    rotate: Annotated[Real, Field(ge=0, le=45)] = 0.0
+    zoom: UpToHalf = 0.0
+    shift: UpToHalf = 0.0
+    time_jitter: UpToHalf = 0.0
+    magnify: Annotated[tuple[Factor, Factor], LISTED] = (1.0, 1.0)
+    brightness: UpToHalf = 0.0
+    contrast: Annotated[Real, Field(ge=0, le=0.9)] = 0.0
+    noise: Annotated[Real, Field(ge=0)] = 0.0
+    validation_people: Names = ()
+    validation_share: Share = 0.2
+    exclude_people: Names = ()
+    seed: From0 = 0
     mixed_precision: MixedPrecision = "auto"
-    workers: int = 0
-    backup_steps: int = 0
+    workers: From0 = 0
+    backup_steps: From0 = 0
     made: str | None = None
-    made_clips: int = 4000
-    made_rates: tuple[float, ...] = ()
-    made_echoes: int = 1
-    threads: int = 0
+    made_clips: From1 = 4000
+    made_rates: Annotated[tuple[RateHz, ...], LISTED] = ()
+    made_echoes: From1 = 1
+    threads: From0 = 0
     cache_dir: str | None = None
     note: str = ""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            check_type(field.name, getattr(self, field.name), field.type)
-        _require("data", "one or more clip stores", len(self.data) > 0, self.data)
         _require("data", "different folders", len(set(self.data)) == len(self.data), self.data)
-        for name, least in (
-            ("epochs", 1),
-            ("batch", 1),
-            ("decay_epochs", 1),
-            ("seed", 0),
-            ("workers", 0),
-            ("backup_steps", 0),
-            ("made_clips", 1),
-            ("made_echoes", 1),
-            ("threads", 0),
-        ):
-            _require(name, f"an integer of {least} or more", getattr(self, name) >= least, getattr(self, name))
-        _require("fps", "a number above 0", self.fps is None or self.fps > 0, self.fps)
-        _require("learning_rate", "a number above 0", self.learning_rate > 0, self.learning_rate)
-        _require("decay", "0 < decay <= 1", 0 < self.decay <= 1, self.decay)
-        _require("label_smoothing", "0 <= rate < 1", 0 <= self.label_smoothing < 1, self.label_smoothing)
-        _require("noise", "a number of 0 or more", self.noise >= 0, self.noise)
-        low, high = _RATE_LIMITS_HZ
-        fits = all(low <= rate <= high for rate in self.made_rates)
-        _require("made_rates", f"frame rates from {low:g} to {high:g} Hz", fits, self.made_rates)
-        self._require_augmentation()
-        _require("validation_share", "0 <= share < 1", 0 <= self.validation_share < 1, self.validation_share)
+        _require("magnify", "the lowest factor first", self.magnify[0] <= self.magnify[1], self.magnify)
+        for name in ("brightness", "contrast"):
+            holds = self.input == "pixels" or getattr(self, name) == 0
+            _require(f"{name} with input {self.input}", "0, since only pixels have any", holds, getattr(self, name))
         both = sorted(set(self.validation_people) & set(self.exclude_people))
         _require("validation_people", "nobody who is excluded", not both, ", ".join(both))
-        if isinstance(self.class_weights, str):
-            _require(
-                "class_weights",
-                f"{', '.join(_WEIGHT_WORDS)} or numbers",
-                self.class_weights in _WEIGHT_WORDS,
-                self.class_weights,
-            )
-        else:
-            _require("class_weights", "numbers above 0", all(w > 0 for w in self.class_weights), self.class_weights)
         try:
             self.network_input()
             self.reference_recipe()
@@ -177,16 +183,6 @@ class TrainConfig:
             self._reference_kind in wanted.split(" or "),
             self._reference_kind,
         )
-
-    def _require_augmentation(self) -> None:
-        for name, most in _AUGMENTATION_LIMITS.items():
-            _require(name, f"a number from 0 to {most:g}", 0 <= getattr(self, name) <= most, getattr(self, name))
-        low, high = _MAGNIFY_LIMITS
-        fits = len(self.magnify) == 2 and low <= self.magnify[0] <= self.magnify[1] <= high
-        _require("magnify", f"lowest and highest factor, from {low:g} to {high:g}", fits, self.magnify)
-        for name in ("brightness", "contrast"):
-            holds = self.input == "pixels" or getattr(self, name) == 0
-            _require(f"{name} with input {self.input}", "0, since only pixels have any", holds, getattr(self, name))
 
     @property
     def _reference_kind(self) -> ReferenceKind:
@@ -236,7 +232,7 @@ class TrainConfig:
             input_dtype="uint8" if recipe.dtype == "uint8" else "float32",
         )
 
-    def loss_weights(self, class_names: tuple[str, ...], counts: typing.Sequence[int]) -> tuple[float, ...]:
+    def loss_weights(self, class_names: tuple[str, ...], counts: Sequence[int]) -> tuple[float, ...]:
         """One weight a class, from `class_weights` and the number of training clips of each class."""
         kind = self.class_weights
         if not isinstance(kind, str):

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from model.config import BRANCH_KERNELS, POOL, TRUNK_KERNEL, pooled
+from model.contract import MicroliveError
 
 REACH = max(BRANCH_KERNELS) // 2
 TRUNK_REACH = TRUNK_KERNEL // 2
 
 
-class StreamingUnsupported(ValueError):
+class StreamingUnsupported(MicroliveError, ValueError):
     """The network cannot be run frame by frame with exactly the window's answer; says why."""
 
 

@@ -40,14 +40,15 @@ in the middle. garbage: random bytes between the pictures or in the middle of ea
 uneven: intervals of 0.2 to 1.8 times the usual one."""
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-_BOUNDARY = b"--frame\r\nContent-Type: image/jpeg\r\n"
-_HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
-_GARBAGE_BYTES = 60
 SIZE_PX = (640, 480)
+_HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+_BOUNDARY = b"--frame\r\nContent-Type: image/jpeg\r\n"
+_GARBAGE_BYTES = 60
+# A picture's number: a row of squares in its bottom left, the lowest bit first.
 _BITS = 12
 _SQUARE_PX = 16
 _DARK, _BRIGHT = 32, 224
-MAX_PICTURES = 1 << _BITS
+_MAX_PICTURES = 1 << _BITS
 
 
 class FaultServer:
@@ -182,8 +183,8 @@ class FaultServer:
 
 def camera_pictures(count: int, size_px: tuple[int, int] = SIZE_PX) -> list[bytes]:
     """JPEGs of the demo there and back, so that they can be shown over and over; numbered from 0 in their bottom left."""
-    if not 2 <= count <= MAX_PICTURES:
-        raise ValueError(f"count: expected 2 to {MAX_PICTURES}, found {count}")
+    if not 2 <= count <= _MAX_PICTURES:
+        raise ValueError(f"count: expected 2 to {_MAX_PICTURES}, found {count}")
     forth: list[Image] = []
     with DemoSource("fast") as source:
         for frame in source:

@@ -1,86 +1,81 @@
-"""`python run_live.py --benchmark`: measures, shows a table, writes JSON and a chart.
+"""What the benchmark's commands measure, say and write.
 
-`--benchmark --latency` and `--benchmark --soak-faults`: measured on a network camera of the benchmark's own.
+The engines alone need neither OpenCV nor MediaPipe, TensorFlow or rich: what a measurement does not use is not loaded.
 """
 
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stream.benchmark.engine_times import EngineTimes, measure_batches, measure_engines
-from stream.cli.options import LiveOptions
-from stream.engine.model_file import default_threads
-from stream.machine import machine_facts, usable_cores
+from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider, default_threads
+from stream.machine import machine_facts, share_processor, usable_cores
 from stream.sinks.base import check_target, write_json
+
+if TYPE_CHECKING:
+    from stream.benchmark.latency import Latency
+    from stream.recognizer import Recognizer
 
 _PROGRAM_RUNS = 3
 
 
-def run_benchmark(options: LiveOptions) -> int:
-    """The exit code. Errors of models and files are raised."""
-    for path, what in ((options.json, "JSON file"), (options.chart, "chart")):
-        if path is not None:
-            check_target(path, what)
-    if options.soak is not None:
-        return _run_soak(options, options.soak)
-    if options.soak_faults is not None:
-        return run_soak_faults(options, options.soak_faults, _note)
-    if options.latency is not None:
-        return run_latency(options, options.latency, _note)
-    engines: list[EngineTimes] = []
-    whole = options.stages == "all"
-    for threads in _thread_counts(options):
-        engines.append(
-            measure_engines(options.model, options.provider, threads, options.steps, with_tensorflow=whole, note=_note)
-        )
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What is measured. `threads` 0: the usual number, and for engines and the whole program others beside it; `source`
+    None: the demo as a file; `json`: where the result goes, beside the screen."""
+
+    model: Path = BUNDLED_MODEL
+    provider: Provider = "auto"
+    threads: int = 0
+    source: str | None = None
+    json: Path | None = None
+    engine: EngineChoice = "auto"
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """`stages`: the engines alone, or the whole program too; `steps`: windows to measure; `batch`: so many independent
+    streams are stepped together; `chart`: a PNG of the result."""
+
+    stages: Literal["all", "engine"] = "all"
+    steps: int = 120
+    batch: tuple[int, ...] = ()
+    chart: Path | None = None
+
+
+def run_speed(settings: BenchmarkSettings, speed: SpeedSettings) -> int:
+    """Engines and the whole program; the exit code. Errors of models and files are raised, here and below."""
+    _check_targets(settings, speed.chart)
+    whole = speed.stages == "all"
+    engines = [
+        measure_engines(settings.model, settings.provider, threads, speed.steps, with_tensorflow=whole, note=_note)
+        for threads in _thread_counts(settings)
+    ]
     report: dict[str, Any] = {"engine": _engine_fields(engines), "provider": engines[-1].provider}
-    if options.batch:
+    if speed.batch:
         batches = measure_batches(
-            options.model, options.provider, engines[-1].threads, options.batch, options.steps, _note
+            settings.model, settings.provider, engines[-1].threads, speed.batch, speed.steps, _note
         )
         report["batches"] = [asdict(times) for times in batches]
     if whole:
-        report |= _program_fields(options)
-    report |= {"model": options.model.name, "machine": machine_facts()}
+        report |= _program_fields(settings)
+    report = _signed(report, settings)
     _show(report)
-    if options.json is not None:
-        write_json(options.json, report)
-        print(f"Written: {options.json}")
-    if options.chart is not None:
+    _write(report, settings)
+    if speed.chart is not None:
         from stream.benchmark.results import write_chart
 
-        write_chart(report, options.chart)
-        print(f"Written: {options.chart}")
+        write_chart(report, speed.chart)
+        print(f"Written: {speed.chart}")
     return 0
 
 
-def _run_soak(options: LiveOptions, frames: int) -> int:
-    from stream.benchmark.soak import soak
-    from stream.machine import share_processor
-    from stream.recognizer import Recognizer
-    from stream.sources.demo import DEMO_CLIP
-
-    share_processor()
-    recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
-    clip = Path(str(options.source)) if options.source_given else DEMO_CLIP
-    result = soak(recognizer, clip, frames, _note)
-    report = {"soak": asdict(result), "engine": recognizer.engine_kind, "machine": machine_facts()}
-    print(
-        f"{result.frames} frames in {result.seconds:.0f} s: memory {result.settled_mb:.0f} MB after the first 5000 frames, "
-        f"{result.end_mb:.0f} MB at the end; last answer differs from a fresh engine's by {result.drift:.1e}"
-    )
-    if options.json is not None:
-        write_json(options.json, report)
-        print(f"Written: {options.json}")
-    return 0
-
-
-def _thread_counts(options: LiveOptions) -> list[int]:
-    return [options.threads] if options.threads else sorted({1, default_threads("streaming"), usable_cores()})
+def _thread_counts(settings: BenchmarkSettings) -> list[int]:
+    return [settings.threads] if settings.threads else sorted({1, default_threads("streaming"), usable_cores()})
 
 
 def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
@@ -97,31 +92,30 @@ def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
     }
 
 
-def _program_fields(options: LiveOptions) -> dict[str, Any]:
-    from stream.benchmark.program import measure_events_cost, run_program
+def _program_fields(settings: BenchmarkSettings) -> dict[str, Any]:
+    from stream.benchmark.program import ProgramRun, measure_events_cost, run_program
     from stream.sources.demo import DEMO_CLIP
 
-    threads_by_default = options.threads or default_threads("streaming")
+    model, provider = settings.model, settings.provider
+    threads_by_default = settings.threads or default_threads("streaming")
+    groups: dict[tuple[str, int], list[ProgramRun]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = str(options.source) if options.source_given else str(DEMO_CLIP)
-        runs = []
+        source = settings.source or str(DEMO_CLIP)
         # The two engines take turns, so that a machine that slows down slows both.
         for turn in range(_PROGRAM_RUNS):
             for engine in ("streaming", "window"):
-                for threads in _thread_counts(options):
+                for threads in _thread_counts(settings):
                     _note(f"whole program, {engine}, {threads} threads, run {turn + 1} of {_PROGRAM_RUNS}")
-                    runs.append(run_program(source, options.model, options.provider, engine, threads, folder))
-        events = measure_events_cost(source, options.model, options.provider, threads_by_default, folder, _note)
-    groups: dict[tuple[str, int], list[Any]] = {}
-    for run in runs:
-        groups.setdefault((run.engine, run.threads), []).append(run)
+                    run = run_program(source, model, provider, engine, threads, folder)
+                    groups.setdefault((run.engine, run.threads), []).append(run)
+        events = measure_events_cost(source, model, provider, threads_by_default, folder, _note)
     middle = {key: sorted(group, key=lambda run: run.fps)[len(group) // 2] for key, group in groups.items()}
     # What a user gets without options.
     best = middle["streaming", threads_by_default]
     return {
         "pipeline": {
-            "source": "the demo as a file" if not options.source_given else source,
+            "source": settings.source or "the demo as a file",
             "fps": best.fps,
             "threads": best.threads,
             "frames": best.frames,
@@ -134,12 +128,8 @@ def _program_fields(options: LiveOptions) -> dict[str, Any]:
     }
 
 
-def _note(text: str) -> None:
-    print(f"measuring: {text}", file=sys.stderr, flush=True)
-
-
-def _show(report: dict[str, Any]) -> None:
-    """A rich table where rich is installed, plain lines on a bare machine."""
+def _show(report: Mapping[str, Any]) -> None:
+    """Tables where rich is installed, plain lines on a bare machine."""
     try:
         from stream.benchmark.results import show
     except ImportError:
@@ -148,41 +138,58 @@ def _show(report: dict[str, Any]) -> None:
     show(report)
 
 
-def run_latency(options: LiveOptions, seconds: float, note: Callable[[str], None]) -> int:
-    """The exit code."""
-    from stream.benchmark.latency import measure_latency
-    from stream.machine import share_processor
-    from stream.recognizer import Recognizer
+def run_soak(settings: BenchmarkSettings, frames: int) -> int:
+    """So many frames of a looped clip; the exit code."""
+    from stream.benchmark.soak import soak
+    from stream.sources.demo import DEMO_CLIP
 
-    share_processor()
-    recognizer = Recognizer(options.model, options.provider, options.threads, options.engine)
-    report: dict[str, Any] = {}
-    for viewers in sorted({0, options.viewers}):
-        watched = f" with {viewers} viewers and one that stalls" if viewers else ""
-        note(f"latency{watched}, {seconds:g} s")
-        found = measure_latency(recognizer, seconds, viewers=viewers)
-        report["latency_with_viewers" if viewers else "latency"] = asdict(found)
-        print(_latency_words(found, watched))
-    _write(options, report | {"engine": recognizer.engine_kind})
+    _check_targets(settings)
+    recognizer = _new_recognizer(settings)
+    _note(f"soak, {frames} frames")
+    result = soak(recognizer, Path(settings.source) if settings.source else DEMO_CLIP, frames, _note)
+    print(
+        f"{result.frames} frames in {result.seconds:.0f} s: memory {result.settled_mb:.0f} MB after the first 5000 frames, "
+        f"{result.end_mb:.0f} MB at the end; last answer differs from a fresh engine's by {result.drift:.1e}"
+    )
+    _write(_signed({"soak": asdict(result), "engine": recognizer.engine_kind}, settings), settings)
     return 0
 
 
-def run_soak_faults(options: LiveOptions, minutes: float, note: Callable[[str], None]) -> int:
-    """The exit code: 1 when the program failed or lost a row."""
+def run_faults(settings: BenchmarkSettings, minutes: float) -> int:
+    """The whole program on a camera that fails; the exit code: 1 when it failed itself or lost a row."""
     from stream.benchmark.faults import run_with_faults
 
-    found = run_with_faults(options.model, options.provider, minutes, note)
+    _check_targets(settings)
+    _note(f"faults, {minutes:g} min")
+    found = run_with_faults(settings.model, settings.provider, minutes, _note)
     recover = found.recover_s
     print(
         f"{len(found.faults)} faults in {minutes:g} min: {found.rows} rows, {found.rows_lost} lost, {found.rows_torn} torn; "
         f"back after p50 {recover.get('p50', 0.0):.2f} s, p95 {recover.get('p95', 0.0):.2f} s; {found.reconnects} reconnects; "
         f"memory grew by {found.memory_growth_mb:.1f} MB; exit code {found.exit_code}"
     )
-    _write(options, {"soak_faults": asdict(found)})
+    _write(_signed({"soak_faults": asdict(found)}, settings), settings)
     return 0 if found.exit_code == 0 and found.rows_lost == 0 and not found.rows_torn else 1
 
 
-def _latency_words(found: Any, watched: str) -> str:
+def run_latency(settings: BenchmarkSettings, seconds: float, viewers: int) -> int:
+    """From the camera to the label, and again with viewers where there are to be some; the exit code."""
+    from stream.benchmark.latency import measure_latency
+
+    _check_targets(settings)
+    recognizer = _new_recognizer(settings)
+    report: dict[str, Any] = {}
+    for count in sorted({0, viewers}):
+        watched = f" with {count} viewers and one that stalls" if count else ""
+        _note(f"latency{watched}, {seconds:g} s")
+        found = measure_latency(recognizer, seconds, viewers=count)
+        report["latency_with_viewers" if count else "latency"] = asdict(found)
+        print(_latency_words(found, watched))
+    _write(_signed(report | {"engine": recognizer.engine_kind}, settings), settings)
+    return 0
+
+
+def _latency_words(found: "Latency", watched: str) -> str:
     total = found.sent_to_label
     fps = ", ".join(f"{fps:.1f}" for fps in found.viewer_fps)
     return (
@@ -192,7 +199,30 @@ def _latency_words(found: Any, watched: str) -> str:
     )
 
 
-def _write(options: LiveOptions, report: dict[str, Any]) -> None:
-    if options.json is not None:
-        write_json(options.json, report | {"model": options.model.name, "machine": machine_facts()})
-        print(f"Written: {options.json}")
+def _new_recognizer(settings: BenchmarkSettings) -> "Recognizer":
+    """For a measurement in this process."""
+    from stream.recognizer import Recognizer
+
+    share_processor()
+    return Recognizer(settings.model, settings.provider, settings.threads, settings.engine)
+
+
+def _note(text: str) -> None:
+    print(f"measuring: {text}", file=sys.stderr, flush=True)
+
+
+def _check_targets(settings: BenchmarkSettings, chart: Path | None = None) -> None:
+    """Before minutes are spent on what cannot be written."""
+    for path, what in ((settings.json, "JSON file"), (chart, "chart")):
+        if path is not None:
+            check_target(path, what)
+
+
+def _signed(report: Mapping[str, Any], settings: BenchmarkSettings) -> dict[str, Any]:
+    return {**report, "model": settings.model.name, "machine": machine_facts()}
+
+
+def _write(report: Mapping[str, Any], settings: BenchmarkSettings) -> None:
+    if settings.json is not None:
+        write_json(settings.json, report)
+        print(f"Written: {settings.json}")

@@ -1,8 +1,7 @@
 """Streaming and window engines side by side on the same frames, one step of each in turn.
 
-Needs numpy and ONNX Runtime alone, so that a bare machine with a GPU can run it.
-
-The window in a compiled TensorFlow function, in a process of its own: the live process never loads TensorFlow.
+Needs numpy, psutil and ONNX Runtime alone, so that a bare machine with a GPU can run it. Where TensorFlow is installed, the
+window in a compiled function of it takes its turns too, in a process of its own: the live process never loads TensorFlow.
 """
 
 import importlib.util
@@ -24,64 +23,11 @@ from stream.engine.engines import StreamingEngine, WindowEngine
 from stream.engine.model_file import LoadedModel, ModelError, Provider, SessionSettings, choose_model, load_model
 from stream.health import Percentiles, percentiles_of
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
-_FRAMES = 64
+ROOT = Path(__file__).resolve().parent.parent.parent
+"""The folder of the program."""
 Note = Callable[[str], None]
-
-
-class TensorflowWindow:
-    """Asks the other process for one step at a time, so that its steps alternate with those measured here."""
-
-    @classmethod
-    def start(cls, contract: ClipContract, threads: int) -> Self | None:
-        """None where TensorFlow is not installed or does not start."""
-        if importlib.util.find_spec("tensorflow") is None:
-            return None
-        process = cls(contract, threads)
-        if process._answer() is None:
-            process.close()
-            return None
-        return process
-
-    def __init__(self, contract: ClipContract, threads: int) -> None:
-        frames, size_px, _, channels = contract.input_shape
-        settings = {
-            "depth": frames, "size_px": size_px, "channels": channels,
-            "classes": len(contract.class_names), "input_dtype": contract.input.dtype, "threads": threads,
-        }  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "model.time_window", json.dumps(settings)],
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-        )
-
-    def step_ms(self) -> float | None:
-        """Milliseconds of one call on one window; None when the process has ended."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write("step\n")
-            self._process.stdin.flush()
-        except OSError:
-            return None
-        return self._answer()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _answer(self) -> float | None:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        return float(line) if line else None
+"""Is told what is being measured."""
+_FRAMES = 64
 
 
 @dataclass(frozen=True)
@@ -167,6 +113,61 @@ def measure_batches(
         step_times = percentiles_of(times)
         found.append(BatchTimes(batch, loaded.provider, step_times, 1000 * batch / step_times.p50_ms))
     return found
+
+
+class TensorflowWindow:
+    """Asks the other process for one step at a time, so that its steps alternate with those measured here."""
+
+    @classmethod
+    def start(cls, contract: ClipContract, threads: int) -> Self | None:
+        """None where TensorFlow is not installed or does not start."""
+        if importlib.util.find_spec("tensorflow") is None:
+            return None
+        process = cls(contract, threads)
+        if process._answer() is None:
+            process.close()
+            return None
+        return process
+
+    def __init__(self, contract: ClipContract, threads: int) -> None:
+        frames, size_px, _, channels = contract.input_shape
+        settings = {
+            "depth": frames, "size_px": size_px, "channels": channels,
+            "classes": len(contract.class_names), "input_dtype": contract.input.dtype, "threads": threads,
+        }  # fmt: skip
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "model.time_window", json.dumps(settings)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        )
+
+    def step_ms(self) -> float | None:
+        """Milliseconds of one call on one window; None when the process has ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write("step\n")
+            self._process.stdin.flush()
+        except OSError:
+            return None
+        return self._answer()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answer(self) -> float | None:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        return float(line) if line else None
 
 
 def _load(model: Path, kind: str, settings: SessionSettings) -> LoadedModel:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ import psutil
 
 from model.types import Image
 from stream.benchmark.camera import FAULTS, SIZE_PX, Fault, FaultServer, camera_pictures
+from stream.benchmark.engine_times import ROOT, Note
 from stream.engine.model_file import Provider
 from stream.sinks.base import SinkError
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
 _PICTURES = 600
 _LOOK_S = 0.02
 _START_S = 60.0
@@ -33,6 +33,7 @@ _BACK_S = 30.0
 _LASTS_S = (0.5, 8.0)
 _MEMORY_EVERY_S = 5.0
 _SETTLED_SHARE = 0.1
+_COLUMNS = ("frame", "time_s", "face", "status")
 
 
 @dataclass(frozen=True)
@@ -75,33 +76,11 @@ class FaultRun:
     errors: tuple[str, ...]
 
 
-class _Rows:
-    """Follows a CSV as it grows."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read_bytes = 0
-        self._rest = b""
-
-    def new(self) -> list[dict[str, str]]:
-        """The whole rows that have come since the last call."""
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
-            file.seek(self._read_bytes)
-            data = file.read()
-            self._read_bytes += len(data)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            return [dict(zip(_COLUMNS, line.decode().split(",")[:4], strict=True)) for line in lines]
-        return []
-
-
-_COLUMNS = ("frame", "time_s", "face", "status")
-
-
 def run_with_faults(
     model: Path,
     provider: Provider,
     minutes: float,
-    note: Callable[[str], None],
+    note: Note,
     every_s: float = 20.0,
     faults: Sequence[Fault] = FAULTS,
     seed: int = 0,
@@ -170,16 +149,35 @@ class _Run:
         return Injected(fault, at_s, lasts_s, _BACK_S if row_s is None else row_s, None)
 
 
+class _Rows:
+    """Follows a CSV as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_bytes = 0
+        self._rest = b""
+
+    def new(self) -> list[dict[str, str]]:
+        """The whole rows that have come since the last call."""
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._read_bytes)
+            data = file.read()
+            self._read_bytes += len(data)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            return [dict(zip(_COLUMNS, line.decode().split(",")[:4], strict=True)) for line in lines]
+        return []
+
+
 @contextmanager
 def _program(url: str, model: Path, provider: Provider, folder: Path) -> Iterator[subprocess.Popen[str]]:
     command = [
-        sys.executable, str(_ROOT / "run_live.py"), "--source", url, "--headless", "--model", str(model),
+        sys.executable, str(ROOT / "run_live.py"), "--source", url, "--headless", "--model", str(model),
         "--provider", provider, "--csv", str(folder / "run.csv"), "--events", str(folder / "run.jsonl"),
         "--record", str(folder / "run.mp4"), "--json", str(folder / "run.json"),
     ]  # fmt: skip
     with (
         (folder / "errors").open("w") as errors,
-        subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=errors, text=True) as process,
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors, text=True) as process,
     ):
         try:
             yield process
@@ -229,7 +227,7 @@ def _result(run: _Run, minutes: float, injected: list[Injected]) -> FaultRun:
         memory_mb=tuple(round(mb, 1) for mb in memory_mb),
         memory_growth_mb=growth_mb,
         processor_ms=report.get("processor_ms", 0.0),
-        exit_code=-signal.SIGKILL if code is None else code,
+        exit_code=-9 if code is None else code,  # as of SIGKILL, which Windows has not
         errors=tuple((folder / "errors").read_text().splitlines()),
     )
 

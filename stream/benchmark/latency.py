@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from model.types import FrameResult
 from stream.benchmark.camera import SIZE_PX, read_number
+from stream.benchmark.engine_times import ROOT
 from stream.network_address import NetworkAddress
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
@@ -23,9 +24,8 @@ from stream.sinks.base import Sink
 from stream.sinks.tables import CsvSink, EventsSink
 from stream.sources.base import SourceError
 from stream.sources.live import LiveSource
-from stream.web.access import open_listener
+from stream.web.access import ServeSettings, open_listener
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
 _PICTURES = 600
 _SETTLED_S = 3.0
 """The first pictures meet a program that still loads its face model."""
@@ -77,12 +77,11 @@ class _Stopwatch(Sink):
 
 def measure_latency(recognizer: Recognizer, seconds: float, rate_hz: float = 30.0, viewers: int = 0) -> Latency:
     """With so many viewers of the web view, and one that stalls. Raises SourceError when there was no answer to measure."""
-    command = [sys.executable, "-m", "stream.benchmark.camera", str(rate_hz), str(_PICTURES)]
     stopwatch = _Stopwatch()
     names = recognizer.contract.class_names
     with (
         tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as camera,
+        _process("stream.benchmark.camera", str(rate_hz), str(_PICTURES)) as camera,
     ):
         assert camera.stdin is not None and camera.stdout is not None
         url = camera.stdout.readline().strip()
@@ -118,19 +117,29 @@ def _viewed(live_run: LiveRun, recognizer: Recognizer, viewers: int) -> Iterator
     # What a run does not use is not loaded.
     from stream.web.server import WebView
 
-    with open_listener(NetworkAddress("127.0.0.1", 0)) as listener:
+    with open_listener(ServeSettings(NetworkAddress("127.0.0.1", 0))) as listener:
         view = WebView(listener, recognizer.contract, live_run.history, live_run.health)
         live_run.add_sink(view)
-        command = [sys.executable, "-m", "stream.benchmark.viewer_process", listener.url, str(viewers)]
         with (
             view,
-            subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+            _process("stream.benchmark.viewer_process", listener.url, str(viewers)) as process,
         ):
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
                 raise SourceError("the viewers of the web view cannot connect to it")
             yield viewer_fps
             viewer_fps += json.loads(process.communicate()[0])
+
+
+@contextlib.contextmanager
+def _process(module: str, *words: str) -> Iterator[Popen[str]]:
+    """One of the benchmark's own, which ends with the block. Ctrl-C is not for it: it would have a traceback to show."""
+    command = [sys.executable, "-m", module, *words]
+    with Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _latency(rows: NDArray[Any], sent_s: NDArray[np.float64], rate_hz: float, dropped: dict[str, int]) -> Latency:

@@ -1,7 +1,5 @@
-"""The whole live program on a file, as a process of its own: frames a second, stages, start-up, memory.
-
-Also what looking for events costs: with and without it, in turns.
-"""
+"""The whole live program on a file, as a process of its own: frames a second, stages, start-up, memory; and what looking
+for events costs, by runs with and without it in turns."""
 
 import json
 import subprocess
@@ -11,10 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from stream.benchmark.engine_times import Note
+from stream.benchmark.engine_times import ROOT, Note
 from stream.engine.model_file import EngineChoice, ModelError, Provider
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
 _PAIRS = 5
 
 
@@ -37,6 +34,23 @@ class ProgramRun:
     stages_ms: dict[str, dict[str, float]]
 
 
+@dataclass(frozen=True)
+class EventsCost:
+    """Frames a second and processor time a frame, medians of the runs.
+
+    `ratio` is the median of the frame rates with over without of each pair of runs, one right after the other, so that a
+    machine that slows down slows both; `ratios` are those of all pairs. Processor time hardly depends on what else the
+    machine does.
+    """
+
+    fps_with: float
+    fps_without: float
+    ratio: float
+    ratios: tuple[float, ...]
+    processor_ms_with: float
+    processor_ms_without: float
+
+
 def run_program(
     source: str,
     model: Path,
@@ -49,12 +63,12 @@ def run_program(
     """Leaves a CSV and a report in `folder`. Raises ModelError with the program's own last line when it fails."""
     report = folder / "run.json"
     command = [
-        sys.executable, str(_ROOT / "run_live.py"), "--source", source, "--headless", "--pace", "fast",
+        sys.executable, str(ROOT / "run_live.py"), "--source", source, "--headless", "--pace", "fast",
         "--model", str(model), "--provider", provider, "--engine", engine, "--threads", str(threads),
         "--csv", str(folder / "run.csv"), "--json", str(report),
         *(() if detect_events else ("--no-events",)),
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no word"]
         raise ModelError(f"the live program ended with {done.returncode}: {lines[-1].removeprefix('error: ')}")
@@ -77,23 +91,6 @@ def _program_run(report: dict[str, Any]) -> ProgramRun:
         peak_mb=report["memory"]["peak_mb"],
         stages_ms=stages,
     )
-
-
-@dataclass(frozen=True)
-class EventsCost:
-    """Frames a second and processor time a frame, medians of the runs.
-
-    `ratio` is the median of the frame rates with over without of each pair of runs, one right after the other, so that a
-    machine that slows down slows both; `ratios` are those of all pairs. Processor time hardly depends on what else the
-    machine does.
-    """
-
-    fps_with: float
-    fps_without: float
-    ratio: float
-    ratios: tuple[float, ...]
-    processor_ms_with: float
-    processor_ms_without: float
 
 
 def measure_events_cost(

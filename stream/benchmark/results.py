@@ -1,15 +1,12 @@
-"""The benchmark for people: tables, and a picture of each engine's step and of where the whole program's time goes."""
+"""The report of `speed` for people: tables, and a picture of each engine's step and of where the whole program's time goes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 _NAMES = {
     "streaming": "streaming (a frame at a time)",
@@ -19,7 +16,8 @@ _NAMES = {
 _COLOURS = {"streaming": "#0072B2", "window": "#999999", "tensorflow": "#CC79A7"}
 
 
-def show(report: dict[str, Any]) -> None:
+def show(report: Mapping[str, Any]) -> None:
+    """Tables on the screen."""
     console = Console()
     machine = report["machine"]
     console.print(f"{machine['processor']}, {machine['cores']} cores, provider {report['provider']}", highlight=False)
@@ -38,8 +36,10 @@ def show(report: dict[str, Any]) -> None:
             highlight=False,
         )
         startup = report["startup"]
+        label_s = startup["first_label_s"]
+        labelled = "no frame had a label" if label_s is None else f"to first label {label_s:.2f} s"
         console.print(
-            f"Start to first frame {startup['first_frame_s']:.2f} s, to first label {startup['first_label_s']:.2f} s; "
+            f"Start to first frame {startup['first_frame_s']:.2f} s, {labelled}; "
             f"peak memory {report['memory']['peak_mb']:.0f} MB",
             highlight=False,
         )
@@ -88,8 +88,14 @@ def _runs(runs: list[dict[str, Any]]) -> Table:
     return table
 
 
-def write_chart(report: dict[str, Any], path: Path) -> None:
+def write_chart(report: Mapping[str, Any], path: Path) -> None:
     """PNG with horizontal bars: medians, with a line to p95."""
+    # Nothing else needs it.
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
     with_pipeline = "pipeline" in report
     figure, axes = plt.subplots(1, 2 if with_pipeline else 1, figsize=(11 if with_pipeline else 6, 3.2), squeeze=False)
     _draw_engines(axes[0][0], report["engine"]["by_threads"])

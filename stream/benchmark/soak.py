@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Frame
+from stream.benchmark.engine_times import Note
 from stream.engine.engines import Engine
 from stream.machine import memory_mb
 from stream.recognizer import Recognizer
-from stream.sources.base import FrameSource
+from stream.sources.base import FrameSource, SourceError
 from stream.sources.file import FileSource
 
 _SETTLED_FRAMES = 5000
@@ -82,9 +83,9 @@ class _Remembering:
         return self._engine.step(features)
 
 
-def soak(recognizer: Recognizer, clip: Path, frames: int, note: Callable[[str], None]) -> Soak:
-    """Runs the live pipeline over a looped clip. Raises ValueError when the run is too short to say anything, or ends
-    without an answer to compare."""
+def soak(recognizer: Recognizer, clip: Path, frames: int, note: Note) -> Soak:
+    """Runs the live pipeline over a looped clip. Raises ValueError when the run is too short to say anything, `SourceError`
+    when it ends without an answer to compare."""
     if frames < 2 * _SETTLED_FRAMES:
         raise ValueError(f"soak: expected {2 * _SETTLED_FRAMES} frames or more, found {frames}")
     remembering = _Remembering(recognizer.engine(), recognizer.contract.frames)
@@ -103,7 +104,7 @@ def soak(recognizer: Recognizer, clip: Path, frames: int, note: Callable[[str], 
                 memory.append(round(memory_mb(), 1))
                 note(f"soak: {seen} of {frames} frames, {memory[-1]:.0f} MB")
     if answer is None or len(remembering.last) < recognizer.contract.frames:
-        raise ValueError("soak: the last frame has no answer to compare; use a clip that ends with a face in view")
+        raise SourceError("the last frame has no answer to compare: use a clip that ends with a face in view")
     end_mb = memory_mb()
     fresh = recognizer.engine()
     expected = [fresh.step(features) for features in remembering.last][-1]

@@ -1,5 +1,8 @@
 """The live program: opens what the options ask for, shows the run, says how it ended."""
 
+from dataclasses import replace
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +17,7 @@ from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
 from stream.screen.terminal import ConnectionTeller, Panel
 from stream.screen.window import Window, display_available, save_snapshot
-from stream.session.replay import ReplaySource, model_difference, recorded_options
+from stream.session.replay import ReplaySource, model_difference, recorded_settings
 from stream.session.session_folder import SessionFolder
 from stream.sources.base import FrameSource, without_credentials
 from stream.sources.live import LiveSource
@@ -28,8 +31,8 @@ def run(options: LiveOptions, console: Console) -> int:
     share_processor()
     if options.list_cameras:
         return _show_cameras(console)
-    if options.session.replay is not None:
-        options = recorded_options(options, SessionFolder(options.session.replay).read_facts())
+    if options.replay is not None:
+        options = _as_recorded(options, SessionFolder(options.replay))
     recognizer = Recognizer(
         options.model, options.provider, options.threads, options.engine, options.max_faces, options.detect_events
     )
@@ -37,7 +40,7 @@ def run(options: LiveOptions, console: Console) -> int:
     windowed = not options.headless and display_available()
     if not windowed and not options.headless:
         console.print("No display: going on without a window.")
-    accompanied = windowed or options.serve is not None or options.experiment.needs_pace
+    accompanied = windowed or options.serve is not None or options.needs_pace
     pace: Pace = options.pace or ("realtime" if accompanied else "fast")
     source = _source(options, pace, recognizer, console)
     with Outputs(options, recognizer) as outputs, source:
@@ -65,10 +68,23 @@ def run(options: LiveOptions, console: Console) -> int:
     return 0
 
 
+def _as_recorded(options: LiveOptions, folder: SessionFolder) -> LiveOptions:
+    """With the settings of the session, wherever the command line does not name others."""
+    made = recorded_settings(folder.read_facts())
+    changes: dict[str, Any] = {"detect_events": options.detect_events and made.detect_events}
+    if "max_faces" not in options.chosen and made.max_faces is not None:
+        changes["max_faces"] = made.max_faces
+    if "model" not in options.chosen and (model := made.model_path()) is not None:
+        changes["model"] = model
+        if "engine" not in options.chosen and made.engine is not None:
+            changes["engine"] = made.engine
+    return replace(options, **changes)
+
+
 def _source(options: LiveOptions, pace: Pace, recognizer: Recognizer, console: Console) -> FrameSource:
     """Not open yet."""
-    if options.session.replay is not None:
-        replay = ReplaySource(SessionFolder(options.session.replay), pace)
+    if options.replay is not None:
+        replay = ReplaySource(SessionFolder(options.replay), pace)
         difference = model_difference(replay.facts, recognizer.contract, recognizer.model_path)
         if difference is not None:
             console.print(difference, style="yellow")
@@ -132,7 +148,7 @@ def _show_window(
                 pipeline.request_reset()
                 live_run.history.reset()
             elif command == "snapshot":
-                if options.session.anonymise:
+                if options.session is not None and options.session.anonymise:
                     picture = outputs.snapshot_overlay().draw(last, live_run.history, live_run.health())
                 console.print(f"Snapshot: {save_snapshot(picture, options.snapshots)}", soft_wrap=True, markup=False)
             elif command == "help":

@@ -1,9 +1,16 @@
 """Kinds of values on the command line; what does not fit is refused in one line."""
 
 import math
+import re
 from argparse import ArgumentTypeError
 
 from stream.network_address import NetworkAddress, parse_address
+from stream.web.access import check_token
+
+_MAX_CAMERA = 999
+_MAX_FACES = 16
+_MAX_SIZE_PX = 16384
+_LSL_NAME = re.compile(r"[\w][\w .-]{0,63}")
 
 
 def whole(text: str) -> int:
@@ -20,16 +27,6 @@ def not_negative(text: str) -> int:
     return value
 
 
-def not_negative_number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"expected a number, found {text!r}") from None
-    if not 0 <= value < math.inf:
-        raise ArgumentTypeError(f"expected a finite number, 0 or more, found {text}")
-    return value
-
-
 def positive(text: str) -> int:
     value = whole(text)
     if value < 1:
@@ -42,9 +39,76 @@ def several_positive(text: str) -> tuple[int, ...]:
     return tuple(positive(part) for part in text.split(","))
 
 
+def not_negative_number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"expected a number, found {text!r}") from None
+    if not 0 <= value < math.inf:
+        raise ArgumentTypeError(f"expected a finite number, 0 or more, found {text}")
+    return value
+
+
+def positive_number(text: str) -> float:
+    value = not_negative_number(text)
+    if not value:
+        raise ArgumentTypeError(f"expected more than 0, found {text}")
+    return value
+
+
+def camera_number(text: str) -> int:
+    value = not_negative(text)
+    if value > _MAX_CAMERA:
+        raise ArgumentTypeError(f"expected a camera's number, see --list-cameras, found {value}")
+    return value
+
+
+def number_of_faces(text: str) -> int:
+    value = positive(text)
+    if value > _MAX_FACES:
+        raise ArgumentTypeError(f"expected up to {_MAX_FACES} faces, found {value}")
+    return value
+
+
+def picture_size_px(text: str) -> tuple[int, int]:
+    """`WxH`: (width, height)."""
+    found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
+    size_px = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(1 <= side <= _MAX_SIZE_PX for side in size_px):
+        raise ArgumentTypeError(f"expected a width and a height such as 640x480, found {text!r}")
+    return size_px
+
+
+def frame_rate_hz(text: str) -> float:
+    value = not_negative_number(text)
+    if not 0 < value <= 1000:
+        raise ArgumentTypeError(f"expected more than 0 and up to 1000 frames a second, found {text}")
+    return value
+
+
+def timeout_s(text: str) -> float:
+    value = not_negative_number(text)
+    if not 0.05 <= value <= 3600:
+        raise ArgumentTypeError(f"expected 0.05 to 3600 seconds, found {text}")
+    return value
+
+
 def address(text: str) -> NetworkAddress:
     """`PORT`, for this machine only, or `HOST:PORT`."""
     try:
         return parse_address(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def token(text: str) -> str:
+    try:
+        return check_token(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def lsl_name(text: str) -> str:
+    if not _LSL_NAME.fullmatch(text):
+        raise ArgumentTypeError(f"expected a name of up to 64 letters, digits, spaces and .-, found {text!r}")
+    return text

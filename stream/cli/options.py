@@ -4,54 +4,72 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from model.types import Pace
-from stream.cli import (
-    options_benchmark,
-    options_markers,
-    options_outputs,
-    options_serve,
-    options_session,
-    options_sources,
+from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_outputs, read_live_settings
+from stream.cli.options_share import (
+    EXPERIMENT,
+    SESSIONS,
+    WEB,
+    check_experiment,
+    read_serve_settings,
+    read_session_settings,
 )
-from stream.cli.option_types import not_negative, positive
-from stream.cli.options_markers import ExperimentOptions
-from stream.cli.options_serve import ServeOptions
-from stream.cli.options_session import SessionOptions
+from stream.cli.topics import Add, Topic, TopicParser
 from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider
+from stream.network_address import NetworkAddress
+from stream.session.session_folder import SessionSettings
 from stream.sources.base import LiveSettings
+from stream.web.access import ServeSettings
 
-_EXAMPLES = """\
+_USAGE = "run_live.py [--camera N | --source FILE|URL|demo] [options]"
+_HEAD = """\
+Recognise micro-expressions live: a label and its doubt for every frame of a camera,
+a file or a stream, and events with onset, apex and offset.
+
 examples:
-  python run_live.py --camera 0                      your webcam, in a window
-  python run_live.py --source demo                   the built-in demo, no camera needed
-  python run_live.py --source talk.mp4 --csv out.csv --headless --pace fast
-                                                     a file as fast as it goes, one CSV row for every frame
-  python run_live.py --source talk.mp4 --max-faces 2 --events events.jsonl
-                                                     micro-expressions of two people as JSON lines: onset, apex, offset
-  python run_live.py --source rtsp://host/stream --record out.mp4
-  python run_live.py --camera 1 --size 1280x720 --fps 30 --wait
+  python run_live.py --source demo              the built-in clip: no camera needed
+  python run_live.py --camera 0                 your webcam, in a window
+  python run_live.py --source talk.mp4 --headless --csv talk.csv --events talk.jsonl
   python run_live.py --camera 0 --session runs/anna-1 --consent "signed form 12"
-                                                     everything of one run in a folder, with report.html
-  python run_live.py --camera 0 --session runs/anna-2 --record-source
-  python run_live.py --replay runs/anna-2 --check    the same rows again from the pictures that were kept
-  python run_live.py --benchmark --json bench.json   how fast it is on this machine
-
-keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
-
-Labels are what a model trained on synthetic clips makes of small facial movements. They are no lie detector, and no
-judgement of a person may rest on them.
 """
+_FOOT = """\
+keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
+Labels are what a model trained on synthetic clips makes of small facial movements.
+They are no lie detector, and no judgement of a person may rest on them.
+"""
+_BENCHMARK_LESSON = """\
+Both engines, beside TensorFlow where that is installed, then the whole program on the
+demo, with and without events. It takes some minutes; apply --model, --provider, --threads,
+a file as --source, and --json. Engines alone, several streams at once, long runs, faults and
+latency have a program of their own: python -m stream.benchmark --help
 
-_MAX_FACES = 16
+  python run_live.py --benchmark --json bench.json
+"""
+_BENCHMARK_TAKES = frozenset(("benchmark", "model", "provider", "threads", "source", "json", "debug"))
+_BENCHMARK_MODULE = "python -m stream.benchmark"
+_MOVED = {
+    "--stages": "--stages engine",
+    "--batch": "--batch N,N,…",
+    "--steps": "--steps N",
+    "--chart": "--chart OUT.png",
+    "--soak": "soak --frames N",
+    "--soak-faults": "faults --minutes M",
+    "--latency": "latency --seconds S",
+    "--viewers": "latency --viewers N",
+}
+_INSTEAD_OF_EACH_OTHER = ("camera", "source", "list_cameras", "replay", "report")
 
 
 @dataclass(frozen=True)
 class LiveOptions:
     """What a live run is to do. `source` is a camera's index, a path, a URL or "demo"; `pace` None: by the display.
 
-    `chosen`: which of model, engine and max_faces the command line names; a replay takes the others from its session.
+    `replay`: the session whose recording is the source in its place; `check`: compare with its rows. `report`: only make
+    the report of that session. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
+    folder or nowhere; `lsl`: the name of the streams. `chosen`: which of source, model, engine and max_faces the command
+    line names.
     """
 
     source: int | str
@@ -69,92 +87,34 @@ class LiveOptions:
     headless: bool
     pace: Pace | None
     max_frames: int | None
+    live: LiveSettings
+    session: SessionSettings | None
+    replay: Path | None
+    check: bool
+    report: Path | None
+    serve: ServeSettings | None
+    marker_port: NetworkAddress | None
+    markers: Path | None
+    lsl: str | None
     list_cameras: bool
     benchmark: bool
-    source_given: bool
-    stages: Literal["all", "engine"]
-    batch: tuple[int, ...]
-    steps: int
-    chart: Path | None
-    soak: int | None
-    soak_faults: float | None
-    latency: float | None
-    viewers: int
-    session: SessionOptions
-    serve: ServeOptions | None
-    live: LiveSettings
-    experiment: ExperimentOptions
     chosen: frozenset[str]
     debug: bool
+
+    @property
+    def needs_pace(self) -> bool:
+        """Whether the source's time has to run like that of an experiment."""
+        return self.marker_port is not None or self.lsl is not None
 
 
 def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     """Exits with 2 and one line on bad usage."""
-    parser = argparse.ArgumentParser(
-        prog="run_live.py",
-        description="Recognise micro-expressions live: a label for every frame of a camera, a file or a stream.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    origin = parser.add_mutually_exclusive_group()
-    origin.add_argument("--camera", type=_camera, metavar="N", help="camera number (default: 0)")
-    origin.add_argument("--source", metavar="FILE|URL|demo", help="video file, network stream, or the built-in demo")
-    parser.add_argument("--benchmark", action="store_true", help="measure engines and the whole program; see below")
-    origin.add_argument("--list-cameras", action="store_true", help="show the cameras that can be opened, then end")
-    options_session.add_sources(origin)
-    parser.add_argument(
-        "--model",
-        type=Path,
-        metavar="PATH",
-        help="exported .onnx model (default: the bundled one)",
-    )
-    parser.add_argument(
-        "--provider",
-        choices=("auto", "cpu", "cuda", "tensorrt"),
-        default="auto",
-        help="what the model runs on; anything but auto fails when it is not there (default: auto, a GPU if there is one)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("auto", "streaming", "window"),
-        help="a frame at a time, or the whole window at every frame; the answers are the same (default: auto, streaming)",
-    )
-    parser.add_argument(
-        "--threads",
-        type=not_negative,
-        default=0,
-        metavar="N",
-        help="threads of the model (default: 0, half the cores for streaming, all for window)",
-    )
-    parser.add_argument(
-        "--max-faces",
-        type=_faces,
-        metavar="N",
-        help="follow up to N faces, each with its own window and events (default: 1, the largest)",
-    )
-    parser.add_argument(
-        "--headless", action="store_true", help="no window, a panel in the terminal (automatic without a display)"
-    )
-    parser.add_argument(
-        "--pace",
-        choices=("realtime", "fast"),
-        help="speed of files: their own, or as fast as it goes (default: realtime in a window, a web view or an "
-        "experiment, else fast)",
-    )
-    parser.add_argument("--max-frames", type=positive, metavar="N", help="end after N frames")
-    options_sources.add_group(parser)
-    options_outputs.add_group(parser)
-    options_session.add_group(parser)
-    options_serve.add_group(parser)
-    options_markers.add_group(parser)
-    options_benchmark.add_group(parser)
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser = _new_parser()
     given = parser.parse_args(argv)
+    _check_what_is_asked(given, parser)
+    check_outputs(given, parser)
+    check_experiment(given, parser)
     source = given.source if given.source is not None else (given.camera or 0)
-    if given.source == "":
-        parser.error("--source is empty: give a file, a URL, or demo")
-    options_outputs.check(given, parser)
-    options_benchmark.check(given, parser)
     return LiveOptions(
         source=source,
         model=given.model or BUNDLED_MODEL,
@@ -171,35 +131,55 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         headless=given.headless,
         pace=given.pace,
         max_frames=given.max_frames,
+        live=read_live_settings(given, parser, source),
+        session=read_session_settings(given, parser),
+        replay=given.replay,
+        check=given.check,
+        report=given.report,
+        serve=read_serve_settings(given, parser),
+        marker_port=given.marker_port,
+        markers=given.markers,
+        lsl=given.lsl,
         list_cameras=given.list_cameras,
         benchmark=given.benchmark,
-        source_given=given.source is not None,
-        stages=given.stages,
-        batch=given.batch,
-        steps=given.steps,
-        chart=given.chart,
-        soak=given.soak,
-        soak_faults=given.soak_faults,
-        latency=given.latency,
-        viewers=given.viewers,
-        session=options_session.read(given, parser),
-        serve=options_serve.read(given, parser),
-        live=options_sources.read(given, parser, source),
-        experiment=options_markers.read(given, parser),
-        chosen=frozenset(name for name in ("model", "engine", "max_faces") if getattr(given, name) is not None),
+        chosen=frozenset(
+            name for name in ("source", "model", "engine", "max_faces") if getattr(given, name) is not None
+        ),
         debug=given.debug,
     )
 
 
-def _camera(text: str) -> int:
-    value = not_negative(text)
-    if value > 999:
-        raise argparse.ArgumentTypeError(f"expected a camera's number, see --list-cameras, found {value}")
-    return value
+def _new_parser() -> TopicParser:
+    benchmark = Topic("benchmark", "how fast it is on this machine", _add_benchmark, _BENCHMARK_LESSON)
+    topics = (SOURCES, MODEL, OUTPUTS, SESSIONS, WEB, EXPERIMENT, benchmark)
+    parser = TopicParser("run_live.py", _USAGE, topics, _HEAD, _FOOT)
+    for flag in _MOVED:
+        parser.add_argument(flag, nargs="?", action=_SaysWhereItWent, dest=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
 
 
-def _faces(text: str) -> int:
-    value = positive(text)
-    if value > _MAX_FACES:
-        raise argparse.ArgumentTypeError(f"expected up to {_MAX_FACES} faces, found {value}")
-    return value
+def _add_benchmark(add: Add) -> None:
+    add("--benchmark", "measure engines and the whole program", common=True, action="store_true")
+
+
+class _SaysWhereItWent(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
+        flag = self.option_strings[0]
+        parser.error(f"{flag} has moved to the benchmark's own program: {_BENCHMARK_MODULE} {_MOVED[flag]}")
+
+
+def _check_what_is_asked(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    chosen = [name for name, value in vars(given).items() if value != parser.get_default(name)]
+    if given.benchmark:
+        for name in chosen:
+            if name not in _BENCHMARK_TAKES:
+                parser.error(f"{_flag(name)} does not go with --benchmark; see --help benchmark")
+    origins = [name for name in _INSTEAD_OF_EACH_OTHER if name in chosen]
+    if len(origins) > 1:
+        parser.error(f"argument {_flag(origins[1])}: not allowed with argument {_flag(origins[0])}")
+    if given.source == "":
+        parser.error("--source is empty: give a file, a URL, or demo")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

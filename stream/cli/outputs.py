@@ -1,29 +1,26 @@
 """Everything that a run writes or sends: opened in one place, closed together.
 
 A new output is one line in `_open_files`, when it needs to be there before the source is opened, or in `attach`, when it
-needs the source or the run.
-
-What a run tells others while it goes on: the web view, the marker port, Lab Streaming Layer.
+needs the source or the run. What a run tells others while it goes on has a class of its own: `NetworkOutputs`.
 """
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 
 from model.contract import ClipContract
 from stream.cli.options import LiveOptions
-from stream.cli.options_markers import ExperimentOptions
-from stream.cli.options_serve import ServeOptions
 from stream.history import LiveHistory
 from stream.network_address import is_loopback
 from stream.recognizer import Recognizer
 from stream.run import LiveRun
 from stream.screen.overlay import Overlay
 from stream.session.anonymise import Anonymiser, FacelessOverlay
+from stream.session.facts import RunFacts, as_json
 from stream.session.replay import ReplayCheck
 from stream.session.session import Session
 from stream.session.session_folder import SessionFolder
@@ -31,93 +28,9 @@ from stream.sinks.base import Sink, check_target, write_json
 from stream.sinks.marker_port import MarkerPort
 from stream.sinks.tables import CsvSink, EventsSink
 from stream.sinks.video import RecordSink
-from stream.sources.base import FrameSource
+from stream.sources.base import FrameSource, without_credentials
 from stream.web.access import Listener, open_listener
 from stream.web.viewers import Redraw
-
-
-class NetworkOutputs:
-    """The network outputs that the options ask for. A context manager around the source and the run.
-
-    Entering opens the ports: one that is taken must not cost a run. `markers`: the file for marks, None for none.
-    Raises `SinkError`.
-    """
-
-    def __init__(
-        self,
-        serve: ServeOptions | None,
-        experiment: ExperimentOptions,
-        markers: Path | None,
-        contract: ClipContract,
-        with_events: bool,
-    ) -> None:
-        self._serve = serve
-        self._experiment = experiment
-        self._markers = markers
-        self._contract = contract
-        self._with_events = with_events
-        self._stack = ExitStack()
-        self._listener: Listener | None = None
-        self._port: MarkerPort | None = None
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            if self._serve is not None:
-                self._listener = opening.enter_context(open_listener(self._serve.address, self._serve.token))
-            if self._experiment.port is not None:
-                self._port = opening.enter_context(MarkerPort(self._experiment.port, self._markers))
-            self._stack = opening.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
-    def attach(self, live_run: LiveRun, source: FrameSource, redraw: Redraw | None = None) -> None:
-        """Gives the outputs to a run that has not started, of a source that is open. `redraw`: what is shown to others in
-        place of a frame's picture; None for the picture itself."""
-        if self._port is not None:
-            live_run.add_sink(self._port)
-        # What a run does not use is not loaded.
-        if self._experiment.lsl is not None:
-            from stream.sinks.lsl import LslSink, load_pylsl
-
-            sink = LslSink(load_pylsl(), self._experiment.lsl, self._contract, source.info.name)
-            live_run.add_sink(self._stack.enter_context(sink))
-        if self._listener is not None:
-            from stream.web.server import WebView
-
-            history, health = live_run.history, live_run.health
-            marks = self._port.recent if self._port is not None else None
-            view = WebView(self._listener, self._contract, history, health, self._with_events, redraw, marks)
-            live_run.add_sink(self._stack.enter_context(view))
-
-    def greeting(self) -> Sequence[str]:
-        """Lines that say where to find what is open, the web view's token included: for the screen, not for a log."""
-        lines: list[str] = []
-        if self._listener is not None:
-            lines.append(f"Web view: {self._listener.url}")
-        if self._port is not None:
-            where = self._port.address
-            lines.append(f"Marker port: UDP {where}{_open_to_all(where.host)}")
-            if self._markers is None:
-                lines.append("Marks are not kept: no --markers OUT.jsonl")
-        if self._experiment.lsl is not None:
-            lines.append(f"LSL: {self._experiment.lsl}-probabilities, {self._experiment.lsl}-events")
-        return lines
-
-    def farewell(self) -> Sequence[str]:
-        """What there is to say at the end."""
-        if self._port is None:
-            return ()
-        counts = self._port.counts
-        lost = f"{counts.malformed} malformed, {counts.over_rate} over the rate"
-        return (f"Marks: {counts.marks} kept, {lost}; {counts.sent} event messages sent, {counts.unsent} lost",)
-
-
-def _open_to_all(host: str) -> str:
-    return "" if is_loopback(host) else " (everybody who can reach it can send marks and be told of events)"
 
 
 class Outputs:
@@ -150,26 +63,25 @@ class Outputs:
 
     def _open_files(self, opening: ExitStack) -> None:
         options, names = self._options, self._recognizer.contract.class_names
-        if options.session.anonymise:
-            self._anonymiser = opening.enter_context(Anonymiser(options.max_faces))
-        if options.session.folder is not None:
-            session = Session(options.session.folder, options, self._recognizer, self._anonymiser)
+        if options.session is not None:
+            if options.session.anonymise:
+                self._anonymiser = opening.enter_context(Anonymiser(options.max_faces))
+            session = Session(
+                options.session, run_facts(options), self._recognizer, options.detect_events, self._anonymiser
+            )
             self._session = opening.enter_context(session)
-        markers = options.experiment.file
-        if markers is None and options.experiment.port is not None and self._session is not None:
+        markers = options.markers
+        if markers is None and options.marker_port is not None and self._session is not None:
             markers = self._session.folder.markers
-        network = NetworkOutputs(
-            options.serve, options.experiment, markers, self._recognizer.contract, options.detect_events
-        )
-        self._network = opening.enter_context(network)
+        self._network = opening.enter_context(NetworkOutputs(options, self._recognizer.contract, markers))
         if options.csv is not None:
             self._sinks.append(opening.enter_context(CsvSink(options.csv, names)))
         if options.events is not None:
             self._sinks.append(opening.enter_context(EventsSink(options.events)))
         if options.json is not None:
             check_target(options.json, "JSON file")
-        if options.session.replay is not None and options.session.check:
-            recorded = SessionFolder(options.session.replay)
+        if options.replay is not None and options.check:
+            recorded = SessionFolder(options.replay)
             complete = recorded.read_facts().get("state") == "finished" and options.max_frames is None
             self._check = opening.enter_context(ReplayCheck(recorded, names, complete))
             self._sinks.append(self._check)
@@ -185,6 +97,10 @@ class Outputs:
         if self._options.record is not None:
             live_run.add_sink(self._stack.enter_context(self._recorder(self._options.record, live_run, source)))
 
+    def greeting(self) -> Sequence[str]:
+        """Lines for the screen: where to find what is open to others, a token included."""
+        return self._network.greeting() if self._network is not None else ()
+
     def finish(self, live_run: LiveRun, console: Console) -> None:
         """After everything is closed: what is only known then, and the names of the files. Raises `SessionError` when a
         replay is not what was recorded."""
@@ -197,7 +113,7 @@ class Outputs:
 
             with console.status("Making the report"):
                 write_report(self._session.folder)
-        paths = [options.csv, options.events, options.experiment.file, options.record, options.json]
+        paths = [options.csv, options.events, options.markers, options.record, options.json]
         paths += [self._session.folder.report] if self._session is not None and self._session.kept else []
         for path in paths:
             if path is not None:
@@ -206,10 +122,6 @@ class Outputs:
             console.print(line, soft_wrap=True, markup=False, highlight=False)
         if self._check is not None and live_run.error is None:
             console.print(self._check.verdict())
-
-    def greeting(self) -> Sequence[str]:
-        """Lines for the screen: where to find what is open to others, a token included."""
-        return self._network.greeting() if self._network is not None else ()
 
     def snapshot_overlay(self) -> Overlay:
         """What pictures of this run may be drawn with: without faces in an anonymised session."""
@@ -224,6 +136,114 @@ class Outputs:
         fps = source.info.fps or None
         overlay = self.snapshot_overlay()
         return RecordSink(path, overlay, history, live_run.health, fps, block=not source.info.live)
+
+
+class NetworkOutputs:
+    """The web view, the marker port and Lab Streaming Layer, as the options ask for them. A context manager around the
+    source and the run.
+
+    Entering opens the ports: one that is taken must not cost a run. `markers`: the file for marks, None for none.
+    Raises `SinkError`.
+    """
+
+    def __init__(self, options: LiveOptions, contract: ClipContract, markers: Path | None) -> None:
+        self._options = options
+        self._contract = contract
+        self._markers = markers
+        self._stack = ExitStack()
+        self._listener: Listener | None = None
+        self._port: MarkerPort | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            if self._options.serve is not None:
+                self._listener = opening.enter_context(open_listener(self._options.serve))
+            if self._options.marker_port is not None:
+                self._port = opening.enter_context(MarkerPort(self._options.marker_port, self._markers))
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def attach(self, live_run: LiveRun, source: FrameSource, redraw: Redraw | None = None) -> None:
+        """Gives the outputs to a run that has not started, of a source that is open. `redraw`: what is shown to others in
+        place of a frame's picture; None for the picture itself."""
+        if self._port is not None:
+            live_run.add_sink(self._port)
+        # What a run does not use is not loaded.
+        if self._options.lsl is not None:
+            from stream.sinks.lsl import LslSink, load_pylsl
+
+            sink = LslSink(load_pylsl(), self._options.lsl, self._contract, source.info.name)
+            live_run.add_sink(self._stack.enter_context(sink))
+        if self._listener is not None:
+            from stream.web.server import WebView
+
+            history, health, with_events = live_run.history, live_run.health, self._options.detect_events
+            marks = self._port.recent if self._port is not None else None
+            view = WebView(self._listener, self._contract, history, health, with_events, redraw, marks)
+            live_run.add_sink(self._stack.enter_context(view))
+
+    def greeting(self) -> Sequence[str]:
+        """Lines that say where to find what is open, the web view's token included: for the screen, not for a log."""
+        lines: list[str] = []
+        if self._listener is not None:
+            lines.append(f"Web view: {self._listener.url}")
+        if self._port is not None:
+            where = self._port.address
+            everybody = (
+                "" if is_loopback(where.host) else " (everybody who can reach it can send marks and be told of events)"
+            )
+            lines.append(f"Marker port: UDP {where}{everybody}")
+            if self._markers is None:
+                lines.append("Marks are not kept: no --markers OUT.jsonl")
+        if self._options.lsl is not None:
+            lines.append(f"LSL: {self._options.lsl}-probabilities, {self._options.lsl}-events")
+        return lines
+
+    def farewell(self) -> Sequence[str]:
+        """What there is to say at the end."""
+        if self._port is None:
+            return ()
+        counts = self._port.counts
+        lost = f"{counts.malformed} malformed, {counts.over_rate} over the rate"
+        return (f"Marks: {counts.marks} kept, {lost}; {counts.sent} event messages sent, {counts.unsent} lost",)
+
+
+def run_facts(options: LiveOptions) -> RunFacts:
+    """What session.json tells of the options: without credentials and tokens, and what is not of the run."""
+    if options.replay is not None:
+        source = f"replay of {options.replay}"
+    elif isinstance(options.source, int):
+        source = f"camera {options.source}"
+    else:
+        source = without_credentials(options.source) if "://" in options.source else options.source
+    session = {} if options.session is None else as_json(options.session)
+    settings: dict[str, Any] = {
+        "source": source,
+        "model": options.model,
+        "provider": options.provider,
+        "engine": options.engine,
+        "threads": options.threads,
+        "max_faces": options.max_faces,
+        "detect_events": options.detect_events,
+        "csv": options.csv,
+        "events": options.events,
+        "record": options.record,
+        "json": options.json,
+        "snapshots": options.snapshots,
+        "headless": options.headless,
+        "pace": options.pace,
+        "max_frames": options.max_frames,
+        "session": session | {"replay": options.replay, "check": options.check, "report": options.report},
+        "serve": options.serve,
+        "live": options.live,
+        "experiment": {"port": options.marker_port, "file": options.markers, "lsl": options.lsl},
+    }
+    return RunFacts(source, as_json(settings))
 
 
 def new_overlay(contract: ClipContract, options: LiveOptions) -> Overlay:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import onnxruntime as ort
 
-from model.contract import ClipContract, ContractError
+from model.contract import ClipContract, ContractError, MicroliveError
 from stream.machine import usable_cores
 
 ANSWER = "probabilities"
@@ -89,8 +89,17 @@ def _require(condition: bool, what: str, expected: object, found: object) -> Non
         raise ContractError(what, expected, found)
 
 
-class ModelError(RuntimeError):
-    """A model cannot be loaded or run: one line that says what and what to do."""
+class ModelError(MicroliveError, RuntimeError):
+    """A model cannot be loaded or run: one line that says what and what to do.
+
+    Example:
+        ```python
+        try:
+            recognizer = Recognizer(provider="cuda")
+        except ModelError as error:
+            print(error)  # --provider cuda is not available on this machine: …
+        ```
+    """
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ of a head."""
 import importlib
 import importlib.util
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -27,6 +28,7 @@ FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
+_LOADING = threading.Lock()
 _EAGER_PACKAGES = ("mediapipe", "mediapipe.tasks", "mediapipe.python.solutions")
 """Those whose `__init__` imports more than is needed."""
 
@@ -131,13 +133,14 @@ def load_face_mesh_class() -> Any:
     whose `__init__` does that are stood in for by empty ones with the same path. A program that wants all of MediaPipe
     beside this one imports it first; it is then used as it is.
     """
-    if "mediapipe" not in sys.modules:
-        spec = importlib.util.find_spec("mediapipe")
-        if spec is None or not spec.submodule_search_locations:
-            raise ImportError("MediaPipe is not installed: run `make install`")
-        root = Path(next(iter(spec.submodule_search_locations)))
-        sys.modules.update({name: _empty_package(name, root) for name in _EAGER_PACKAGES})
-    return importlib.import_module("mediapipe.python.solutions.face_mesh").FaceMesh
+    with _LOADING:
+        if "mediapipe" not in sys.modules:
+            spec = importlib.util.find_spec("mediapipe")
+            if spec is None or not spec.submodule_search_locations:
+                raise ImportError("MediaPipe is not installed: run `make install`")
+            root = Path(next(iter(spec.submodule_search_locations)))
+            sys.modules.update({name: _empty_package(name, root) for name in _EAGER_PACKAGES})
+        return importlib.import_module("mediapipe.python.solutions.face_mesh").FaceMesh
 
 
 def _empty_package(name: str, root: Path) -> ModuleType:

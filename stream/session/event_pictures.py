@@ -1,6 +1,5 @@
 """A picture of every accepted event, written by a thread of its own."""
 
-import os
 import queue
 import threading
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import cv2
 
+from model.atomic import whole_file
 from model.contract import ClipContract
 from model.types import Event, FrameResult, Image
 from stream.session.event_sheet import EventMoments, EventSheet, RecentCrops
@@ -87,12 +87,10 @@ class EventPictures(Sink):
 def write_png(path: Path, picture: Image) -> None:
     """Whole or not at all; SinkError when it cannot be written."""
     found, data = cv2.imencode(".png", picture)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if not found:
+        raise SinkError(f"cannot write the picture {path}: OpenCV cannot encode it")
     try:
-        if not found:
-            raise SinkError(f"cannot write the picture {path}: OpenCV cannot encode it")
-        partial.write_bytes(data.tobytes())
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            partial.write_bytes(data.tobytes())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SinkError(f"cannot write the picture {path}: {reason(error)}") from error

@@ -4,32 +4,37 @@ import dataclasses
 import hashlib
 import platform
 import time
-import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from model.contract import ClipContract
-from stream.cli.options import LiveOptions
+from stream.machine import VERSION
 from stream.recognizer import Recognizer
-from stream.session.session_folder import SCHEMA_VERSION
-from stream.sources.base import SourceInfo, without_credentials
+from stream.session.session_folder import SCHEMA_VERSION, SessionSettings
+from stream.sources.base import SourceInfo
 
 NO_CONSENT = "no consent note given"
 PROJECT = Path(__file__).resolve().parent.parent.parent
 """The folder of the program."""
 _PACKAGES = ("onnxruntime-gpu", "onnxruntime", "opencv-contrib-python", "opencv-python", "mediapipe", "numpy", "Pillow", "rich", "Jinja2")  # fmt: skip
 
-_NOT_OF_THE_RUN = ("list_cameras", "benchmark", "source_given", "stages", "batch", "steps", "chart", "soak", "soak_faults", "latency",
-                   "viewers", "debug", "chosen")  # fmt: skip
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run was asked for, to be told in its session.json. `source`: what it is to look at, in words; `settings`:
+    all that was asked, by name, as `as_json` has it. Neither holds credentials or tokens."""
+
+    source: str
+    settings: Mapping[str, Any]
 
 
-def first_facts(options: LiveOptions, recognizer: Recognizer) -> dict[str, Any]:
+def first_facts(asked: RunFacts, session: SessionSettings, recognizer: Recognizer) -> dict[str, Any]:
     """Everything known before the source is open. `state` is "running" until the run says otherwise."""
     now = datetime.now().astimezone()
-    session = options.session
     kept = "landmarks" if session.anonymise else "source"
     return {
         "schema_version": SCHEMA_VERSION,
@@ -40,15 +45,15 @@ def first_facts(options: LiveOptions, recognizer: Recognizer) -> dict[str, Any]:
         "consent": session.consent or NO_CONSENT,
         "anonymised": session.anonymise,
         "recording": kept if session.record_source else None,
-        "program": {"name": "microlive", "version": program_version()},
+        "program": {"name": "microlive", "version": VERSION},
         "python": platform.python_version(),
         "packages": package_versions(),
         "model": model_facts(recognizer),
         "provider": recognizer.provider,
         "engine": recognizer.engine_kind,
         "threads": recognizer.threads,
-        "settings": settings(options),
-        "source": {"name": _source_words(options)},
+        "settings": dict(asked.settings),
+        "source": {"name": asked.source},
         "run": None,
     }
 
@@ -88,19 +93,6 @@ def file_hash(path: Path) -> str | None:
         return None
 
 
-def settings(options: LiveOptions) -> dict[str, Any]:
-    """What the command line asked of the run, as JSON has it, without credentials and tokens."""
-    values = {name: value for name, value in _plain(options).items() if name not in _NOT_OF_THE_RUN}
-    return values | {"source": _source_words(options)}
-
-
-def program_version() -> str:
-    try:
-        return str(tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
-        return "unknown"
-
-
 def package_versions() -> dict[str, str]:
     """Of what takes part in an answer, where it is installed."""
     found: dict[str, str] = {}
@@ -112,29 +104,22 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def _source_words(options: LiveOptions) -> str:
-    if options.session.replay is not None:
-        return f"replay of {options.session.replay}"
-    if isinstance(options.source, int):
-        return f"camera {options.source}"
-    return without_credentials(options.source) if "://" in options.source else options.source
+def as_json(value: Any) -> Any:
+    """A setting as JSON has it: dataclasses by name, files of the project by their place in it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # What a value does not show of itself, a token, is not written either.
+        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
+    if isinstance(value, Path):
+        return str(_from_here(value))
+    if isinstance(value, Mapping):
+        return {str(key): as_json(one) for key, one in value.items()}
+    if isinstance(value, frozenset | set):
+        return sorted(map(as_json, value))
+    if isinstance(value, tuple | list):
+        return [as_json(one) for one in value]
+    return value
 
 
 def _from_here(path: Path) -> Path:
     """A file of the project by its place in the project, any other as it was given."""
     return path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # What a value does not show of itself, a token, is not written either.
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
-    if isinstance(value, Path):
-        return str(_from_here(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, frozenset | set):
-        return sorted(map(_plain, value))
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    return value

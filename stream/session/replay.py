@@ -1,13 +1,10 @@
-"""A recorded session as a source: the very pictures and times of its run.
-
-Is a replay the same as what was recorded? Row by row, while it runs.
-"""
+"""A recorded session as a source, with the very pictures and times of its run; and is its replay the same, row by row?"""
 
 import csv
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,10 +13,9 @@ import cv2
 import numpy as np
 
 from model.types import Event, Frame, FrameResult, Image, Pace
-from stream.cli.options import LiveOptions
+from stream.engine.model_file import ModelKind
 from stream.session.facts import PROJECT, contract_hash, file_hash
-from stream.session.rows import LARGEST
-from stream.session.session_folder import SessionError, SessionFolder
+from stream.session.session_folder import LARGEST, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER
 from stream.sinks.base import Sink
 from stream.sinks.tables import csv_header, event_line, frame_rows
@@ -62,9 +58,7 @@ class ReplaySource(FrameSource):
             raise SessionError(f"{self._folder.recording} holds no whole picture: nothing to replay")
         self._first = first
         height, width = first[1].shape[:2]
-        source = self.facts.get("source")
-        fps = source.get("fps") if isinstance(source, Mapping) else None
-        fps = float(fps) if isinstance(fps, int | float) else 0.0
+        fps = float(self.facts.get("source", {}).get("fps", 0.0))
         self.info = SourceInfo(f"replay of {self._folder.path.name}", width, height, fps, live=False, frames=rows)
         return self
 
@@ -135,6 +129,12 @@ class ReplaySource(FrameSource):
             raise SessionError(f"{self._folder.times} cannot be read: {error}") from error
 
 
+def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
+    if facts.get("anonymised"):
+        return f"{path} is anonymised: it holds no pictures to replay"
+    return f"{path} was recorded without --record-source: it holds no pictures to replay"
+
+
 def _row(cells: Sequence[str]) -> _Row:
     """Raises ValueError when it is none."""
     frame, time_s, restart, part, width, height = cells
@@ -144,23 +144,38 @@ def _row(cells: Sequence[str]) -> _Row:
     return row
 
 
-def recorded_options(options: LiveOptions, facts: Mapping[str, Any]) -> LiveOptions:
-    """The options with which a session was made, wherever the command line does not name others."""
-    made = facts.get("settings", {})
-    changes: dict[str, Any] = {"detect_events": options.detect_events and bool(made.get("detect_events", True))}
-    if "max_faces" not in options.chosen and isinstance(made.get("max_faces"), int):
-        changes["max_faces"] = made["max_faces"]
-    if "model" not in options.chosen and isinstance(made.get("model"), str):
-        path = Path(made["model"])
+@dataclass(frozen=True)
+class RecordedSettings:
+    """With what a session was made, as far as its rows depend on it; None where its facts do not say. `model`: a path,
+    from the program's folder where it lies there."""
+
+    model: str | None
+    engine: ModelKind | None
+    max_faces: int | None
+    detect_events: bool
+
+    def model_path(self) -> Path | None:
+        """Raises `SessionError` for what cannot be a path."""
+        if self.model is None:
+            return None
+        path = Path(self.model)
         try:
-            changes["model"] = path if path.is_file() else PROJECT / path
+            return path if path.is_file() else PROJECT / path
         except OSError as error:
             raise SessionError(
                 f"the session names a model that cannot be: {error.strerror}; give one with --model"
             ) from error
-        if "engine" not in options.chosen and facts.get("engine") in ("streaming", "window"):
-            changes["engine"] = facts["engine"]
-    return replace(options, **changes)
+
+
+def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
+    made, engine = facts.get("settings", {}), facts.get("engine")
+    model, max_faces = made.get("model"), made.get("max_faces")
+    return RecordedSettings(
+        model if isinstance(model, str) else None,
+        engine if engine in ("streaming", "window") else None,
+        max_faces if isinstance(max_faces, int) else None,
+        bool(made.get("detect_events", True)),
+    )
 
 
 def model_difference(facts: Mapping[str, Any], contract: Any, path: Path) -> str | None:
@@ -171,12 +186,6 @@ def model_difference(facts: Mapping[str, Any], contract: Any, path: Path) -> str
     if made.get("sha256") != file_hash(path):
         return "The model's file is not the session's, though it says the same of itself: the rows may differ."
     return None
-
-
-def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
-    if facts.get("anonymised"):
-        return f"{path} is anonymised: it holds no pictures to replay"
-    return f"{path} was recorded without --record-source: it holds no pictures to replay"
 
 
 class ReplayCheck(Sink):

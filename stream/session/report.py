@@ -1,10 +1,6 @@
-"""A session's report.html: one page that holds everything it shows and asks nobody for anything.
-
-`python run_live.py --report DIR`: the page of a session that did not make its own.
-"""
+"""A session's report.html: one page that holds everything it shows and asks nobody for anything."""
 
 import base64
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +15,7 @@ import numpy as np
 from markupsafe import Markup
 from rich.console import Console
 
+from model.atomic import whole_file
 from model.quiet import native_log_held_back
 from stream.session import report_text, time_chart
 from stream.session.rows import read_events, read_marks, read_rows
@@ -68,14 +65,20 @@ def write_report(folder: SessionFolder) -> Path:
     `SinkError` when the page cannot be written.
     """
     page = _rendered(_context(folder))
-    partial = folder.report.with_name(f".{folder.report.name}.{os.getpid()}.part")
     try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, folder.report)
+        with whole_file(folder.report) as partial:
+            partial.write_text(page, encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SinkError(f"cannot write the report {folder.report}: {reason(error)}") from error
     return folder.report
+
+
+def make_report(path: Path, console: Console) -> int:
+    """`run_live.py --report DIR`, of a session that did not make its own; the exit code. Raises `SessionError` and `SinkError`."""
+    with console.status("Making the report"):
+        page = write_report(SessionFolder(path))
+    console.print(f"Written: {page}", soft_wrap=True, markup=False)
+    return 0
 
 
 def _context(folder: SessionFolder) -> dict[str, Any]:
@@ -154,11 +157,3 @@ def _rendered(context: Mapping[str, Any]) -> str:
     environment.filters["clock"] = time_chart.clock
     style = Markup((_TEMPLATES / "session.css").read_text(encoding="utf-8"))
     return environment.get_template("session.html").render(context, style=style)
-
-
-def make_report(path: Path, console: Console) -> int:
-    """The exit code; raises `SessionError` and `SinkError`."""
-    with console.status("Making the report"):
-        page = write_report(SessionFolder(path))
-    console.print(f"Written: {page}", soft_wrap=True, markup=False)
-    return 0

@@ -1,24 +1,46 @@
 """A session's frames.csv and events.jsonl, read once from beginning to end in memory that does not grow with them."""
 
 import csv
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
-from stream.session.session_folder import SessionError, SessionFolder
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from model.checked import MisfitError, Number, checked_json
+from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
 
 MOST_BUCKETS = 1000
-_NUMBERS = ("onset_s", "apex_s", "offset_s", "confidence", "peak_px")
 _LATENCY_STEP_MS = 0.1
 _LATENCY_STEPS = 20_000
-LARGEST = 1e12
-"""No time, latency or motion is larger."""
 _LONGEST_STEP_S = 60.0
 """A longer step between two rows, or one backwards, is a clock that was set anew: the time line goes on one step later."""
+_Quantity = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Event(TypedDict):
+    label: str
+    kind: str
+    track: Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+    onset_s: _Quantity
+    apex_s: _Quantity
+    offset_s: _Quantity
+    confidence: _Quantity
+    peak_px: _Quantity
+    rejected: NotRequired[str]
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Mark(TypedDict):
+    mark: str
+
+
+_EVENT, _MARK = TypeAdapter(_Event), TypeAdapter(_Mark)
 
 
 @dataclass
@@ -177,43 +199,26 @@ class _Reader:
 
 def read_events(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
     """The whole lines of events.jsonl."""
-    return _objects(folder.events, {"label": str, "kind": str, "track": int, **dict.fromkeys(_NUMBERS, float)})
+    return _objects(folder.events, _EVENT)
 
 
 def read_marks(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
     """An experiment's marks that have a time on the source's clock."""
-    return (mark for mark in _objects(folder.markers, {"mark": str}) if _fits(mark.get("time_s"), float))
+    return (mark for mark in _objects(folder.markers, _MARK) if is_number(mark.get("time_s"), LARGEST))
 
 
-def _objects(path: Path, wanted: Mapping[str, type]) -> Iterator[Mapping[str, Any]]:
-    """JSON objects, one a line, with at least the wanted fields; none where there is no file. A last line that was cut off
-    is left out."""
+def _objects(path: Path, kind: TypeAdapter[Any]) -> Iterator[Mapping[str, Any]]:
+    """JSON objects, one a line, with at least the fields of their kind; none where there is no file. A last line that was
+    cut off is left out."""
     if not path.exists():
         return
     try:
         with path.open(encoding="utf-8") as file:
             for place, line in enumerate(file, start=1):
                 try:
-                    yield _object(line, wanted)
-                except (ValueError, RecursionError):
+                    yield checked_json(kind, line)
+                except MisfitError as error:
                     if file.readline():
-                        raise SessionError(f"{path}: line {place} is not what belongs there") from None
+                        raise SessionError(f"{path}: line {place} is not what belongs there: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SessionError(f"{path} cannot be read: {error}") from error
-
-
-def _object(line: str, wanted: Mapping[str, type]) -> Mapping[str, Any]:
-    found = json.loads(line)
-    for name, kind in wanted.items():
-        if not isinstance(found, dict) or not _fits(found.get(name), kind):
-            raise ValueError(name)
-    if not isinstance(found.get("rejected", ""), str):
-        raise ValueError("rejected")
-    json.dumps(found, ensure_ascii=False).encode()  # JSON can name halves of letters, which nothing can write
-    return found
-
-
-def _fits(value: object, kind: type) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float if kind is float else kind):
-        return False
-    return not isinstance(value, int | float) or abs(value) <= LARGEST

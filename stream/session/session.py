@@ -5,18 +5,16 @@ import shutil
 import time
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from model.types import FrameResult
-from stream.cli.options import LiveOptions
 from stream.recognizer import Recognizer
 from stream.run import LiveRun
 from stream.session.anonymise import Anonymiser
 from stream.session.event_pictures import EventPictures
-from stream.session.facts import first_facts, source_facts
-from stream.session.session_folder import SessionFolder
+from stream.session.facts import RunFacts, first_facts, source_facts
+from stream.session.session_folder import SessionFolder, SessionSettings
 from stream.session.source_recorder import SourceRecorder
 from stream.sinks.base import Sink, SinkError, reason, write_json
 from stream.sinks.tables import CsvSink, EventsSink
@@ -32,13 +30,23 @@ class Session(Sink):
     Entering makes the folder and session.json with the state "running". Leaving closes everything and writes the state
     "finished", or "failed: …" with the reason; a run that fails before its first row leaves nothing behind. What a run that is
     killed has written stays: rows and events line by line, session.json as it was at the last frame, or up to `REFRESH_S` before.
-    Raises `SinkError`.
+    `asked` is told in session.json; `with_events`: whether the run looks for events; `anonymiser` draws what is kept in
+    place of pictures, where there is to be none of anybody. Raises `SinkError`.
     """
 
-    def __init__(self, path: Path, options: LiveOptions, recognizer: Recognizer, anonymiser: Anonymiser | None) -> None:
-        self.folder = SessionFolder(path)
-        self._options = options
+    def __init__(
+        self,
+        settings: SessionSettings,
+        asked: RunFacts,
+        recognizer: Recognizer,
+        with_events: bool = True,
+        anonymiser: Anonymiser | None = None,
+    ) -> None:
+        self.folder = SessionFolder(settings.folder)
+        self._settings = settings
+        self._asked = asked
         self._recognizer = recognizer
+        self._with_events = with_events
         self._anonymiser = anonymiser
         self._live_run: LiveRun | None = None
         self._pictures: EventPictures | None = None
@@ -56,7 +64,7 @@ class Session(Sink):
                 raise SinkError(f"the session {path} is not empty: give a new or an empty folder")
         except OSError as error:
             raise SinkError(f"cannot make the session {path}: {reason(error)}") from error
-        self._facts: dict[str, Any] = first_facts(self._options, self._recognizer)
+        self._facts: dict[str, Any] = first_facts(self._asked, self._settings, self._recognizer)
         write_json(self.folder.facts, self._facts)
         with ExitStack() as opening:
             names = self._recognizer.contract.class_names
@@ -72,11 +80,11 @@ class Session(Sink):
         write_json(self.folder.facts, self._facts)
         live_run.add_sink(self._csv)
         live_run.add_sink(self._events)
-        if self._options.detect_events:
+        if self._with_events:
             contract, faceless = self._recognizer.contract, self._anonymiser is not None
             self._pictures = self._stack.enter_context(EventPictures(self.folder, contract, faceless))
             live_run.add_sink(self._pictures)
-        if self._options.session.record_source:
+        if self._settings.record_source:
             draw = None if self._anonymiser is None else self._anonymiser.picture
             self._recorder = self._stack.enter_context(SourceRecorder(self.folder, source.info.fps or None, draw))
             live_run.add_sink(self._recorder)

@@ -2,17 +2,27 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from model.atomic import whole_file
+from model.contract import MicroliveError
 from model.types import Event, FrameResult
 
 
-class SinkError(RuntimeError):
-    """An output cannot be written; the message is one line that says which and why."""
+class SinkError(MicroliveError, RuntimeError):
+    """An output cannot be written; the message is one line that says which and why.
+
+    Example:
+        ```python
+        try:
+            table = CsvSink("missing/rows.csv", recognizer.contract.class_names)
+        except SinkError as error:
+            print(error)  # cannot write the CSV file missing/rows.csv: the folder missing does not exist; …
+        ```
+    """
 
 
 class Sink:
@@ -20,6 +30,13 @@ class Sink:
 
     `write`, `finish` and `close` may raise `SinkError`; after another error `close` does not, for the first error is the
     one to tell.
+
+    Example:
+        ```python
+        class Labels(Sink):
+            def write(self, result: FrameResult) -> None:
+                print(result.prediction and result.prediction.label)
+        ```
     """
 
     def write(self, result: FrameResult) -> None:
@@ -60,13 +77,11 @@ def reason(error: OSError) -> str:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes beside `path` and renames, so that a file of that name is always complete; SinkError when it cannot."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """A file of that name is always complete; SinkError when it cannot be written."""
     try:
-        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SinkError(f"cannot write the JSON file {path}: {reason(error)}") from error
 
 

@@ -13,18 +13,17 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from model.contract import ClipContract
+from model.contract import ClipContract, MicroliveError
 from model.quiet import native_log_held_back
 from model.types import Event, Frame, FrameResult
 from stream.engine.model_file import model_words
 from stream.sinks.base import Sink, SinkError
-from stream.sinks.tables import event_fields
 
 _BUFFERED_HUNDREDS = 20
 """LSL counts the samples that it keeps for a slow listener in hundreds."""
 
 
-class LslError(RuntimeError):
+class LslError(MicroliveError, RuntimeError):
     """Lab Streaming Layer is not there; one line that says what to do."""
 
 
@@ -83,7 +82,7 @@ class LslSink(Sink):
         for event in events:
             if event.rejected is None:
                 stamp_s = captured_s + event.onset_s - frame.time_s
-                self._events.push_sample([json.dumps(event_fields(event))], stamp_s)
+                self._events.push_sample([json.dumps(event.to_dict())], stamp_s)
 
     def _outlet(self, name: str, contract: ClipContract, source: str) -> Any:
         lsl, are_events = self._lsl, name.endswith("-events")

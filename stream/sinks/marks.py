@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from model.contract import MicroliveError
+
 MAX_DATAGRAM_BYTES = 2048
 MAX_LINES = 16
 MAX_MARK_LETTERS = 200
@@ -14,7 +16,7 @@ _FORMS = '{"mark": "TEXT"} or {"subscribe": true}'
 Who = TypeVar("Who")
 
 
-class MessageError(ValueError):
+class MessageError(MicroliveError, ValueError):
     """A message does not fit; one line that says what was expected, and holds nothing of the message."""
 
 

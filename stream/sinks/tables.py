@@ -4,7 +4,6 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from model.types import Event, FrameResult, Prediction, Status
 from stream.sinks.base import LineFile, Sink, SinkError
@@ -29,7 +28,21 @@ class CsvSink(LineSink):
     every frame without faces, with the frame's own time.
 
     `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
-    are empty where there is no answer.
+    are empty where there is no answer. Every row is handed to the system as it comes.
+
+    Args:
+        path: The file; one that is there is written over.
+        class_names: The classes, in the order of the columns.
+
+    Raises:
+        SinkError: The file cannot be made; from `write`, it cannot take more.
+
+    Example:
+        ```python
+        with CsvSink("rows.csv", recognizer.contract.class_names) as table:
+            for result in recognizer.run("talk.mp4"):
+                table.write(result)
+        ```
     """
 
     def __init__(self, path: Path | str, class_names: Sequence[str]) -> None:
@@ -50,7 +63,22 @@ class CsvSink(LineSink):
 
 
 class EventsSink(LineSink):
-    """Writes accepted and rejected events, one JSON object a line, as soon as they are decided."""
+    """Writes accepted and rejected events, one JSON object a line (`Event.to_dict`), as soon as they are decided.
+
+    Args:
+        path: The file; one that is there is written over.
+
+    Raises:
+        SinkError: The file cannot be made; from `write` and `finish`, it cannot take more.
+
+    Example:
+        ```python
+        with EventsSink("events.jsonl") as events:
+            for picture, time_s in my_camera():
+                events.write(recognizer.process(picture, time_s))
+            events.finish(recognizer.finish())
+        ```
+    """
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path, "events file")
@@ -95,19 +123,4 @@ def _row(
 
 def event_line(event: Event) -> str:
     """With its end."""
-    return json.dumps(event_fields(event)) + "\n"
-
-
-def event_fields(event: Event) -> dict[str, Any]:
-    """An event as it is written: times in seconds of the source's clock, and `rejected` only where it is."""
-    fields: dict[str, Any] = {
-        "kind": event.kind,
-        "label": event.label,
-        "onset_s": round(event.onset_s, 4),
-        "apex_s": round(event.apex_s, 4),
-        "offset_s": round(event.offset_s, 4),
-        "confidence": round(event.confidence, 4),
-        "peak_px": round(event.peak_px, 3),
-        "track": event.track,
-    }
-    return fields if event.rejected is None else fields | {"rejected": event.rejected}
+    return json.dumps(event.to_dict()) + "\n"

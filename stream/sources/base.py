@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from model.contract import MicroliveError
 from model.types import Frame, Pace
 from stream.health import SourceStatus
 
@@ -20,13 +21,37 @@ _SECRET_FIELD = re.compile(
 )
 
 
-class SourceError(RuntimeError):
-    """A source cannot be opened or read: one line that says what and what to do."""
+class SourceError(MicroliveError, RuntimeError):
+    """A source cannot be opened or read: one line that says what and what to do.
+
+    Example:
+        ```python
+        try:
+            for result in recognizer.run("rtsp://camera.local/stream"):
+                print(result.status)
+        except SourceError as error:
+            print(error)
+        ```
+    """
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """`fps` is what the source says of itself (0 when unknown); `frames` None when there is no end."""
+    """What an open source says of itself.
+
+    Attributes:
+        name: For people; without credentials.
+        width_px: Of its pictures.
+        height_px: Of its pictures.
+        fps: Its frames a second, 0 when unknown.
+        live: A camera or stream, of which the newest frame wins.
+        frames: How many there are; None when that is unknown or there is no end.
+
+    Example:
+        ```python
+        SourceInfo("my frames", width_px=640, height_px=480, fps=30.0, live=False)
+        ```
+    """
 
     name: str
     width_px: int
@@ -37,10 +62,24 @@ class SourceInfo:
 
 
 class FrameSource(ABC):
-    """Open with `with`, read `info`, iterate once. `dropped` counts frames that were read but not given out.
+    """Open with `with`, read `info`, iterate once.
 
     A source of one's own sets `info` and iterates; what it opens, it opens and closes as a context manager. It ends its
     iteration when `_stopped` is set.
+
+    Attributes:
+        info: What it says of itself, once it is open.
+        dropped: Frames that were read but not given out.
+
+    Example:
+        ```python
+        class Pictures(FrameSource):
+            info = SourceInfo("pictures", 640, 480, 30.0, live=False)
+
+            def __iter__(self) -> Iterator[Frame]:
+                for index, image in enumerate(my_pictures()):
+                    yield Frame(index, index / 30, image, time.monotonic())
+        ```
     """
 
     info: SourceInfo
@@ -113,8 +152,21 @@ def without_credentials(url: str) -> str:
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """What a camera is asked for: `size_px` (width, height), `fps`; None leaves it to the camera. `backend` is one of
-    `camera_backends()`, or `auto`."""
+    """What a camera is asked for.
+
+    Attributes:
+        size_px: (width, height); None leaves it to the camera.
+        fps: Frames a second; None leaves it to the camera.
+        backend: One of `camera_backends()`, or `auto`.
+
+    Raises:
+        ValueError: A size or rate that cannot be.
+
+    Example:
+        ```python
+        settings = LiveSettings(camera=CameraSettings(size_px=(1280, 720), fps=30))
+        ```
+    """
 
     size_px: tuple[int, int] | None = None
     fps: float | None = None
@@ -131,10 +183,21 @@ class CameraSettings:
 class LiveSettings:
     """Patience with cameras and streams.
 
-    `open_timeout_s`: until the first picture. `read_timeout_s`: until the next one. Both hold whatever the driver or the
-    decoder does. `retry_for_s`: an outage may last so long before the run ends with an error (None: for ever; 0: the
-    end of a stream is the end of the run, and no error). With `wait`, a source that is not there at the start is waited
-    for in the same way. `camera` is for cameras only.
+    Attributes:
+        open_timeout_s: Until the first picture, whatever the driver or the decoder does.
+        read_timeout_s: Until the next one.
+        retry_for_s: An outage may last so long before the run ends with an error. None: for ever. 0: the end of a stream is
+            the end of the run, and no error.
+        wait: A source that is not there at the start is waited for in the same way.
+        camera: What it is asked for; for cameras only.
+
+    Raises:
+        ValueError: A time that cannot be.
+
+    Example:
+        ```python
+        source = open_source("rtsp://camera.local/stream", settings=LiveSettings(read_timeout_s=5, wait=True))
+        ```
     """
 
     open_timeout_s: float = 5.0

@@ -59,10 +59,13 @@ class CaptureProcess:
     """A process that reads a camera or a stream, started on construction and ended by `kill`.
 
     In a session of its own, so that Ctrl-C reaches the program only, which then ends it. Addresses go through the
-    connection, never through the command line, which everybody on the machine can read.
+    connection, never through the command line, which everybody on the machine can read. Raises SourceError where no
+    file descriptors can be handed on.
     """
 
     def __init__(self) -> None:
+        if sys.platform == "win32":
+            raise SourceError("cameras and network streams are not read on Windows yet: record a file and give that")
         ours, theirs = Pipe()
         memory = shared_file()
         self._ring = RingReader(memory)

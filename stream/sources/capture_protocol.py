@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.contract import MicroliveError
 from model.types import Image
 
 SLOTS = 4
@@ -135,7 +136,7 @@ class RingReader:
         return self._memory[offset:end].reshape(shape).copy()
 
 
-class CaptureError(RuntimeError):
+class CaptureError(MicroliveError, RuntimeError):
     """Nothing can be read (any more): a few words that say why, with nothing of the address in them."""
 
 

@@ -26,8 +26,26 @@ def open_source(
     settings: LiveSettings | None = None,
     on_change: Callable[[Connection], None] | None = None,
 ) -> FrameSource:
-    """The source that a user's word stands for: a camera's index, `demo`, a URL, or a file's path. `settings` and
-    `on_change` are those of `LiveSource`."""
+    """The source that a user's word stands for.
+
+    Args:
+        source: A camera's index, "demo", a URL, or a file's path.
+        pace: Of a file: "realtime" no faster than it was taken, "fast" as soon as frames are wanted.
+        settings: Patience with a camera or stream, and what a camera is asked for.
+        on_change: Called with every change of a camera's or stream's connection, in a thread of the source.
+
+    Returns:
+        A source that is not yet open: open it with `with`, or give it to `Recognizer.run`.
+
+    Raises:
+        SourceError: The address is no URL; when it is opened, it cannot be.
+
+    Example:
+        ```python
+        with open_source("talk.mp4", "fast") as source:
+            print(source.info.fps, sum(1 for frame in source))
+        ```
+    """
     if isinstance(source, int) or "://" in source:
         return LiveSource(source, settings, pace, on_change)
     if source == "demo":
@@ -36,7 +54,17 @@ def open_source(
 
 
 def list_cameras() -> list[SourceInfo]:
-    """Cameras that open and give a picture, index 0 to 9."""
+    """Cameras that open and give a picture, index 0 to 9.
+
+    Returns:
+        What each says of itself; `name` has its index.
+
+    Example:
+        ```python
+        for info in list_cameras():
+            print(info.name, info.width_px, info.height_px, info.fps)
+        ```
+    """
     found: list[SourceInfo] = []
     process: CaptureProcess | None = None
     for index in range(_MAX_CAMERAS):

@@ -20,6 +20,15 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
+class ServeSettings:
+    """Where the web view is served; `token` None: one is made where the address is not the loopback's. A token is never
+    shown with the rest."""
+
+    address: NetworkAddress
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Refusal:
     """An HTTP status and one line that says what to do."""
 
@@ -91,8 +100,9 @@ class Listener:
         self.listening.close()
 
 
-def open_listener(address: NetworkAddress, token: str | None = None) -> Listener:
-    """Listens from now on. Without `token` one is made where the address is not the loopback's. Raises `SinkError`."""
+def open_listener(settings: ServeSettings) -> Listener:
+    """Listens from now on. Raises `SinkError`."""
+    address, token = settings.address, settings.token
     opened = open_socket(address, socket.SOCK_STREAM, "the web view")
     bound = bound_to(opened)
     loopback = is_loopback(bound.host)

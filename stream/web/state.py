@@ -25,7 +25,6 @@ from stream.screen.statement import (
     statement,
 )
 from stream.sinks.marks import PlacedMark
-from stream.sinks.tables import event_fields
 
 _LENGTH_BYTES = 4
 _OLD_MS = 1000.0
@@ -184,7 +183,7 @@ def _event(one: NumberedEvent) -> dict[str, Any]:
     event = one.event
     accepted = event.rejected is None
     words = {"name": event_name(event), "text": event_details(event)[0]} if accepted else _rejected_words(event)
-    return {"number": one.number, "accepted": accepted} | event_fields(event) | words
+    return {"number": one.number, "accepted": accepted} | event.to_dict() | words
 
 
 def _rejected_words(event: Event) -> dict[str, str]:

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import microlive
 import pytest
 
+import microlive
 from tests.helpers.browser import CHROMIUM, browser_tab
 from tests.helpers.paths import ROOT
 

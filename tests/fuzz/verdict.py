@@ -33,7 +33,7 @@ def problems(case: Case, folder: Path, ended: Ended, sound: bool = False) -> lis
     if unclear:
         found.append(("unclear", said[ERR].strip()[-300:]))
     found += [("torn", f"{name}: {why}") for name in case.rows if (why := _torn(folder / name))]
-    partial = [str(path.relative_to(folder)) for path in folder.rglob(".*.part")]
+    partial = [str(path.relative_to(folder)) for path in folder.rglob(".*.part.*")]
     if partial:
         found.append(("torn", f"left behind: {', '.join(partial)}"))
     if ended.threads:

@@ -8,8 +8,6 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import model.preprocess
+from model.atomic import whole_file
 from model.contract import ClipContract
 from model.preprocess import Features, preprocess_clip
 from train.clips.store import ClipStore
@@ -65,7 +64,7 @@ def cached_features(
                 advance(len(store.records))
             return np.load(folder / name, mmap_mode="r")
     folder = _writable(folders)
-    with _temporary(folder / name) as path:
+    with whole_file(folder / name) as path:
         shape = (len(store.records), *contract.input_shape)
         dtype = np.uint8 if contract.input.kind == "pixels" else np.float16
         np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
@@ -138,14 +137,3 @@ def _reserve(path: Path) -> None:
                 f"{path.parent}: no room for the prepared clips, {size / 1e6:.0f} MB; make room, or give another place "
                 "with --cache-dir"
             ) from error
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """A name beside `path` that becomes it when the block ends well, and is gone otherwise."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
-"""The clips of one or more stores as samples: who is in them, what they show, and the split by people.
+"""The clips of one or more stores as samples: who is in them, what they show, and how they are split by people.
 
-Leave-one-subject-out: which rows a fold trains on, chooses its epoch on, and is tested on. Indices only.
+Splits are rows. scikit-learn's `LeaveOneGroupOut` gives the same folds (a test holds them equal), but not the people in
+them, of whom some are held out to choose the epoch on, drawn by seed and name, or belong to another dataset.
 """
 
 import zlib
@@ -98,6 +99,17 @@ class ClipsAnew(Protocol):
     @property
     def labels(self) -> NDArray[np.int64]: ...
     def clip(self, epoch: int, index: int) -> NDArray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class FoldSplit:
+    """One fold: rows (n,) for training, validation and test, of different people. `person` is the one tested."""
+
+    person: str
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+    validation_people: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,11 +257,8 @@ def split_by_people(samples: Samples, config: TrainConfig) -> Split:
     left = sorted(set(samples.people) - excluded)
     if config.validation_people:
         held = resolve_people(config.validation_people, samples.people, "--validation-people") - excluded
-    elif config.validation_share:
-        wanted = max(1, round(config.validation_share * len(left)))
-        held = {left[i] for i in np.random.default_rng(config.seed).permutation(len(left))[:wanted]}
     else:
-        held = set()
+        held = set(_drawn(left, config.validation_share, [config.seed]))
     people = np.array(samples.people)
     validation = np.flatnonzero(np.isin(people, sorted(held)))
     train = np.flatnonzero(~np.isin(people, sorted(held | excluded)))
@@ -263,6 +272,44 @@ def split_by_people(samples: Samples, config: TrainConfig) -> Split:
                 f"class {name!r}: expected training clips, found none among {len(train)}; hold out fewer people"
             )
     return Split(train, validation)
+
+
+def leave_one_out(
+    people: Sequence[str],
+    scheme: Scheme = "cde",
+    validation_share: float = 0.0,
+    seed: int = 0,
+    excluded: Iterable[str] = (),
+) -> tuple[FoldSplit, ...]:
+    """A fold for every person, in the order of their names.
+
+    Args:
+        people: "dataset/subject" of every row.
+        validation_share: share of each fold's training people, one at least, that is held out from training to choose
+            the epoch on; 0: nobody. Drawn anew in each fold, from `seed` and the left-out person's name alone.
+        excluded: people whose rows are in no fold.
+
+    Raises:
+        UsageError: there are not enough people to train on.
+    """
+    rows = np.array(people)
+    kept = sorted(set(people) - set(excluded))
+    folds = []
+    for person in kept:
+        others = [
+            other for other in kept if other != person and (scheme == "cde" or _dataset(other) == _dataset(person))
+        ]
+        held = _drawn(others, validation_share, [seed, zlib.crc32(person.encode())])
+        trained = sorted(set(others) - set(held))
+        if not trained:
+            wanted = "2 people" if not validation_share else "3 people, with --select validation,"
+            where = f"dataset {_dataset(person)!r} with --scheme sde" if scheme == "sde" else "the data"
+            raise UsageError(f"{where}: expected {wanted} or more to leave one out, found {len(others) + 1}")
+        split = [np.flatnonzero(np.isin(rows, names)) for names in (trained, list(held), [person])]
+        folds.append(FoldSplit(person, *split, validation_people=held))
+    if not folds:
+        raise UsageError("people: expected some to leave out, found none")
+    return tuple(folds)
 
 
 def scaling(features: FeatureRows, rows: NDArray[np.int64]) -> tuple[float, float]:
@@ -315,55 +362,6 @@ def _shared(store: ClipStore) -> dict[str, object]:
         "crop": manifest.crop,
         "colour": manifest.colour,
     }
-
-
-@dataclass(frozen=True, eq=False)
-class FoldSplit:
-    """One fold: rows (n,) for training, validation and test, of different people. `person` is the one tested."""
-
-    person: str
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
-    validation_people: tuple[str, ...]
-
-
-def leave_one_out(
-    people: Sequence[str],
-    scheme: Scheme = "cde",
-    validation_share: float = 0.0,
-    seed: int = 0,
-    excluded: Iterable[str] = (),
-) -> tuple[FoldSplit, ...]:
-    """A fold for every person, in the order of their names.
-
-    Args:
-        people: "dataset/subject" of every row.
-        validation_share: share of each fold's training people, one at least, that is held out from training to choose
-            the epoch on; 0: nobody. Drawn anew in each fold, from `seed` and the left-out person's name alone.
-        excluded: people whose rows are in no fold.
-
-    Raises:
-        UsageError: there are not enough people to train on.
-    """
-    rows = np.array(people)
-    kept = sorted(set(people) - set(excluded))
-    folds = []
-    for person in kept:
-        others = [
-            other for other in kept if other != person and (scheme == "cde" or _dataset(other) == _dataset(person))
-        ]
-        held = _drawn(others, validation_share, [seed, zlib.crc32(person.encode())])
-        trained = sorted(set(others) - set(held))
-        if not trained:
-            wanted = "2 people" if not validation_share else "3 people, with --select validation,"
-            where = f"dataset {_dataset(person)!r} with --scheme sde" if scheme == "sde" else "the data"
-            raise UsageError(f"{where}: expected {wanted} or more to leave one out, found {len(others) + 1}")
-        split = [np.flatnonzero(np.isin(rows, names)) for names in (trained, list(held), [person])]
-        folds.append(FoldSplit(person, *split, validation_people=held))
-    if not folds:
-        raise UsageError("people: expected some to leave out, found none")
-    return tuple(folds)
 
 
 def _dataset(person: str) -> str:

@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 
 from model.contract import ClipContract, InputKind
 from model.types import Image
-from train.clips.batches import Transform, draw_transform
+from train.clips.augmentation import Transform, draw_transform
 from train.clips.features import clip_features
 from train.clips.store import ClipRecord, ClipStore
 from train.files import write_with

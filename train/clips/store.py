@@ -1,12 +1,9 @@
 """The one clip format of the project: a folder with `clips.npy`, `clips.jsonl` and `manifest.json`.
 
 `clips.npy` is uint8 (clips, frames, size, size, channels), opened memory-mapped; line i of `clips.jsonl` describes
-clip i; the manifest says what all clips share and how they were made. A store appears under its name only when it is
+clip i (`ClipRecord`); `manifest.json` says what all clips share and how they were made (`StoreManifest`). Both are
+checked when they are made, and in JSON have exactly their fields. A store appears under its name only when it is
 complete.
-
-What a clip store says of its clips: one record for each, and a manifest of what they share.
-
-Both are validated when they are made, read from JSON with exactly their fields, and raise `StoreError`.
 """
 
 import dataclasses
@@ -16,22 +13,26 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
-from model.contract import Colour, ContractError, CropGeometry
+from model.checked import STRICT, MisfitError, Number, checked_json, raising
+from model.contract import Colour, CropGeometry, MicroliveError
 
 SCHEMA_VERSION = 1
 CLIPS_FILE, RECORDS_FILE, MANIFEST_FILE = "clips.npy", "clips.jsonl", "manifest.json"
-__all__ = ["ClipRecord", "ClipStore", "ClipStoreWriter", "StoreError", "StoreManifest"]
+
+_Record = TypeVar("_Record")
 
 
-class StoreError(ValueError):
+class StoreError(MicroliveError, ValueError):
     """A clip store is missing, broken or would be overwritten: one line that says what is wrong and what to do."""
 
 
@@ -41,7 +42,21 @@ def require(condition: bool, what: str, expected: object, found: object) -> None
         raise StoreError(f"{what}: expected {expected}, found {found}")
 
 
-@dataclass(frozen=True)
+def require_fields(raw: Any, kind: type, what: str = "") -> Any:
+    """A JSON object with exactly a dataclass's fields, as it is: in a file none has a default."""
+    expected = {one.name for one in dataclasses.fields(kind)}
+    if isinstance(raw, dict):
+        require(set(raw) == expected, f"{what} fields".strip(), ", ".join(sorted(expected)), ", ".join(sorted(raw)))
+    return raw
+
+
+Name = Annotated[str, Field(min_length=1)]
+From0 = Annotated[int, Field(ge=0)]
+Crop = Annotated[CropGeometry, BeforeValidator(lambda raw: require_fields(raw, CropGeometry))]
+
+
+@raising(StoreError)
+@dataclass(frozen=True, config=STRICT)
 class ClipRecord:
     """What is known of one clip. Frames are indices into the clip, None where there is none or it lies outside.
 
@@ -49,58 +64,33 @@ class ClipRecord:
     the window that a network is to see starts at `window_start`. `seed` redraws a synthetic clip.
     """
 
-    id: str
-    subject: str
-    label: str
-    dataset: str
+    id: Name
+    subject: Name
+    label: Name
+    dataset: Name
     action_units: tuple[str, ...] = ()
-    onset_frame: int | None = None
-    apex_frame: int | None = None
-    offset_frame: int | None = None
-    peak_px: float | None = None
-    window_start: int = 0
-    seed: int | None = None
+    onset_frame: From0 | None = None
+    apex_frame: From0 | None = None
+    offset_frame: From0 | None = None
+    peak_px: Annotated[Number, Field(ge=0)] | None = None
+    window_start: From0 = 0
+    seed: From0 | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("id", "subject", "label", "dataset"):
-            value = getattr(self, name)
-            require(isinstance(value, str) and value != "", f"clip {self.id!r}: {name}", "a name", repr(value))
-        require(
-            isinstance(self.action_units, tuple) and all(isinstance(unit, str) for unit in self.action_units),
-            f"clip {self.id}: action_units", "a tuple of names", self.action_units,
-        )  # fmt: skip
-        for name in ("onset_frame", "apex_frame", "offset_frame", "seed"):
-            value = getattr(self, name)
-            require(
-                value is None or (_is_int(value) and value >= 0), f"clip {self.id}: {name}", "0 or more or null", value
-            )
-        require(
-            _is_int(self.window_start) and self.window_start >= 0,
-            f"clip {self.id}: window_start",
-            "0 or more",
-            self.window_start,
-        )
-        require(
-            self.peak_px is None or (isinstance(self.peak_px, int | float) and 0 <= self.peak_px < float("inf")),
-            f"clip {self.id}: peak_px", "0 or more or null", self.peak_px,
-        )  # fmt: skip
         known = [frame for frame in (self.onset_frame, self.apex_frame, self.offset_frame) if frame is not None]
         require(known == sorted(known), f"clip {self.id}: frames", "onset <= apex <= offset", known)
-        require(isinstance(self.notes, Mapping), f"clip {self.id}: notes", "an object", self.notes)
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "ClipRecord":
-        raw = _object(text, "clip")
-        require(isinstance(raw.get("action_units"), list), "clip: action_units", "a list", raw.get("action_units"))
-        raw["action_units"] = tuple(raw["action_units"])
-        return _built(cls, raw, "clip")
+        return _from_json(_RECORD, cls, text, "clip")
 
 
-@dataclass(frozen=True)
+@raising(StoreError)
+@dataclass(frozen=True, config=STRICT)
 class StoreManifest:
     """What all clips of a store share, and how they were made.
 
@@ -108,46 +98,24 @@ class StoreManifest:
     reader's own; `left_out` says which sources were not used and why.
     """
 
-    class_names: tuple[str, ...]
-    fps: float
-    crop: CropGeometry
+    class_names: Annotated[tuple[str, ...], Field(min_length=1)]
+    fps: Annotated[Number, Field(gt=0)]
+    crop: Crop
     colour: Colour
-    frames: int
-    lead_frames: int = 0
-    seed: int | None = None
+    frames: Annotated[int, Field(gt=0)]
+    lead_frames: From0 = 0
+    seed: From0 | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     class_counts: Mapping[str, int] = field(default_factory=dict)
     subject_counts: Mapping[str, int] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
 
     def __post_init__(self) -> None:
-        require(self.schema_version == SCHEMA_VERSION, "manifest: schema_version", SCHEMA_VERSION, self.schema_version)
         names = self.class_names
-        require(
-            isinstance(names, tuple)
-            and len(names) > 0
-            and all(isinstance(name, str) for name in names)
-            and len(set(names)) == len(names),
-            "manifest: class_names",
-            "different names",
-            names,
-        )
-        require(
-            isinstance(self.fps, int | float) and 0 < self.fps < float("inf"),
-            "manifest: fps",
-            "a number above 0",
-            self.fps,
-        )
-        require(self.colour in ("grey", "rgb"), "manifest: colour", "grey or rgb", self.colour)
-        require(_is_int(self.frames) and self.frames > 0, "manifest: frames", "1 or more", self.frames)
-        require(
-            _is_int(self.lead_frames) and 0 <= self.lead_frames < self.frames,
-            "manifest: lead_frames",
-            f"0 to {self.frames - 1}",
-            self.lead_frames,
-        )
+        require(len(set(names)) == len(names), "class_names", "different names", names)
+        require(self.lead_frames < self.frames, "lead_frames", f"0 to {self.frames - 1}", self.lead_frames)
 
     @property
     def clip_shape(self) -> tuple[int, int, int, int]:
@@ -159,17 +127,7 @@ class StoreManifest:
 
     @classmethod
     def from_json(cls, text: str) -> "StoreManifest":
-        raw = _object(text, "manifest")
-        found = raw.get("schema_version", "none")
-        require(found == SCHEMA_VERSION, "manifest: schema_version", SCHEMA_VERSION, found)
-        require(isinstance(raw.get("class_names"), list), "manifest: class_names", "a list", raw.get("class_names"))
-        require(isinstance(raw.get("crop"), dict), "manifest: crop", "an object", raw.get("crop"))
-        raw["class_names"] = tuple(raw["class_names"])
-        try:
-            raw["crop"] = _built(CropGeometry, raw["crop"], "manifest: crop")
-        except ContractError as error:
-            raise StoreError(f"manifest: {error}") from error
-        return _built(cls, raw, "manifest")
+        return _from_json(_MANIFEST, cls, text, "manifest")
 
 
 def check_record(record: ClipRecord, manifest: StoreManifest) -> None:
@@ -191,29 +149,21 @@ def check_record(record: ClipRecord, manifest: StoreManifest) -> None:
     )
 
 
-def _object(text: str, what: str) -> dict[str, Any]:
+_RECORD, _MANIFEST = TypeAdapter(ClipRecord), TypeAdapter(StoreManifest)
+_OBJECT = TypeAdapter(dict[str, Any])
+
+
+def _from_json(adapter: TypeAdapter[_Record], kind: type[_Record], text: str, what: str) -> _Record:
     try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise StoreError(f"{what}: expected JSON, found {error.msg} at character {error.pos}") from error
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"{what}: expected JSON, found too long a number, or lists too deep in lists") from error
-    require(isinstance(raw, dict), what, "a JSON object", type(raw).__name__)
-    return raw
+        raw = checked_json(_OBJECT, text)
+        if raw.get("schema_version", SCHEMA_VERSION) == SCHEMA_VERSION:  # of another version it is all that counts
+            require_fields(raw, kind, what)
+        return checked_json(adapter, text)
+    except MisfitError as error:
+        raise StoreError(f"{what}: {error}") from None
 
 
-def _built(part: type, raw: dict[str, Any], what: str) -> Any:
-    """A dataclass from a JSON object with exactly its fields."""
-    expected = {f.name for f in dataclasses.fields(part)}
-    require(set(raw) == expected, f"{what} fields", ", ".join(sorted(expected)), ", ".join(sorted(raw)))
-    return part(**raw)
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ClipStore:
     """An opened store: `clips` uint8 (clips, frames, size, size, channels), read-only and memory-mapped, and `records`."""
 

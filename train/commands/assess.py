@@ -12,7 +12,6 @@ from rich.console import Console
 from stream.engine.model_file import BUNDLED_MODEL
 from train.assessment.answers import AssessedModel, open_candidates
 from train.assessment.assess import Assessment, AssessPlan, assess, clip_settings
-from train.assessment.condition_tables import markdown, print_tables
 from train.assessment.conditions import CONDITIONS
 from train.commands.flags import require_places, write_json
 from train.commands.spot_eval import add_face_flags, choose_faces
@@ -95,6 +94,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
+    from train.assessment.condition_tables import markdown, print_tables  # loads matplotlib
+
     console = Console(stderr=True)
     require_places(args.json, args.chart, args.failures)
     candidates = open_candidates(args.model)

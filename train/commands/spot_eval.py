@@ -16,7 +16,6 @@ from train.commands.flags import require_places, write_json
 from train.errors import UsageError
 from train.progress import clip_progress
 from train.spotting.event_scores import score, score_quiet
-from train.spotting.event_tables import draw_curve, draw_timelines, print_scores
 from train.spotting.watch import KeptFiles, Watched, Watcher
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceSource, astronaut, load_faces, subjects
@@ -98,6 +97,8 @@ def choose_faces(folder: Path | None, people: Sequence[str], drawn: int) -> list
 
 
 def run(args: argparse.Namespace) -> int:
+    from train.spotting.event_tables import draw_curve, draw_timelines, print_scores  # loads matplotlib
+
     console = Console(stderr=True)
     sampling, settings, count = _plan(args)
     clips = _clips(args.videos) if args.videos else []

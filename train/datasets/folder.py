@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from model.contract import MicroliveError
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
 from train.datasets.frames import frames_of, scan
@@ -146,7 +147,7 @@ def _visible(folder: Path) -> list[Path]:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
-class _Unusable(Exception):
+class _Unusable(MicroliveError):
     """A clip that cannot be used."""
 
     def __init__(self, file: Path, reason: str, entry: _Entry, row: int | None = None) -> None:

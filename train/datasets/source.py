@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from model.contract import MicroliveError
+
 Severity = Literal["error", "warning"]
 """error: a clip or row that cannot be used. warning: a known quirk that was dealt with, as the text says."""
 
@@ -96,5 +98,5 @@ class Reading:
         return tuple(clip for clip in self.clips if clip.label is not None)
 
 
-class DatasetError(ValueError):
+class DatasetError(MicroliveError, ValueError):
     """A dataset cannot be read at all: one line that says what is wrong and what to do."""

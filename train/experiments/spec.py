@@ -20,20 +20,54 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Required
 
+from pydantic import AfterValidator, BeforeValidator, Field
+from typing_extensions import TypedDict
+
+from model.checked import LISTED, shown
 from train.config_file import config_from, preset, read_config_file
-from train.errors import UsageError, shown
+from train.errors import UsageError, check_type
 from train.experiments.kinds import KINDS
-from train.fit_config import TrainConfig
+from train.fit_config import From0, TrainConfig
 
 DEFAULT_KIND = "network"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-_OWN = ("about", "preset", "kind", "seeds", "settings")
 # Places and speed are the command line's; clips drawn anew in every run would not be the same for all kinds of rows.
 _NOT_OF_A_SPEC = ("data", "out", "seed", "workers", "cache_dir", "backup_steps", "threads", "note")
 _NOT_OF_A_SPEC += ("made", "made_clips", "made_rates", "made_echoes")
 _SETTINGS = tuple(f.name for f in fields(TrainConfig) if f.name not in _NOT_OF_A_SPEC)
+
+
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"expected different integers of 0 or more, found {shown(seeds)}")
+    return seeds
+
+
+def _named(value: object) -> object:
+    """YAML reads a name like 1 as a number, and nothing after a name as null."""
+    return {str(name): inner for name, inner in value.items()} if isinstance(value, dict) else value
+
+
+Named = Annotated[dict[str, Any], BeforeValidator(_named)]
+Seeds = Annotated[tuple[From0, ...], LISTED, Field(min_length=1), AfterValidator(_different)]
+
+
+class _OwnOfRow(TypedDict, total=False):
+    about: str
+    preset: str
+    kind: str
+    seeds: Seeds
+    settings: Named
+
+
+class _SpecFile(TypedDict, total=False):
+    title: str
+    seeds: Seeds
+    base: Named
+    rows: Required[Annotated[Named, Field(min_length=1)]]
+    loso: Named
 
 
 @dataclass(frozen=True)
@@ -71,47 +105,27 @@ class Spec:
 def read_spec(path: Path) -> Spec:
     """The spec in a YAML or JSON file; raises UsageError that says where it does not fit."""
     raw = read_config_file(path)
-    _require_known(f"{path}", raw, ("title", "seeds", "base", "rows", "loso"))
-    base = _mapping(f"{path}: base", raw.get("base", {}))
+    _require_known(f"{path}", raw, tuple(_SpecFile.__annotations__))
+    told: _SpecFile = check_type(f"{path}", raw, _SpecFile)
+    base, seeds = told.get("base", {}), told.get("seeds", (0,))
     _require_known(f"{path}: base", base, _SETTINGS)
-    seeds = _seeds(f"{path}: seeds", raw.get("seeds", [0]))
-    rows = _mapping(f"{path}: rows", raw.get("rows"))
-    if not rows:
-        raise UsageError(f"{path}: rows: expected one or more, found none")
-    title = raw.get("title", path.stem)
-    if not isinstance(title, str):
-        raise UsageError(f"{path}: title: expected text, found {shown(title)}")
-    found = tuple(_row(f"{path}: row {name}", name, row, seeds) for name, row in rows.items())
-    return Spec(title, base, found, _mapping(f"{path}: loso", raw["loso"]) if "loso" in raw else None)
+    rows = tuple(_row(f"{path}: row {name}", name, row, seeds) for name, row in told["rows"].items())
+    return Spec(told.get("title", path.stem), base, rows, told.get("loso"))
 
 
 def _row(where: str, name: str, raw: object, seeds: tuple[int, ...]) -> SpecRow:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{where}: expected a name of letters, digits and _.+- (it names a folder)")
-    row = _mapping(where, raw if raw is not None else {})
-    _require_known(where, row, (*_OWN, *_SETTINGS))
-    kind, about = row.get("kind", DEFAULT_KIND), row.get("about", "")
+    row: dict[str, Any] = check_type(where, {} if raw is None else raw, Named)
+    names = tuple(_OwnOfRow.__annotations__)
+    _require_known(where, row, (*names, *_SETTINGS))
+    own: _OwnOfRow = check_type(where, {key: row[key] for key in names if key in row}, _OwnOfRow)
+    kind = own.get("kind", DEFAULT_KIND)
     if kind not in KINDS:
         raise UsageError(f"{where}: kind: expected {' or '.join(KINDS)}, found {shown(kind)}")
-    if not isinstance(about, str):
-        raise UsageError(f"{where}: about: expected text, found {shown(about)}")
-    own_seeds = _seeds(f"{where}: seeds", row["seeds"]) if "seeds" in row else seeds
-    overrides = preset(row["preset"]) if "preset" in row else {}
-    overrides |= {key: value for key, value in row.items() if key not in _OWN}
-    return SpecRow(name, about, kind, own_seeds, overrides, _mapping(f"{where}: settings", row.get("settings", {})))
-
-
-def _mapping(where: str, value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{where}: expected 'name: value' lines, found {type(value).__name__}")
-    return {str(name): inner for name, inner in value.items()}
-
-
-def _seeds(where: str, value: object) -> tuple[int, ...]:
-    fits = isinstance(value, list) and value and all(type(seed) is int and seed >= 0 for seed in value)
-    if not fits or len(set(value)) < len(value):  # type: ignore[arg-type]
-        raise UsageError(f"{where}: expected different integers of 0 or more, found {shown(value)}")
-    return tuple(value)  # type: ignore[arg-type]
+    overrides = preset(own["preset"]) if "preset" in own else {}
+    overrides |= {key: value for key, value in row.items() if key not in names}
+    return SpecRow(name, own.get("about", ""), kind, own.get("seeds", seeds), overrides, own.get("settings", {}))
 
 
 def _require_known(where: str, given: Mapping[str, Any], known: Sequence[str]) -> None:

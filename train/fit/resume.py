@@ -1,21 +1,24 @@
-"""Where a trainer puts what it makes: the folder of a run, from which an interrupted run goes on.
+"""What each epoch of a run gave, who is told, and what is kept in its folder so that an interrupted run goes on.
 
-What each epoch of a run gave, and who is told. No TensorFlow here.
-
-What an interrupted run goes on from: weights, optimizer state and position, written so that no moment is without it.
+No TensorFlow until something is kept: every command knows an epoch's results.
 """
+
+from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-import keras
-import tensorflow as tf
+from pydantic import TypeAdapter
 
+from model.checked import MisfitError, checked_json
 from train.errors import UsageError
-from train.files import RunDir, parsed_json, read_object, write_text, write_with
+from train.files import RunDir, write_text, write_with
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,10 @@ def read_history(path: Path, epochs: int) -> list[EpochResult]:
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[:epochs]
     write_text(path, "".join(f"{line}\n" for line in lines))
+    kind = TypeAdapter(EpochResult)
     try:
-        return [EpochResult(**parsed_json(line)) for line in lines]
-    except (ValueError, TypeError) as error:
+        return [checked_json(kind, line) for line in lines]
+    except MisfitError as error:
         raise UsageError(
             f"{path}: expected an epoch's results in every line ({error}); begin again with --overwrite"
         ) from error
@@ -87,6 +91,13 @@ class Position:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State(Position):
+    """What `state.json` says: a position, and the name of the file with its weights."""
+
+    weights: str
 
 
 class Backup:
@@ -105,7 +116,7 @@ class Backup:
         self._folder.mkdir(parents=True, exist_ok=True)
         weights = self._folder / f"epoch-{position.epoch:04d}-step-{position.step:06d}.weights.h5"
         write_with(weights, network.save_weights)
-        write_text(self._state, json.dumps({"weights": weights.name, **asdict(position)}))
+        write_text(self._state, json.dumps(asdict(_State(weights=weights.name, **asdict(position)))))
         for old in self._folder.glob("*.weights.h5"):
             if old != weights:
                 old.unlink()
@@ -114,12 +125,12 @@ class Backup:
         """Puts the saved weights and optimizer state into a compiled network; the beginning when there is no backup."""
         if not self._state.is_file():
             return Position()
-        state = read_object(self._state, "where the run stopped")
         network.optimizer.build(network.trainable_variables)
         try:
-            network.load_weights(self._folder / state.pop("weights"))
-            return Position(**state)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            state = checked_json(TypeAdapter(_State), self._state.read_bytes())
+            network.load_weights(self._folder / state.weights)
+            return Position(state.epoch, state.step, state.seconds)
+        except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{self._state}: the backup is damaged ({error}); begin again with --overwrite") from error
 
 
@@ -146,6 +157,8 @@ class RunKeeper:
         self._run, self._backup = run, Backup(run.backup)
 
     def __enter__(self) -> Self:
+        import tensorflow as tf
+
         parts = ("train", "validation")
         self._summaries = {part: tf.summary.create_file_writer(str(self._run.tensorboard / part)) for part in parts}
         return self
@@ -173,6 +186,8 @@ class RunKeeper:
         self._summarise(result)
 
     def _summarise(self, result: EpochResult) -> None:
+        import tensorflow as tf
+
         train = {"loss": result.loss, "learning_rate": result.learning_rate, "clips_per_s": result.clips_per_s}
         held = {"loss": result.val_loss, "uf1": result.val_uf1, "uar": result.val_uar, "accuracy": result.val_accuracy}
         for part, values in (("train", train), ("validation", held)):
@@ -185,4 +200,6 @@ class RunKeeper:
 
 def _weights_only(network: keras.Model) -> keras.Model:
     """The same layers without the optimizer, so that its state is not saved along."""
+    import keras
+
     return keras.Model(network.inputs, network.outputs, name=network.name)

@@ -2,107 +2,32 @@
 
 Every part (all samples, "composite", and each dataset) is scored once a seed from the confusion matrix of all its
 samples, as in MEGC 2019; mean and standard deviation are over seeds. Where a run kept the answers of every epoch, the
-published scoring stands beside it, labelled optimistic, with its own line of chance.
-
-Tables for the terminal of what `loso_scores` found.
-
-Does `scores.json` of a leave-one-subject-out run have the shape that `train.loso.pooled_scores` gives it?
+published scoring stands beside it, labelled optimistic, with its own line of chance. `loso_scores` computes what
+`scores.json` holds, `check_scores` checks what one says, and `scores_table` shows it in the terminal.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, TypeAdapter, conlist
 from rich.markup import escape
 from rich.table import Table
+from typing_extensions import TypedDict
 
+from model.checked import Number, checked
 from train.errors import UsageError
 from train.files import write_text
-from train.loso.predictions import (
-    COMPOSITE,
-    Fold,
-    LosoRun,
-    Sample,
-    read_run,
-    require_finished,
-)
+from train.loso.predictions import COMPOSITE, Fold, LosoRun, Sample, read_run, require_finished
 from train.scores.metrics import Scores, chance, confusion_matrix, join, scores
 from train.scores.published import OPTIMISTIC, FoldAnswers, published_chance, published_scores
 
-_COLUMNS = (("UF1", "uf1"), ("UAR", "uar"), ("accuracy", "accuracy"))
-
-_SCORES = ("uf1", "uar", "accuracy")
-_SCORE_NAMES = ("uf1", "uar", "accuracy")
-_LARGEST = 1e12
-
-
-def scores_table(scores: Mapping[str, Any]) -> list[Table]:
-    """Pooled scores beside chance; the published scoring where there is one, marked optimistic; the classes.
-
-    Scores are means over seeds, ± standard deviation where there is more than one seed.
-    """
-    parts: Mapping[str, Mapping[str, Any]] = scores["parts"]
-    if len(parts) == 2:  # of one dataset, with which the composite is the same
-        parts = {name: part for name, part in parts.items() if name != COMPOSITE}
-    chosen = "chosen on validation people" if scores["select"] == "validation" else "the last"
-    seeds = len(scores["seeds"])
-    title = (
-        f"Leave one subject out ({scores['scheme']}), pooled over folds\n"
-        f"{scores['epochs']} {'epoch' if scores['epochs'] == 1 else 'epochs'}, {chosen} kept, "
-        f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
-    )
-    tables = [_table(title, parts, parts, _absent(parts))]
-    published = {name: part["published"] for name, part in parts.items() if part["published"]}
-    if published:
-        one = next(iter(published.values()))
-        caption = f"chance: the best of {one['chance_draws']} guesses in every fold, as many as there were epochs"
-        tables.append(_table(f"Published scoring,\n{one['label']}", parts, published, caption))
-    return [*tables, _classes(parts)]
-
-
-def _table(title: str, parts: Mapping[str, Any], scored: Mapping[str, Any], caption: str | None) -> Table:
-    table = Table("part", title=title, caption=caption)
-    for heading in ("clips", "people"):
-        table.add_column(heading, justify="right")
-    table.add_column("score")
-    for heading in ("mean", "chance"):
-        table.add_column(heading, justify="right")
-    for name, found in scored.items():
-        who = (escape(name), str(parts[name]["n"]), str(parts[name]["people"]))
-        for score, key in _COLUMNS:
-            table.add_row(*who, score, _spread(found[key]), f"{found['chance'][key]:.3f}")
-            who = ("", "", "")
-        table.add_section()
-    return table
-
-
-def _classes(parts: Mapping[str, Any]) -> Table:
-    table = Table(title="By class, pooled over folds, mean over seeds")
-    for heading in ("part", "class"):
-        table.add_column(heading)
-    for heading in ("clips", "precision", "recall", "F1"):
-        table.add_column(heading, justify="right")
-    for name, part in parts.items():
-        for label, found in part["per_class"].items():
-            row = (f"{found[key]:.3f}" for key in ("precision", "recall", "f1"))
-            table.add_row(escape(name), escape(label), str(found["n"]), *row)
-        table.add_section()
-    return table
-
-
-def _absent(parts: Mapping[str, Any]) -> str | None:
-    told = []
-    for name, part in parts.items():
-        absent = [label for label, found in part["per_class"].items() if found["n"] == 0]
-        if absent:
-            told.append(f"{name} has no clips of {', '.join(absent)}: left out of UAR, 0 in UF1")
-    return escape("; ".join(told)) or None
-
-
-def _spread(found: Mapping[str, Any]) -> str:
-    return f"{found['mean']:.3f}" + (f" ± {found['sd']:.3f}" if found["sd"] is not None else "")
+_SCORES = {"UF1": "uf1", "UAR": "uar", "accuracy": "accuracy"}
+"""By their headings."""
+_WITHIN = Field(ge=-1e12, le=1e12)
+_SCORE, _WHOLE = Annotated[Number, _WITHIN], Annotated[int, _WITHIN]
 
 
 def loso_scores(run: LosoRun) -> dict[str, Any]:
@@ -150,7 +75,7 @@ def _part(run: LosoRun, samples: Sequence[Sample]) -> dict[str, Any]:
     return {
         "n": len(samples),
         "people": len({sample.person for sample in samples}),
-        **{name: spread([getattr(one, name) for one in found]) for name in _SCORES},
+        **{name: spread([getattr(one, name) for one in found]) for name in _SCORES.values()},
         "per_class": {
             name: {
                 **{
@@ -162,7 +87,7 @@ def _part(run: LosoRun, samples: Sequence[Sample]) -> dict[str, Any]:
             for name in run.class_names
         },
         "confusion": [[list(row) for row in one.confusion] for one in found],
-        "chance": {name: getattr(guess, name) for name in _SCORES},
+        "chance": {name: getattr(guess, name) for name in _SCORES.values()},
         "published": _published(run, samples),
     }
 
@@ -189,8 +114,8 @@ def _published(run: LosoRun, samples: Sequence[Sample]) -> dict[str, Any] | None
     guess = published_chance(supports, draws)
     return {
         "label": OPTIMISTIC,
-        **{name: spread([getattr(one, name) for one in found]) for name in _SCORES},
-        "chance": {name: getattr(guess, name) for name in _SCORES},
+        **{name: spread([getattr(one, name) for one in found]) for name in _SCORES.values()},
+        "chance": {name: getattr(guess, name) for name in _SCORES.values()},
         "chance_draws": draws,
     }
 
@@ -216,46 +141,94 @@ def _answers(run: LosoRun, fold: Fold) -> FoldAnswers:
 
 
 def check_scores(scores: Any, names: Sequence[str], seeds: int, parts: Sequence[str]) -> None:
-    """Raises ValueError that names the first place which is not as it should be. `parts` have to be there."""
+    """Raises ValueError that names the first place which is not as `loso_scores` makes it. `parts` have to be there."""
     classes = len(names)
-    spread = {"mean": float, "sd": float if seeds > 1 else None, "by_seed": [float] * seeds}
-    chance = dict.fromkeys(_SCORE_NAMES, float)
-    part = {
-        "n": int,
-        "people": int,
-        **dict.fromkeys(_SCORE_NAMES, spread),
-        "per_class": {name: {"precision": float, "recall": float, "f1": float, "n": int} for name in names},
-        "confusion": [[[int] * classes] * classes] * seeds,
-        "chance": chance,
-    }
-    published = {"label": str, **dict.fromkeys(_SCORE_NAMES, spread), "chance": chance, "chance_draws": int}
-    _check(
-        scores, {"scheme": str, "select": str, "protocol": str, "epochs": int, "parts": dict.fromkeys(parts, part)}, ""
+    spread = _record(mean=_SCORE, sd=_SCORE if seeds > 1 else None, by_seed=_as_many(_SCORE, seeds))
+    scored = {**dict.fromkeys(_SCORES.values(), spread), "chance": _record(**dict.fromkeys(_SCORES.values(), _SCORE))}
+    part = _record(
+        n=_WHOLE,
+        people=_WHOLE,
+        per_class=_record(**dict.fromkeys(names, _record(precision=_SCORE, recall=_SCORE, f1=_SCORE, n=_WHOLE))),
+        confusion=_as_many(_as_many(_as_many(_WHOLE, classes), classes), seeds),
+        published=_record(label=str, chance_draws=_WHOLE, **scored) | None,
+        **scored,
     )
-    for name in parts:
-        found = scores["parts"][name].get("published")
-        if found is not None:
-            _check(found, published, f"parts.{name}.published")
+    head = {"scheme": str, "select": str, "protocol": str, "epochs": _WHOLE}
+    checked(TypeAdapter(_record(**head, parts=_record(**dict.fromkeys(parts, part)))), scores)
 
 
-def _check(value: Any, shape: Any, where: str) -> None:
-    if isinstance(shape, Mapping):
-        for name, inner in shape.items():
-            _require(isinstance(value, Mapping) and name in value, f"{where}.{name}".strip("."), "nothing")
-            _check(value[name], inner, f"{where}.{name}".strip("."))
-    elif isinstance(shape, list):
-        _require(isinstance(value, list) and len(value) == len(shape), where, "no list of the right length")
-        for place, inner in enumerate(shape):
-            _check(value[place], inner, f"{where}.{place}")
-    elif shape is None:
-        _require(value is None, where, value)
-    elif shape is str:
-        _require(isinstance(value, str), where, value)
-    else:
-        number = isinstance(value, int if shape is int else int | float) and not isinstance(value, bool)
-        _require(number and -_LARGEST <= value <= _LARGEST, where, value)
+def _record(**kinds: Any) -> Any:
+    """The type of a JSON object with at least these fields."""
+    made: Any = TypedDict
+    return made("record", kinds)
 
 
-def _require(fits: bool, where: str, found: object) -> None:
-    if not fits:
-        raise ValueError(f"{where} is {str(found)[:40]}")
+def _as_many(kind: Any, count: int) -> Any:
+    return conlist(kind, min_length=count, max_length=count)
+
+
+def scores_table(scores: Mapping[str, Any]) -> list[Table]:
+    """Pooled scores beside chance; the published scoring where there is one, marked optimistic; the classes.
+
+    Scores are means over seeds, ± standard deviation where there is more than one seed.
+    """
+    parts: Mapping[str, Mapping[str, Any]] = scores["parts"]
+    if len(parts) == 2:  # of one dataset, with which the composite is the same
+        parts = {name: part for name, part in parts.items() if name != COMPOSITE}
+    chosen = "chosen on validation people" if scores["select"] == "validation" else "the last"
+    seeds = len(scores["seeds"])
+    title = (
+        f"Leave one subject out ({scores['scheme']}), pooled over folds\n"
+        f"{scores['epochs']} {'epoch' if scores['epochs'] == 1 else 'epochs'}, {chosen} kept, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
+    )
+    tables = [_table(title, parts, parts, _absent(parts))]
+    published = {name: part["published"] for name, part in parts.items() if part["published"]}
+    if published:
+        one = next(iter(published.values()))
+        caption = f"chance: the best of {one['chance_draws']} guesses in every fold, as many as there were epochs"
+        tables.append(_table(f"Published scoring,\n{one['label']}", parts, published, caption))
+    return [*tables, _classes(parts)]
+
+
+def _table(title: str, parts: Mapping[str, Any], scored: Mapping[str, Any], caption: str | None) -> Table:
+    table = Table("part", title=title, caption=caption)
+    for heading in ("clips", "people"):
+        table.add_column(heading, justify="right")
+    table.add_column("score")
+    for heading in ("mean", "chance"):
+        table.add_column(heading, justify="right")
+    for name, found in scored.items():
+        who = (escape(name), str(parts[name]["n"]), str(parts[name]["people"]))
+        for score, key in _SCORES.items():
+            table.add_row(*who, score, _spread(found[key]), f"{found['chance'][key]:.3f}")
+            who = ("", "", "")
+        table.add_section()
+    return table
+
+
+def _classes(parts: Mapping[str, Any]) -> Table:
+    table = Table(title="By class, pooled over folds, mean over seeds")
+    for heading in ("part", "class"):
+        table.add_column(heading)
+    for heading in ("clips", "precision", "recall", "F1"):
+        table.add_column(heading, justify="right")
+    for name, part in parts.items():
+        for label, found in part["per_class"].items():
+            row = (f"{found[key]:.3f}" for key in ("precision", "recall", "f1"))
+            table.add_row(escape(name), escape(label), str(found["n"]), *row)
+        table.add_section()
+    return table
+
+
+def _absent(parts: Mapping[str, Any]) -> str | None:
+    told = []
+    for name, part in parts.items():
+        absent = [label for label, found in part["per_class"].items() if found["n"] == 0]
+        if absent:
+            told.append(f"{name} has no clips of {', '.join(absent)}: left out of UAR, 0 in UF1")
+    return escape("; ".join(told)) or None
+
+
+def _spread(found: Mapping[str, Any]) -> str:
+    return f"{found['mean']:.3f}" + (f" ± {found['sd']:.3f}" if found["sd"] is not None else "")

@@ -1,53 +1,130 @@
-"""What a leave-one-subject-out run says, as records: the run, its samples, predictions and folds.
-
-In the run's files labels and answers are the classes' names; here they are indices into the run's `class_names`. Every
-`_from` function makes a record of one JSON object that stands at `where`, and raises UsageError where it is wrong.
-
-Reads the folder of a leave-one-subject-out run and checks that what its files say fits together.
+"""What the folder of a leave-one-subject-out run says: the run, its samples, predictions and folds, read and checked.
 
 `loso.json` says what is run, `samples.jsonl` what is tested, `predictions.jsonl` the answers, and `folds.jsonl` which
-folds are finished: a fold's line is written after its predictions, so that those without one are of no account.
+folds are finished: a fold's line is written after its predictions, so that those without one are of no account. In the
+files labels and answers are the classes' names; here they are indices into the run's `class_names`.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from train.errors import UsageError, check_type
-from train.files import parsed_json
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationInfo
+
+from model.checked import MisfitError, Number, checked_json, shown
+from train.errors import UsageError
 
 COMPOSITE = "composite"
 """Name of the part of all samples together; no dataset may be called so."""
 
 _SUM_TOLERANCE = 1e-3
 _TIE_TOLERANCE = 1e-6
-SCHEMA_VERSION = 1
+_Record = TypeVar("_Record")
+_Item = TypeVar("_Item")
+
+
+def require(condition: bool, what: object, expected: object, found: object) -> None:
+    """Raises UsageError that says what was expected and found, unless the condition holds."""
+    if not condition:
+        raise UsageError(f"{what}: expected {expected}, found {found}")
+
+
+def _require(condition: bool, expected: object, found: object, field: str = "") -> None:
+    """Within a record: what pydantic gets its place from."""
+    if not condition:
+        raise ValueError(f"{field and field + ': '}expected {expected}, found {found}")
+
+
+def _names(info: ValidationInfo) -> tuple[str, ...]:
+    """The run's classes, given with every line that is read."""
+    return info.context or ()
+
+
+def _index(value: Any, info: ValidationInfo) -> int:
+    """Of a class's name."""
+    names = _names(info)
+    _require(value in names, f"one of {', '.join(names)}", shown(value))
+    return names.index(value)
+
+
+def _class_index(value: int, info: ValidationInfo) -> int:
+    classes = len(_names(info))
+    _require(0 <= value < classes, f"a class index of 0 to {classes - 1}", value)
+    return value
+
+
+def _probabilities(value: object, info: ValidationInfo) -> tuple[float, ...]:
+    """In the classes' order, complete, and the most for the answer."""
+    names = _names(info)
+    told = _BY_NAME.validate_python(value, strict=True)
+    _require(told.keys() == set(names), f"one for each of {', '.join(names)}", shown(told))
+    values = tuple(told[name] for name in names)
+    sums = min(values) >= 0 and math.isclose(sum(values), 1, abs_tol=_SUM_TOLERANCE)
+    _require(sums, "numbers from 0 that sum to 1", list(values))
+    answer, best = info.data.get("answer"), max(values)
+    if answer is not None:
+        likeliest = names[values.index(best)]
+        _require(values[answer] > best - _TIE_TOLERANCE, f"the most for {names[answer]}, the answer", likeliest)
+    return values
+
+
+def _different(values: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    _require(len(set(values)) == len(values), "none twice", list(values))
+    return values
+
+
+def _with_loss(epoch: dict[str, Any]) -> dict[str, Any]:
+    _require({"epoch", "loss"} <= epoch.keys(), "an object with epoch and loss", shown(epoch))
+    return epoch
+
+
+def _with_epochs(config: dict[str, Any]) -> dict[str, Any]:
+    epochs = config.get("epochs")
+    _require(type(epochs) is int and epochs >= 1, "an integer of 1 or more", shown(epochs), "epochs")
+    return config
+
+
+ClassName = Annotated[int, BeforeValidator(_index)]
+ClassIndex = Annotated[int, AfterValidator(_class_index)]
+Probabilities = Annotated[tuple[float, ...], PlainValidator(_probabilities)]
+_BY_NAME = TypeAdapter(dict[str, Number])
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip that is tested once a seed: `label` is a class index, `row` its place in the clip store `store`."""
+    """A clip that is tested once a seed: `label` is a class index, `row` its place in the clip store `store`.
+
+    People carry their dataset's name, since subject ids of datasets clash.
+    """
 
     id: str
     person: str
     dataset: str
-    label: int
+    label: ClassName
     store: str
     row: int
+
+    def __post_init__(self) -> None:
+        other = "another name, as that means all datasets together"
+        _require(self.person.startswith(f"{self.dataset}/"), f"{self.dataset}/SUBJECT", self.person, "person")
+        _require(self.dataset != COMPOSITE, other, self.dataset, "dataset")
 
 
 @dataclass(frozen=True)
 class FoldAnswer:
-    """The answer on a test clip of a finished fold: class indices, and each class's probability, (classes,)."""
+    """The answer on a test clip of a finished fold: class indices, and each class's probability, (classes,).
+
+    The answer is the likeliest class.
+    """
 
     seed: int
     fold: str
     id: str
-    label: int
-    answer: int
-    probabilities: tuple[float, ...]
+    label: ClassName
+    answer: ClassName
+    probabilities: Probabilities
 
 
 @dataclass(frozen=True)
@@ -55,7 +132,11 @@ class EpochAnswers:
     """Class indices for a fold's test clips after every epoch: `answers[epoch][i]` is the answer on `ids[i]`."""
 
     ids: tuple[str, ...]
-    answers: tuple[tuple[int, ...], ...]
+    answers: Annotated[tuple[tuple[ClassIndex, ...], ...], Field(min_length=1)]
+
+    def __post_init__(self) -> None:
+        for number, epoch in enumerate(self.answers, start=1):
+            _require(len(epoch) == len(self.ids), f"{len(self.ids)} class indices", list(epoch), f"epoch {number}")
 
 
 @dataclass(frozen=True)
@@ -67,19 +148,39 @@ class Fold:
     """
 
     seed: int
-    person: str
+    person: Annotated[str, Field(validation_alias="fold")]
     train_n: int
     test_n: int
     validation_people: tuple[str, ...]
     epoch: int
-    epochs: tuple[Mapping[str, Any], ...]
+    epochs: tuple[Annotated[dict[str, Any], AfterValidator(_with_loss)], ...]
     test_epochs: EpochAnswers | None
-    seconds: float
-    clips_per_s: float
+    seconds: Number
+    clips_per_s: Number
+
+    def __post_init__(self) -> None:
+        _require(self.person not in self.validation_people, "others", self.person, "validation_people")
 
 
 @dataclass(frozen=True)
-class LosoRun:
+class LosoHead:
+    """What `loso.json` says; `config` is the folds' training's, in plain values."""
+
+    _: KW_ONLY
+    schema_version: Literal[1]
+    config: Annotated[dict[str, Any], AfterValidator(_with_epochs)]
+    scheme: Literal["cde", "sde"]
+    protocol: Literal["honest", "published"]
+    select: Literal["fixed", "validation"]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_different)]
+    class_names: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_different)]
+    stores: tuple[str, ...]
+    pretrain: str | None
+    command: str
+
+
+@dataclass(frozen=True)
+class LosoRun(LosoHead):
     """All that a run's folder says.
 
     `samples` by id, in their order; `predictions[seed][id]` and `folds[seed][person]` of finished folds alone, every
@@ -88,15 +189,6 @@ class LosoRun:
     """
 
     path: Path
-    config: Mapping[str, Any]
-    scheme: Literal["cde", "sde"]
-    protocol: Literal["honest", "published"]
-    select: Literal["fixed", "validation"]
-    seeds: tuple[int, ...]
-    class_names: tuple[str, ...]
-    stores: tuple[str, ...]
-    pretrain: str | None
-    command: str
     samples: Mapping[str, Sample]
     predictions: Mapping[int, Mapping[str, FoldAnswer]]
     folds: Mapping[int, Mapping[str, Fold]]
@@ -123,120 +215,7 @@ class LosoRun:
         return tuple(sample for sample in self.samples.values() if name in (COMPOSITE, sample.dataset))
 
 
-def require(condition: bool, what: object, expected: object, found: object) -> None:
-    """Raises UsageError that says what was expected and found, unless the condition holds."""
-    if not condition:
-        raise UsageError(f"{what}: expected {expected}, found {found}")
-
-
-def value_of(raw: Mapping[str, Any], name: str, kind: Any, where: object) -> Any:
-    """`raw[name]`, lists as tuples; raises UsageError unless it is of that kind."""
-    value = _frozen(raw.get(name))
-    check_type(f"{where}: {name}", value, kind)
-    return value
-
-
-def head_from(raw: Mapping[str, Any], where: object) -> dict[str, Any]:
-    """LosoRun's fields that are in loso.json: config, scheme, protocol, select, seeds, class_names …"""
-    kinds: dict[str, Any] = {
-        "scheme": Literal["cde", "sde"],
-        "protocol": Literal["honest", "published"],
-        "select": Literal["fixed", "validation"],
-        "seeds": tuple[int, ...],
-        "class_names": tuple[str, ...],
-        "stores": tuple[str, ...],
-        "pretrain": str | None,
-        "command": str,
-    }
-    head = {name: value_of(raw, name, kind, where) for name, kind in kinds.items()}
-    for name, least in (("seeds", 1), ("class_names", 2)):
-        values = head[name]
-        fits = len(values) >= least and len(set(values)) == len(values)
-        require(fits, f"{where}: {name}", f"{least} or more, none twice", list(values))
-    config = raw.get("config")
-    require(isinstance(config, dict), f"{where}: config", "an object", config)
-    epochs = value_of(raw["config"], "epochs", int, f"{where}: config")
-    require(epochs >= 1, f"{where}: config: epochs", "1 or more", epochs)
-    return head | {"config": config}
-
-
-def sample_from(raw: Mapping[str, Any], names: Sequence[str], where: object) -> Sample:
-    """A line of samples.jsonl; people carry their dataset's name, since subject ids of datasets clash."""
-    person, dataset = (value_of(raw, name, str, where) for name in ("person", "dataset"))
-    require(person.startswith(f"{dataset}/"), f"{where}: person", f"{dataset}/SUBJECT", person)
-    require(dataset != COMPOSITE, f"{where}: dataset", "another name, as that means all datasets together", dataset)
-    return Sample(
-        id=value_of(raw, "id", str, where),
-        person=person,
-        dataset=dataset,
-        label=_class(raw, "label", names, where),
-        store=value_of(raw, "store", str, where),
-        row=value_of(raw, "row", int, where),
-    )
-
-
-def prediction_from(raw: Mapping[str, Any], names: Sequence[str], where: object) -> FoldAnswer:
-    """A line of predictions.jsonl: the probabilities are complete, and the answer is the likeliest class."""
-    values = raw.get("probabilities")
-    complete = isinstance(values, dict) and values.keys() == set(names)
-    require(complete, f"{where}: probabilities", f"one for each of {', '.join(names)}", values)
-    where_values = f"{where}: probabilities"
-    probabilities = tuple(value_of(raw["probabilities"], name, float, where_values) for name in names)
-    sums = min(probabilities) >= 0 and math.isclose(sum(probabilities), 1, abs_tol=_SUM_TOLERANCE)
-    require(sums, where_values, "numbers from 0 that sum to 1", list(probabilities))
-    answer, best = _class(raw, "answer", names, where), max(probabilities)
-    likeliest = f"{names[probabilities.index(best)]}, the likeliest class"
-    require(probabilities[answer] > best - _TIE_TOLERANCE, f"{where}: answer", likeliest, names[answer])
-    return FoldAnswer(
-        seed=value_of(raw, "seed", int, where),
-        fold=value_of(raw, "fold", str, where),
-        id=value_of(raw, "id", str, where),
-        label=_class(raw, "label", names, where),
-        answer=answer,
-        probabilities=probabilities,
-    )
-
-
-def fold_from(raw: Mapping[str, Any], classes: int, where: object) -> Fold:
-    """A line of folds.jsonl: the left-out person is not among the validation people, answers are complete."""
-    epochs, tested = raw.get("epochs"), raw.get("test_epochs")
-    told = isinstance(epochs, list) and all(isinstance(e, dict) and {"epoch", "loss"} <= e.keys() for e in epochs)
-    require(told, f"{where}: epochs", "a list of objects with epoch and loss", epochs)
-    require(tested is None or isinstance(tested, dict), f"{where}: test_epochs", "an object or null", tested)
-    fold = Fold(
-        seed=value_of(raw, "seed", int, where),
-        person=value_of(raw, "fold", str, where),
-        train_n=value_of(raw, "train_n", int, where),
-        test_n=value_of(raw, "test_n", int, where),
-        validation_people=value_of(raw, "validation_people", tuple[str, ...], where),
-        epoch=value_of(raw, "epoch", int, where),
-        epochs=tuple(raw["epochs"]),
-        test_epochs=_epoch_answers(tested, classes, f"{where}: test_epochs") if tested else None,
-        seconds=value_of(raw, "seconds", float, where),
-        clips_per_s=value_of(raw, "clips_per_s", float, where),
-    )
-    require(fold.person not in fold.validation_people, f"{where}: validation_people", "others", fold.person)
-    return fold
-
-
-def _epoch_answers(raw: Mapping[str, Any], classes: int, where: str) -> EpochAnswers:
-    ids = value_of(raw, "ids", tuple[str, ...], where)
-    answers = value_of(raw, "answers", tuple[tuple[int, ...], ...], where)
-    for number, epoch in enumerate(answers, start=1):
-        fits = len(epoch) == len(ids) and all(0 <= answer < classes for answer in epoch)
-        require(fits, f"{where}: epoch {number}", f"{len(ids)} class indices of 0 to {classes - 1}", list(epoch))
-    require(len(answers) > 0, f"{where}: answers", "one epoch or more", "none")
-    return EpochAnswers(ids, answers)
-
-
-def _class(raw: Mapping[str, Any], name: str, names: Sequence[str], where: object) -> int:
-    value = raw.get(name)
-    require(value in names, f"{where}: {name}", f"one of {', '.join(names)}", repr(value))
-    return list(names).index(raw[name])
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+_HEAD, _SAMPLE, _ANSWER, _FOLD = TypeAdapter(LosoHead), TypeAdapter(Sample), TypeAdapter(FoldAnswer), TypeAdapter(Fold)
 
 
 def read_run(path: Path | str, allow_partial: bool = False) -> LosoRun:
@@ -249,13 +228,13 @@ def read_run(path: Path | str, allow_partial: bool = False) -> LosoRun:
     folder = Path(path)
     if not (folder / "loso.json").is_file():
         raise UsageError(f"{folder}: expected the folder of a leave-one-subject-out run with loso.json, found none")
-    head = _head(folder / "loso.json")
-    names, seeds = head["class_names"], head["seeds"]
+    head = _record(_HEAD, folder / "loso.json", (folder / "loso.json").read_bytes())
+    names, seeds = head.class_names, head.seeds
     samples = _samples(folder / "samples.jsonl", names)
     people: dict[str, list[str]] = {}
     for sample in samples.values():
         people.setdefault(sample.person, []).append(sample.id)
-    folds = _folds(folder / "folds.jsonl", seeds, people, len(names), allow_partial)
+    folds = _folds(folder / "folds.jsonl", seeds, people, names, allow_partial)
     told = folder / "predictions.jsonl"
     predictions, set_aside = _predictions(told, samples, folds, names, allow_partial)
     for fold in (fold for of_seed in folds.values() for fold in of_seed.values()):
@@ -266,7 +245,13 @@ def read_run(path: Path | str, allow_partial: bool = False) -> LosoRun:
         )
     missing = tuple((seed, person) for seed in seeds for person in people if person not in folds[seed])
     run = LosoRun(
-        path=folder, samples=samples, predictions=predictions, folds=folds, missing=missing, set_aside=set_aside, **head
+        path=folder,
+        samples=samples,
+        predictions=predictions,
+        folds=folds,
+        missing=missing,
+        set_aside=set_aside,
+        **vars(head),
     )
     if not allow_partial:
         require_finished(run)
@@ -283,17 +268,9 @@ def require_finished(run: LosoRun) -> None:
         )
 
 
-def _head(path: Path) -> dict[str, Any]:
-    raw = _parsed(path, path.read_text(encoding="utf-8", errors="replace"))
-    version = raw.get("schema_version", "none")
-    require(version == SCHEMA_VERSION, f"{path}: schema_version", SCHEMA_VERSION, version)
-    return head_from(raw, path)
-
-
 def _samples(path: Path, names: tuple[str, ...]) -> dict[str, Sample]:
     samples: dict[str, Sample] = {}
-    for where, raw in _lines(path):
-        sample = sample_from(raw, names, where)
+    for where, sample in _lines(_SAMPLE, path, names):
         require(sample.id not in samples, f"{where}: sample {sample.id}", "each sample once", "it twice")
         samples[sample.id] = sample
     require(bool(samples), path, "one sample or more", "none")
@@ -301,11 +278,10 @@ def _samples(path: Path, names: tuple[str, ...]) -> dict[str, Sample]:
 
 
 def _folds(
-    path: Path, seeds: tuple[int, ...], people: Mapping[str, list[str]], classes: int, torn: bool
+    path: Path, seeds: tuple[int, ...], people: Mapping[str, list[str]], names: tuple[str, ...], torn: bool
 ) -> dict[int, dict[str, Fold]]:
     folds: dict[int, dict[str, Fold]] = {seed: {} for seed in seeds}
-    for where, raw in _lines(path, torn):
-        fold = fold_from(raw, classes, where)
+    for where, fold in _lines(_FOLD, path, names, torn):
         require(fold.seed in folds, f"{where}: seed", f"one of {list(seeds)}", fold.seed)
         require(fold.person in people, f"{where}: fold", "a person of samples.jsonl", fold.person)
         once = fold.person not in folds[fold.seed]
@@ -329,8 +305,7 @@ def _predictions(
     """Those of finished folds by seed and id, and how many there are of others."""
     found: dict[int, dict[str, FoldAnswer]] = {seed: {} for seed in folds}
     set_aside = 0
-    for where, raw in _lines(path, torn):
-        one = prediction_from(raw, names, where)
+    for where, one in _lines(_ANSWER, path, names, torn):
         require(one.seed in found, f"{where}: seed", f"one of {list(found)}", one.seed)
         require(one.id in samples, f"{where}: id", "a sample of samples.jsonl", one.id)
         sample = samples[one.id]
@@ -345,8 +320,10 @@ def _predictions(
     return found, set_aside
 
 
-def _lines(path: Path, torn: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where each line's object is, for errors, and the object.
+def _lines(
+    kind: TypeAdapter[_Record], path: Path, names: tuple[str, ...], torn: bool = False
+) -> Iterator[tuple[str, _Record]]:
+    """Where each line's record is, for errors, and the record.
 
     With `torn`, as of a run that was killed: no file at all says nothing, and a last line without its end is left out.
     """
@@ -357,14 +334,12 @@ def _lines(path: Path, torn: bool = False) -> Iterator[tuple[str, dict[str, Any]
     *lines, rest = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number}"
-        yield where, _parsed(where, line.decode("utf-8", errors="replace"))
+        yield where, _record(kind, where, line, names)
     require(torn or not rest, f"{path}, line {len(lines) + 1}", "a whole line", "one cut off")
 
 
-def _parsed(where: object, text: str) -> dict[str, Any]:
+def _record(kind: TypeAdapter[_Record], where: object, text: bytes, names: tuple[str, ...] = ()) -> _Record:
     try:
-        raw = parsed_json(text)
-    except ValueError as error:
-        raise UsageError(f"{where}: expected a JSON object, found something else ({error})") from error
-    require(isinstance(raw, dict), where, "a JSON object", text[:40])
-    return raw
+        return checked_json(kind, text, names)
+    except MisfitError as error:
+        raise UsageError(f"{where}: {error}") from None

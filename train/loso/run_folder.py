@@ -144,9 +144,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8", errors="replace").split(
-        "\n"
-    ):  # JSON strings may hold other separators
+    # Not splitlines: JSON strings may hold other line separators.
+    for text in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             line = parsed_json(text)
         except ValueError:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import Colour, CropGeometry
+from model.contract import Colour, CropGeometry, MicroliveError
 from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import Image
 from stream.face.align import MotionAligner
@@ -34,7 +34,7 @@ MAX_PICTURES = 6000
 _GREY = (128, 128, 128)
 
 
-class ClipError(ValueError):
+class ClipError(MicroliveError, ValueError):
     """A clip cannot be prepared: why, in words that follow the clip's name."""
 
 

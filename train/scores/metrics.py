@@ -1,8 +1,11 @@
-"""Scores of a classifier from its pooled confusion matrix (numpy only).
+"""Scores of a classifier from its pooled confusion matrix.
 
 UF1 and UAR as in the Facial Micro-Expressions Grand Challenge (See et al., MEGC 2019): true and false positives are
 pooled over all clips first, then F1_c = 2 TP / (2 TP + FP + FN) with 0/0 = 0, UF1 = mean of F1_c, UAR = mean of
 TP_c / N_c. Always beside them: what guessing by the classes' frequencies scores under the same rules.
+
+scikit-learn gives the same numbers (tests hold them equal), but from one list of labels at a time, in a millisecond or
+three: here a thousand guesses and weighted matrices are scored at once, and an epoch in a tenth of that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,38 +1,25 @@
 """What a spotting run says: pictures of what was there and what was found, of misses traded for false events, and tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 from rich.console import Console
 
 from model.types import Event
 from train.charts import write_png
 from train.spotting.match import SpottedVideo, TimeInterval, match
-from train.synth.long_video_script import Distraction
+from train.spotting.watch import VideoLine
 from train.tables import TextTable
 
 _COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
 _MARKERS = "xov^<>sDp*hP"
 # Bands from top to bottom: what is true, what was found, what was rejected, and the trace. Bottom and height.
 _TRUTH, _FOUND, _REJECTED, _TRACE = (2.15, 0.75), (1.3, 0.75), (1.0, 0.3), (0.0, 0.95)
-
-
-@dataclass(frozen=True, eq=False)
-class VideoLine:
-    """A video to draw. `times_s` (n,) and `trace` (n,): how sure the answers are of an expression, 0..1, NaN for none."""
-
-    video: SpottedVideo
-    distractions: Sequence[Distraction]
-    times_s: NDArray[np.float64]
-    trace: NDArray[np.floating]
 
 
 def draw_timelines(timelines: Sequence[VideoLine], class_names: Sequence[str], path: Path) -> None:

@@ -21,7 +21,6 @@ from stream.sources.pictures import PictureSource
 from train.errors import TrainError
 from train.files import write_text
 from train.progress import Advance
-from train.spotting.event_tables import VideoLine
 from train.spotting.match import SpottedVideo
 from train.synth.long_video import LongVideo, Sampling, compressed, write_while
 from train.synth.long_video_script import Distraction, TruthEvent
@@ -82,6 +81,16 @@ class KeptFiles:
 
     def folders(self) -> list[Path]:
         return [path for path in (self.events, self.videos) if path]
+
+
+@dataclass(frozen=True, eq=False)
+class VideoLine:
+    """A video to draw. `times_s` (n,) and `trace` (n,): how sure the answers are of an expression, 0..1, NaN for none."""
+
+    video: SpottedVideo
+    distractions: Sequence[Distraction]
+    times_s: NDArray[np.float64]
+    trace: NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)

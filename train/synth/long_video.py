@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.atomic import whole_file
 from model.types import Image
 from stream.sources.base import SourceInfo
 from train.errors import TrainError
@@ -274,20 +275,16 @@ def pick_face(faces: Sequence[FaceSource], index: int) -> FaceSource:
 
 def write_while(frames: Iterable[TimedPicture], path: Path, fps: float) -> Iterator[TimedPicture]:
     """Hands frames on and writes them to an .mp4 file (MPEG-4, evenly timed), which is there once all have passed."""
-    temporary = path.with_name(f".part-{path.name}")
     writer: cv2.VideoWriter | None = None
-    try:
-        for time_s, picture in frames:
-            writer = writer or _open_writer(temporary, fps, picture)
-            writer.write(picture)
-            yield time_s, picture
-        if writer:
-            writer.release()
-            temporary.replace(path)
-    finally:
-        if writer:
-            writer.release()
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary:
+        try:
+            for time_s, picture in frames:
+                writer = writer or _open_writer(temporary, fps, picture)
+                writer.write(picture)
+                yield time_s, picture
+        finally:
+            if writer:
+                writer.release()
 
 
 def compressed(frames: Iterable[TimedPicture], fps: float) -> Iterator[TimedPicture]:

@@ -1,7 +1,5 @@
 """Pictures of a clip store, to look at before training on it: a contact sheet and a looping GIF per class."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -9,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from model.atomic import whole_file
 from model.types import Image
 from train.clips.store import ClipRecord, ClipStore
 
@@ -140,17 +139,7 @@ def _titled(picture: Image, title: str) -> Image:
 
 def _write_image(path: Path, frames: list[PillowImage.Image], fps: float) -> Path:
     """Writes a PNG of one frame or a looping GIF of several, complete or not at all."""
-    handle, temporary = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        more = (
-            {"save_all": True, "append_images": frames[1:], "duration": 2000 / fps, "loop": 0}
-            if len(frames) > 1
-            else {}
-        )
+    more = {"save_all": True, "append_images": frames[1:], "duration": 2000 / fps, "loop": 0} if len(frames) > 1 else {}
+    with whole_file(path) as temporary:
         frames[0].save(temporary, **more)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return path

@@ -179,13 +179,22 @@ def test_nothing_compared_is_no_success(tmp_path: Path) -> None:
     ("broken", "says"),
     [
         (lambda s: (s / "session.json").unlink(), "is no session: it has no session.json"),
-        (lambda s: (s / "session.json").write_text("{"), "cannot be read"),
-        (lambda s: (s / "session.json").write_text('{"schema_version": 9}'), "expected schema version 1, found 9"),
-        (lambda s: (s / "session.json").write_text("[]"), "expected schema version 1, found None"),
-        (lambda s: (s / "session.json").write_text("[" * 100_000), "is no JSON"),
-        (lambda s: (s / "session.json").write_text('{"schema_version": 1, "x": "\\ud800"}'), "half a letter"),
+        (lambda s: (s / "session.json").write_text("{"), "session.json: expected JSON"),
+        (
+            lambda s: (s / "session.json").write_text('{"schema_version": 9}'),
+            "session.json: schema_version: expected 1, found 9",
+        ),
+        (lambda s: (s / "session.json").write_text("[]"), "session.json: expected an object, found []"),
+        (
+            lambda s: (s / "session.json").write_text("[" * 100_000),
+            "session.json: expected JSON, found something else (recursion limit",
+        ),
+        (
+            lambda s: (s / "session.json").write_text('{"schema_version": 1, "x": "\\ud800"}'),
+            "session.json: expected JSON, found something else (",
+        ),
         (lambda s: edit_facts(s, settings=5), "session.json: settings: expected an object, found 5"),
-        (lambda s: edit_facts(s, settings={"max_faces": 10**9}), "settings.max_faces: expected 1 to 64"),
+        (lambda s: edit_facts(s, settings={"max_faces": 10**9}), "settings.max_faces: expected 64 or less"),
         (lambda s: edit_facts(s, settings={"model": "a" * 70_000}), "names a model that cannot be"),
         (lambda s: (s / "source" / "times.csv").unlink(), "times.csv cannot be read"),
         (

@@ -16,8 +16,9 @@ import pytest
 import run_live
 from model.types import Frame, FrameResult
 from stream.cli.options import parse_options
+from stream.cli.outputs import run_facts
 from stream.session.anonymise import Anonymiser, landmark_picture
-from stream.session.facts import contract_hash, settings
+from stream.session.facts import contract_hash
 from stream.session.replay import ReplaySource
 from stream.session.session_folder import SessionFolder
 from stream.session.source_recorder import SourceRecorder
@@ -133,7 +134,7 @@ def test_a_run_that_fails_says_why(
 @pytest.mark.parametrize("given", ["rtsp://anna:secret@camera.example/stream", "http://anna:secret@camera.example/x"])
 def test_credentials_and_tokens_are_nowhere(given: str) -> None:
     argv = ["--source", given, "--serve", "8080", "--serve-token", "a-token-that-is-secret"]
-    told = json.dumps(settings(parse_options(argv)))
+    told = json.dumps(run_facts(parse_options(argv)).settings)
     assert "secret" not in told and "camera.example" in told
 
 
@@ -157,7 +158,7 @@ def test_a_killed_run_is_readable(folder: Path, tmp_path: Path) -> None:
         kept += 1
     # Rows come before their pictures, which wait to be encoded: half a second of them, and what the file had not taken.
     assert kept >= len(table) - 1 - 30
-    assert not list(session.glob("*.part")) and not (session / "report.html").exists()
+    assert not list(session.glob(".*.part.*")) and not (session / "report.html").exists()
     assert run("--report", session) == 0
     assert "did not come to its end" in (session / "report.html").read_text()
     # And it replays: every picture that is whole gives its row again.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream.network_address import NetworkAddress, open_socket, parse_address
 from stream.sinks.base import SinkError
-from stream.web.access import Access, check_token, open_listener
+from stream.web.access import Access, ServeSettings, check_token, open_listener
 
 TOKEN = "a-token-for-tests-only"
 HERE = Access(loopback=True, hosts=frozenset({"127.0.0.1"}), machine="lab")
@@ -109,11 +109,14 @@ def test_tokens_that_can_be_guessed_are_refused() -> None:
 
 
 def test_a_token_is_needed_only_beyond_this_machine() -> None:
-    with open_listener(NetworkAddress("127.0.0.1", 0)) as here:
+    with open_listener(ServeSettings(NetworkAddress("127.0.0.1", 0))) as here:
         assert here.access.token is None and here.url == f"http://127.0.0.1:{here.address.port}/"
-    with open_listener(NetworkAddress("127.0.0.1", 0), TOKEN) as here:
+    with open_listener(ServeSettings(NetworkAddress("127.0.0.1", 0), TOKEN)) as here:
         assert here.url.endswith(f"/?token={TOKEN}") and status(here.access, "localhost") == 401
-    with open_listener(NetworkAddress("0.0.0.0", 0)) as first, open_listener(NetworkAddress("0.0.0.0", 0)) as second:
+    with (
+        open_listener(ServeSettings(NetworkAddress("0.0.0.0", 0))) as first,
+        open_listener(ServeSettings(NetworkAddress("0.0.0.0", 0))) as second,
+    ):
         tokens = {first.access.token, second.access.token}
         assert None not in tokens and len(tokens) == 2 and all(len(token) >= 32 for token in tokens if token)
         assert "0.0.0.0" not in first.url and str(first.access.token) in first.url
@@ -124,20 +127,20 @@ def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SinkError, match=f"127.0.0.1:{port}: another program has the port"):
-            open_listener(NetworkAddress("127.0.0.1", port))
+            open_listener(ServeSettings(NetworkAddress("127.0.0.1", port)))
 
 
 def test_addresses_of_other_machines() -> None:
     with pytest.raises(SinkError, match="no such address"):
-        open_listener(NetworkAddress("192.0.2.1", 0))
+        open_listener(ServeSettings(NetworkAddress("192.0.2.1", 0)))
 
 
 def test_a_port_is_free_again_at_once() -> None:
-    with open_listener(NetworkAddress("127.0.0.1", 0)) as first:
+    with open_listener(ServeSettings(NetworkAddress("127.0.0.1", 0))) as first:
         address = first.address
         with socket.create_connection(("127.0.0.1", address.port)):
             pass
-    with open_listener(address):
+    with open_listener(ServeSettings(address)):
         pass
     with open_socket(address, socket.SOCK_DGRAM, "a port"):
         pass

@@ -15,7 +15,7 @@ import pytest
 
 import run_live
 from stream.cli.options import parse_options
-from stream.session.facts import settings
+from stream.cli.outputs import run_facts
 from tests.helpers.models import save_tiny_model
 from tests.helpers.paths import ROOT
 
@@ -106,4 +106,4 @@ def test_bad_values_exit_with_2(argv: list[str], capsys: pytest.CaptureFixture[s
 def test_the_token_is_in_no_settings_that_are_written() -> None:
     options = parse_options(["--serve", "8080", "--serve-token", TOKEN])
     assert options.serve is not None and options.serve.token == TOKEN
-    assert TOKEN not in repr(options) and TOKEN not in json.dumps(settings(options))
+    assert TOKEN not in repr(options) and TOKEN not in json.dumps(run_facts(options).settings)

@@ -19,7 +19,7 @@ from stream.history import LiveHistory
 from stream.network_address import NetworkAddress
 from stream.sinks.base import SinkError
 from stream.web import server, viewers
-from stream.web.access import Listener, open_listener
+from stream.web.access import Listener, ServeSettings, open_listener
 from stream.web.server import WebView
 from tests.helpers.happenings import event, moment, seen
 from tests.helpers.models import tiny_contract
@@ -69,7 +69,7 @@ class Run:
 
 @contextlib.contextmanager
 def running(token: str | None = None) -> Iterator[Run]:
-    with open_listener(NetworkAddress("127.0.0.1", 0), token) as listener:
+    with open_listener(ServeSettings(NetworkAddress("127.0.0.1", 0), token)) as listener:
         run = Run(listener)
         with run.view:
             yield run
@@ -416,7 +416,7 @@ def test_the_end_is_told_and_leaves_nothing_behind() -> None:
     thread.join(DEADLINE_S)
     deaf.close()
     assert ended == [1001] and threading.active_count() == before
-    with open_listener(address):
+    with open_listener(ServeSettings(address)):
         pass
 
 

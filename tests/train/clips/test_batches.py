@@ -16,7 +16,8 @@ import train.clips.batches
 from model.contract import ClipContract, CropGeometry, InputKind, NetworkInput, Reference
 from model.preprocess import preprocess_clip
 from tests.helpers.stores import CLASSES, write_store
-from train.clips.batches import Transform, draw_transform, epoch_order, mirrored_units, plain_batches, training_batches
+from train.clips.augmentation import Transform, draw_transform, mirrored_units
+from train.clips.batches import epoch_order, plain_batches, training_batches
 from train.clips.samples import Split, TrainingSet, load_features, open_stores, run_contract, samples_of
 from train.clips.store import ClipRecord, ClipStore
 from train.config_file import config_from, read_config_file
@@ -377,11 +378,12 @@ def test_words_say_every_change(transform):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rotate": 46}, "rotate: expected a number from 0 to 45, found 46"),
-        ({"zoom": -0.1}, "zoom: expected a number from 0 to 0.5"),
-        ({"time_jitter": 0.6}, "time_jitter: expected a number from 0 to 0.5"),
-        ({"magnify": [2.0]}, "magnify: expected lowest and highest factor, from 0.1 to 20"),
-        ({"magnify": [2.0, 1.0]}, "magnify: expected lowest and highest factor"),
+        ({"rotate": 46}, "rotate: expected 45 or less, found 46"),
+        ({"zoom": -0.1}, "zoom: expected 0 or more, found -0.1"),
+        ({"time_jitter": 0.6}, "time_jitter: expected 0.5 or less, found 0.6"),
+        ({"magnify": [2.0]}, "magnify.1: expected a value, found nothing"),
+        ({"magnify": [1.0, 30.0]}, "magnify.1: expected 20 or less, found 30.0"),
+        ({"magnify": [2.0, 1.0]}, "magnify: expected the lowest factor first, found"),
         ({"magnify": 2.0}, "magnify: expected a list"),
         ({"brightness": 0.1}, "brightness with input flow: expected 0, since only pixels have any"),
         ({"input": "difference", "contrast": 0.1}, "contrast with input difference: expected 0"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import LeaveOneGroupOut
 
 from train.clips.samples import leave_one_out
 from train.errors import UsageError
@@ -45,6 +46,13 @@ def test_no_person_is_on_two_sides_and_no_row_is_lost(sizes, share, seed, shuffl
         assert sides[1] == set(fold.validation_people)
         assert sides[2] == {fold.person}
         assert len(sides[1]) == (max(1, round(share * (len(sizes) - 1))) if share else 0)
+
+
+@given(st.lists(st.sampled_from(PEOPLE), min_size=2, max_size=20).filter(lambda people: len(set(people)) > 1))
+def test_folds_are_those_of_scikit_learn(people):
+    told = LeaveOneGroupOut().split(people, groups=people)
+    for fold, (train, test) in zip(leave_one_out(people), told, strict=True):
+        assert (fold.train.tolist(), fold.test.tolist()) == (train.tolist(), test.tolist())
 
 
 def test_the_validation_draw_follows_from_seed_and_person_alone():

@@ -127,8 +127,8 @@ def test_an_id_is_used_once(tmp_path: Path) -> None:
     ("more", "message"),
     [
         ({"onset_frame": 3, "apex_frame": 2}, "onset <= apex <= offset, found .3, 2."),
-        ({"apex_frame": -1}, "apex_frame: expected 0 or more or null, found -1"),
-        ({"peak_px": float("nan")}, "peak_px: expected 0 or more or null, found nan"),
+        ({"apex_frame": -1}, "apex_frame: expected 0 or more, found -1"),
+        ({"peak_px": float("nan")}, "peak_px: expected a finite number, found nan"),
         ({"action_units": ["4"]}, "action_units: expected a tuple"),
     ],
 )
@@ -155,8 +155,8 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a record is cut": (lambda p: (p / "clips.jsonl").write_text((p / "clips.jsonl").read_text()[:-9]), "last line is not complete"),
     "a record is no JSON": (lambda p: (p / "clips.jsonl").write_text("{}\n{\n"), "line 1"),
     "a record twice": (lambda p: _repeat_line(p / "clips.jsonl"), "ids: expected different ones"),
-    "manifest too deep": (lambda p: (p / "manifest.json").write_text("[" * 10_000), "lists too deep in lists"),
-    "manifest is a list": (lambda p: (p / "manifest.json").write_text("[]"), "expected a JSON object, found list"),
+    "manifest too deep": (lambda p: (p / "manifest.json").write_text("[" * 10_000), "manifest: expected JSON, found something else .recursion limit"),
+    "manifest is a list": (lambda p: (p / "manifest.json").write_text("[]"), "manifest: expected an object, found \\[\\]"),
     "newer schema": (lambda p: _edit_json(p / "manifest.json", lambda m: m.update(schema_version=99)), "schema_version: expected 1, found 99"),
     "a field too many": (lambda p: _edit_json(p / "manifest.json", lambda m: m.update(colr=1)), "manifest fields"),
     "a class gone": (lambda p: _edit_json(p / "manifest.json", lambda m: m.update(class_names=["positive"])), "label: expected one of"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
-from train.clips.batches import draw_transform
+from train.clips.augmentation import draw_transform
 from train.clips.samples import run_contract
 from train.clips.sheets import choose_clips, example
 from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
@@ -110,7 +110,7 @@ def test_clips_with_sides_come_first_and_their_records_swap(tmp_path):
         (("--out", "none/a.png"), "existing folder"),
         (("--out", "a.png", "--clips", "0"), "--clips: expected 1 to 32, found 0"),
         (("--out", "a.png", "--contrast", "0.1"), "contrast with input flow"),
-        (("--out", "a.png", "--rotate", "50"), "rotate: expected a number from 0 to 45"),
+        (("--out", "a.png", "--rotate", "50"), "rotate: expected 45 or less, found 50"),
     ],
 )
 def test_flags_that_do_not_fit_leave_no_picture(store, tmp_path, monkeypatch, flags, message):

@@ -81,7 +81,7 @@ def test_a_run_from_a_file_and_flags_then_measured(store, tmp_path, capsys, monk
         (["--out", "OUT"], "data: nothing given; add --data DIR"),
         (["--data", "OUT/no", "--out", "OUT/run"], "expected a clip store (a folder), found none"),
         (["--data", "OUT", "--out", "OUT/run"], "manifest.json: missing"),
-        (["--data", "DATA", "--out", "OUT", "--epochs", "0"], "epochs: expected an integer of 1 or more, found 0"),
+        (["--data", "DATA", "--out", "OUT", "--epochs", "0"], "epochs: expected 1 or more, found 0"),
         (["--data", "DATA", "--out", "OUT", "--size-px", "64"], "at most the crop's 32"),
         (
             ["--data", "DATA", "--out", "OUT", "--input", "pixels", "--colour", "rgb"],

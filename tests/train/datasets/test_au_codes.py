@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.clips.batches import mirrored_units
+from train.clips.augmentation import mirrored_units
 from train.datasets.au_codes import parse_units
 
 SINGLE = st.builds(

@@ -95,11 +95,11 @@ def test_class_weights():
     ("values", "message"),
     [
         ({"epoch": 5}, "'epoch' is unknown; did you mean 'epochs'"),
-        ({"epochs": 0}, "epochs: expected an integer of 1 or more, found 0"),
+        ({"epochs": 0}, "epochs: expected 1 or more, found 0"),
         ({"epochs": "many"}, "epochs: expected an integer, found 'many'"),
         ({"learning_rate": float("nan")}, "learning_rate: expected a finite number"),
         ({"variant": "papr"}, "one of plain"),
-        ({"input": "edges"}, "input: expected pixels or difference or flow"),
+        ({"input": "edges"}, "input: expected pixels, difference, flow or both, found 'edges'"),
         ({"input": "pixels", "reference": "ema"}, "reference with input pixels: expected none"),
         ({"input": "flow", "reference": "none"}, "reference with input flow: expected ema or lag"),
         ({"size_px": 16}, "size_px"),
@@ -112,7 +112,7 @@ def test_class_weights():
         ({"data": []}, "add --data DIR"),
         ({"flip": "yes"}, "flip: expected true or false"),
         ({"dropout": 10**400}, "dropout: expected a finite number"),
-        ({"data": ["a", ["b"]]}, "data: expected a list, each text"),
+        ({"data": ["a", ["b"]]}, "data.1: expected text, found"),
     ],
 )
 def test_bad_settings_get_one_clear_line(values, message):
@@ -158,7 +158,7 @@ def test_aliases_that_multiply_are_told_in_a_few_words(tmp_path):
     levels = ", ".join(f"&l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 12))
     for name in ("data", "epochs", "exclude_people"):
         (tmp_path / "c.yaml").write_text(f"{name}: [&l0 [x], {levels}]\n")
-        with pytest.raises(UsageError, match=f"{name}: expected") as caught:
+        with pytest.raises(UsageError, match=rf"{name}[.0-9]*: expected") as caught:
             config_from({"data": "d", "out": "o"} | read_config_file(tmp_path / "c.yaml"))
         assert len(str(caught.value)) < 20_000
 

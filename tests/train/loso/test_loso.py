@@ -321,7 +321,7 @@ def test_a_pretrained_run_that_does_not_fit_is_refused(data, tmp_path, people, t
         (["--exclude-people", "ann"], "'ann' is in several datasets; write one/ann or two/ann"),
         (["--pretrain", "nowhere"], "--pretrain nowhere: expected a finished run"),
         (["--json", "nowhere/x.json"], "nowhere/x.json: expected an existing folder to write into"),
-        (["--epochs", "0"], "epochs: expected an integer of 1 or more, found 0"),
+        (["--epochs", "0"], "epochs: expected 1 or more, found 0"),
     ],
 )
 def test_flags_that_do_not_fit(data, tmp_path, capsys, given, message):

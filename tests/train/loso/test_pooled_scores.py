@@ -228,19 +228,19 @@ def test_a_run_killed_within_a_line_is_read_up_to_it(run):
         ("predictions.jsonl", 0, {"probabilities": {"negative": 1.0}}, "expected one for each of negative, positive"),
         (
             "predictions.jsonl", 0, {"probabilities": dict.fromkeys(NAMES, float("nan"))},
-            "probabilities: negative: expected a finite number, found nan",
+            "probabilities.negative: expected a finite number, found nan",
         ),
         ("predictions.jsonl", 0, {"probabilities": dict.fromkeys(NAMES, 0.5)}, "sum to 1"),
         (
             "predictions.jsonl", 0,
             {"answer": "surprise", "probabilities": {"negative": 0.8, "positive": 0.1, "surprise": 0.1}},
-            "answer: expected negative, the likeliest class, found surprise",
+            "probabilities: expected the most for surprise, the answer, found negative",
         ),
         ("folds.jsonl", 0, {"fold": "samm/sub01", "test_n": 3}, "line 2: fold samm/sub01: expected it once in seed 0"),
         ("folds.jsonl", 0, {"fold": "nobody"}, "fold: expected a person of samples.jsonl"),
         ("folds.jsonl", 0, {"test_n": 5}, "test_n: expected 4, found 5"),
         ("folds.jsonl", 0, {"validation_people": ["casme2/sub01"]}, "validation_people: expected others"),
-        ("folds.jsonl", 0, {"epochs": [{"loss": 1.0}]}, "epochs: expected a list of objects with epoch and loss"),
+        ("folds.jsonl", 0, {"epochs": [{"loss": 1.0}]}, "epochs.0: expected an object with epoch and loss, found"),
         ("folds.jsonl", 0, {"test_epochs": {"ids": ["casme2/sub01/c0"], "answers": [[0]]}}, "the fold's 4 samples"),
     ],
 )  # fmt: skip
@@ -264,10 +264,10 @@ def test_a_finished_fold_needs_all_its_predictions(run):
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        ([[0, 1, 2, 3]], "epoch 1: expected 4 class indices of 0 to 2"),
+        ([[0, 1, 2, 3]], "test_epochs.answers.0.3: expected a class index of 0 to 2, found 3"),
         ([[0, 1, 2, 2], [0, 1]], "epoch 2: expected 4 class indices"),
-        ([], "expected one epoch or more, found none"),
-        ([[0, 1, 2, 0.5]], "expected a list, each a list, each an integer"),
+        ([], "test_epochs.answers: expected 1 or more, found .."),
+        ([[0, 1, 2, 0.5]], "test_epochs.answers.0.3: expected an integer, found 0.5"),
     ],
 )
 def test_answers_of_epochs_are_complete(run, answers, message):
@@ -290,11 +290,11 @@ def test_answers_of_epochs_are_there_for_all_folds_or_none(tmp_path, run):
     ("changes", "message"),
     [
         ({"schema_version": 2}, "schema_version: expected 1, found 2"),
-        ({"seeds": [1, 1]}, "seeds: expected 1 or more, none twice"),
+        ({"seeds": [1, 1]}, "seeds: expected none twice, found"),
         ({"seeds": []}, "seeds: expected 1 or more"),
-        ({"class_names": "negative"}, "class_names: expected a list, each text"),
+        ({"class_names": "negative"}, "class_names: expected a list, found 'negative'"),
         ({"scheme": "loso"}, "scheme: expected cde or sde, found 'loso'"),
-        ({"config": {}}, "config: epochs: expected an integer, found None"),
+        ({"config": {}}, "config: epochs: expected an integer of 1 or more, found None"),
         ({"config": None}, "config: expected an object"),
         ({"command": None}, "command: expected text"),
     ],
@@ -312,10 +312,10 @@ def test_missing_and_broken_files_are_told_in_one_line(run, tmp_path):
     ):
         read_run(tmp_path / "nothing")
     (run / "predictions.jsonl").write_bytes(b'{"seed": 0\n\xff\n')
-    with pytest.raises(UsageError, match=r"predictions\.jsonl, line 1: expected a JSON object, found something else"):
+    with pytest.raises(UsageError, match=r"predictions\.jsonl, line 1: expected JSON, found something else"):
         read_run(run)
     (run / "samples.jsonl").write_text("[1]\n")
-    with pytest.raises(UsageError, match=r"samples\.jsonl, line 1: expected a JSON object, found \[1\]"):
+    with pytest.raises(UsageError, match=r"samples\.jsonl, line 1: expected an object, found \[1\]"):
         read_run(run)
     (run / "samples.jsonl").write_text("")
     with pytest.raises(UsageError, match=r"samples\.jsonl: expected one sample or more, found none"):
@@ -324,7 +324,7 @@ def test_missing_and_broken_files_are_told_in_one_line(run, tmp_path):
     with pytest.raises(UsageError, match=r"samples\.jsonl: expected a file of the run, found none"):
         read_run(run, allow_partial=True)
     (run / "loso.json").write_text("{")
-    with pytest.raises(UsageError, match=r"loso\.json: expected a JSON object"):
+    with pytest.raises(UsageError, match=r"loso\.json: expected JSON, found something else"):
         read_run(run)
 
 

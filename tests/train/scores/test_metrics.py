@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix as confusion_matrix_of_sklearn
 
 from train.scores.metrics import by_peak, chance, confusion_matrix, join, scores, summary
 
@@ -80,6 +82,20 @@ def test_nothing_at_all_scores_zero():
 def test_scores_are_those_counted_clip_by_clip(clips):
     found = scored(clips.items())
     assert (found.uf1, found.uar, found.accuracy) == pytest.approx(plainly(clips.items()))
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")
+@given(clips)
+def test_scores_are_those_of_scikit_learn(clips):
+    """Macro F1 over all classes, those that nobody shows too; balanced accuracy over those that somebody shows."""
+    truth, answers = ([both[side] for both in clips.values()] for side in (0, 1))
+    found = scored(clips.items())
+    assert np.array_equal(found.confusion, confusion_matrix_of_sklearn(truth, answers, labels=range(3)))
+    told = precision_recall_fscore_support(truth, answers, labels=range(3), zero_division=0)
+    ours = [(one.precision, one.recall, one.f1, one.n) for one in found.per_class.values()]
+    np.testing.assert_allclose(np.transpose(ours), told)
+    assert found.uf1 == pytest.approx(np.mean(told[2]))
+    assert found.uar == pytest.approx(balanced_accuracy_score(truth, answers))
 
 
 @given(clips, st.randoms(use_true_random=False))

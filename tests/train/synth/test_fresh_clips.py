@@ -174,9 +174,9 @@ def test_nobody_who_is_held_out_or_excluded_is_trained_on(store, tmp_path):
         ({"exclude_people": ["nobody"]}, "--exclude-people: expected people of the data"),
         ({"validation_people": ["drawn01"]}, "expected clips of drawn01 in"),
         ({"made": "drawn:none"}, "expected a folder of portraits or drawn:N"),
-        ({"made_rates": [5.0]}, "made_rates: expected frame rates from 12"),
-        ({"made_clips": 0}, "made_clips: expected an integer of 1 or more"),
-        ({"threads": -1}, "threads: expected an integer of 0 or more"),
+        ({"made_rates": [5.0]}, "made_rates.0: expected 12 or more, found 5.0"),
+        ({"made_clips": 0}, "made_clips: expected 1 or more, found 0"),
+        ({"threads": -1}, "threads: expected 0 or more, found -1"),
     ],
 )
 def test_what_does_not_fit_is_one_line(store, tmp_path, changes, message):

@@ -1,0 +1,30 @@
+"""How a program ends: its exit code, and one line for an error."""
+
+import sys
+from collections.abc import Callable
+
+from model.contract import MicroliveError
+
+
+def exit_code(run: Callable[[], int], debug: bool, interrupted: int) -> int:
+    """Of `run`; 1 and a line on the error stream when it raises, `interrupted` after Ctrl-C. With `debug` errors pass."""
+    try:
+        return run()
+    except KeyboardInterrupt:
+        return interrupted
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+def _one_line(error: Exception) -> str:
+    """Our own errors say what to do; anything else is told by its kind."""
+    if isinstance(error, MicroliveError):
+        return str(error)
+    if isinstance(error, ImportError):
+        return (
+            f"{error}. Run `make install`; OpenCV also needs, on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0"
+        )
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())} (run again with --debug for the details)"

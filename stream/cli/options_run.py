@@ -1,0 +1,211 @@
+"""What a run looks at, what recognises, and what it shows and writes: topics of the command line."""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from model.types import Pace
+from stream.cli.option_types import (
+    camera_number,
+    frame_rate_hz,
+    not_negative,
+    not_negative_number,
+    number_of_faces,
+    picture_size_px,
+    positive,
+    timeout_s,
+)
+from stream.cli.topics import Add, Topic
+from stream.engine.model_file import EngineChoice, Provider
+from stream.sources.base import CameraSettings, LiveSettings
+
+_FILES = ("csv", "events", "markers", "record", "json")
+_USUAL = LiveSettings()
+
+_SOURCES_LESSON = """\
+A source is a camera, a video file, a network stream (rtsp, http, …), or the built-in
+demo. Of a camera or a stream the newest frame wins; when it breaks off, the program says
+so, tries again and goes on when it is back. Of a file no frame is dropped. User names,
+passwords and keys in an address are never shown or written.
+
+  python run_live.py --list-cameras
+  python run_live.py --camera 1 --size 1280x720 --fps 30 --wait
+  python run_live.py --source rtsp://user:password@host/stream --retry-for 60
+  python run_live.py --source talk.mp4 --pace fast --max-frames 1000
+"""
+_MODEL_LESSON = """\
+The bundled model was trained on synthetic clips; one of your own comes from
+python -m train and python -m export. The screen shows what it really runs on.
+
+  python run_live.py --camera 0 --model exported/model.onnx --provider cuda
+  python run_live.py --source two.mp4 --max-faces 2 --events two.jsonl
+"""
+_OUTPUTS_LESSON = """\
+The CSV says what the last second of every frame held: a label and all probabilities, or
+the reason why there is no answer. An event says when something happened: its onset, apex
+and offset; it is written about a second after its apex.
+Keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help.
+
+  python run_live.py --source talk.mp4 --headless --csv talk.csv --events talk.jsonl
+  python run_live.py --camera 0 --record overlay.mp4 --json run.json
+"""
+
+
+def _add_sources(add: Add) -> None:
+    add("--camera", "a camera's number (default: 0)", common=True, type=camera_number, metavar="N")
+    add("--source", "a video file, a stream, or the built-in demo", common=True, metavar="FILE|URL|demo")
+    add("--list-cameras", "show the cameras that can be opened, then end", common=True, action="store_true")
+    add(
+        "--pace",
+        "a file at its own speed, or as fast as it goes",
+        "Default: realtime in a window, a web view or an experiment, else fast",
+        common=True,
+        choices=get_args(Pace),
+    )
+    add("--max-frames", "end after N frames", type=positive, metavar="N")
+    add("--size", "ask the camera for pictures of this size, e.g. 1280x720", type=picture_size_px, metavar="WxH")
+    add("--fps", "ask the camera for so many frames a second", type=frame_rate_hz, metavar="N")
+    add(
+        "--backend",
+        "what OpenCV reads the camera with, e.g. v4l2",
+        "A name that is not there lists those that are (default: auto)",
+        metavar="NAME",
+    )
+    add(
+        "--open-timeout",
+        f"until a camera or stream gives its first picture (default: {_USUAL.open_timeout_s:g})",
+        type=timeout_s,
+        metavar="S",
+    )
+    add(
+        "--read-timeout",
+        f"without a picture for so long, it is opened again (default: {_USUAL.read_timeout_s:g})",
+        type=timeout_s,
+        metavar="S",
+    )
+    add(
+        "--retry-for",
+        "a camera or stream that is lost is opened again for so long",
+        "Then the run ends with an error (default: for ever; 0: the end of a stream is the end of the run)",
+        type=not_negative_number,
+        metavar="S",
+    )
+    add(
+        "--wait",
+        "wait for a camera or stream that is not there at the start, instead of ending",
+        action="store_true",
+    )
+
+
+def _add_model(add: Add) -> None:
+    add("--model", "an exported .onnx model (default: the bundled one)", common=True, type=Path, metavar="PATH")
+    add(
+        "--provider",
+        "run the model on auto, cpu, cuda or tensorrt",
+        "Anything but auto fails when it is not there (default: auto, a GPU if there is one)",
+        common=True,
+        choices=get_args(Provider),
+        default="auto",
+        metavar="NAME",
+    )
+    add(
+        "--max-faces",
+        "follow up to N faces (default: 1, the largest)",
+        "Each has its own window and events",
+        common=True,
+        type=number_of_faces,
+        metavar="N",
+    )
+    add(
+        "--engine",
+        "a frame at a time, or the whole window at every frame",
+        "The answers are the same (default: auto, streaming)",
+        choices=get_args(EngineChoice),
+    )
+    add(
+        "--threads",
+        "threads of the model (default: 0, half the cores for streaming, all for window)",
+        type=not_negative,
+        default=0,
+        metavar="N",
+    )
+    add("--no-events", "labels only: look for no events", action="store_true")
+
+
+def _add_outputs(add: Add) -> None:
+    add(
+        "--headless",
+        "no window, a panel in the terminal",
+        "So it is without a display anyway",
+        common=True,
+        action="store_true",
+    )
+    add("--csv", "write one row for every frame and face", common=True, type=Path, metavar="OUT.csv")
+    add(
+        "--events",
+        "write micro-expression events as they are decided",
+        "One JSON object a line; those that were rejected with the reason",
+        common=True,
+        type=Path,
+        metavar="OUT.jsonl",
+    )
+    add("--record", "record the overlay at the source's true speed", common=True, type=Path, metavar="OUT.mp4")
+    add("--json", "write counts, times and memory of the run at its end", type=Path, metavar="OUT.json")
+    add(
+        "--snapshots",
+        "folder for key s (default: runs/snapshots)",
+        type=Path,
+        default=Path("runs/snapshots"),
+        metavar="DIR",
+    )
+    add("--debug", "show the traceback of an error", action="store_true")
+
+
+SOURCES = Topic("sources", "cameras, files and streams: formats, pace, patience", _add_sources, _SOURCES_LESSON)
+MODEL = Topic("model", "what recognises, on what, how many faces", _add_model, _MODEL_LESSON)
+OUTPUTS = Topic("outputs", "screen and files", _add_outputs, _OUTPUTS_LESSON)
+
+
+def check_outputs(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Ends with a usage error where options do not go together."""
+    if given.no_events and given.events is not None:
+        parser.error("--no-events leaves nothing to write to --events")
+    paths = [path.resolve() for name in _FILES if (path := getattr(given, name)) is not None]
+    if len(set(paths)) < len(paths):
+        parser.error("--csv, --events, --markers, --record and --json name the same file twice")
+
+
+def read_live_settings(given: argparse.Namespace, parser: argparse.ArgumentParser, source: int | str) -> LiveSettings:
+    """Ends with a usage error where options do not fit the source."""
+    is_camera, is_stream = isinstance(source, int), isinstance(source, str) and "://" in source
+    for_cameras = {"--size": given.size, "--fps": given.fps, "--backend": given.backend}
+    for_live = {
+        "--open-timeout": given.open_timeout,
+        "--read-timeout": given.read_timeout,
+        "--retry-for": given.retry_for,
+        "--wait": given.wait or None,
+    }
+    for name, value in for_cameras.items():
+        if value is not None and not is_camera:
+            parser.error(f"{name} is for cameras: use it with --camera N")
+    for name, value in for_live.items():
+        if value is not None and not (is_camera or is_stream):
+            parser.error(f"{name} is for cameras and streams, not for files")
+    return LiveSettings(
+        open_timeout_s=given.open_timeout or _USUAL.open_timeout_s,
+        read_timeout_s=given.read_timeout or _USUAL.read_timeout_s,
+        retry_for_s=given.retry_for,
+        wait=given.wait,
+        camera=CameraSettings(given.size, given.fps, _backend(given.backend, parser)),
+    )
+
+
+def _backend(name: str | None, parser: argparse.ArgumentParser) -> str:
+    if name is None or name == "auto":
+        return "auto"
+    # OpenCV is loaded only to look a name up.
+    from stream.sources.opencv_reader import camera_backends
+
+    if name.lower() not in camera_backends():
+        parser.error(f"--backend: expected auto or one of {', '.join(camera_backends())}, found {name!r}")
+    return name.lower()
