@@ -5,6 +5,8 @@ in the streaming engine that the live program uses: what a frame costs depends o
 learned.
 """
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +21,12 @@ from model.preprocess import Preprocessor
 from model.quiet import native_log_held_back
 from model.types import FaceCrop, Image
 from stream.engine.engines import Engine, StreamingEngine, WindowEngine
-from stream.engine.model_file import SessionSettings, load_model
+from stream.engine.model_file import SessionSettings, choose_model, load_model
 from stream.events.motion import MotionMeter
 from stream.health import Percentiles, percentiles_of
 from train.clips.samples import open_stores, run_contract
 from train.clips.store import ClipStore
+from train.errors import TrainError
 from train.experiments.rows import LiveLine, RowTask
 
 CAMERA_FPS = 30.0
@@ -32,6 +35,7 @@ CAMERA_FPS = 30.0
 _FINE = time.get_clock_info("thread_time").resolution <= 1e-6
 _clock: Callable[[], float] = time.thread_time if _FINE else time.perf_counter
 
+_ROOT = Path(__file__).resolve().parents[2]
 _WARM_UP = 40
 _CROPS = 60
 
@@ -79,27 +83,27 @@ def network_live(task: RowTask) -> LiveLine:
 
 
 def _engine(task: RowTask) -> tuple[Engine, int]:
-    """The streaming engine where the network can be streamed, else the window engine; one thread."""
-    with native_log_held_back():
-        import onnx
+    """The streaming engine where the network can be streamed, else the window engine; one thread.
 
-        from export.streaming.build import StreamingUnsupported, build_streaming_graph
-        from export.window_model import build_window_model, store_contract
-        from model.network import build_network
+    Exported as users export, by the command: nothing of the training side is a caller of the exporter.
+    """
+    contract = run_contract(task.config, open_stores(task.config.data))
+    with tempfile.TemporaryDirectory() as folder:
+        run, out = Path(folder) / "run", Path(folder) / "exported"
+        run.mkdir()
+        with native_log_held_back():
+            from model.network import build_network
 
-        contract = run_contract(task.config, open_stores(task.config.data))
-        config = task.config.network_config(contract.frames, len(contract.class_names), (0.0, 1.0))
-        network = build_network(config)
-        name = "model.stream.onnx"
-        try:
-            model = build_streaming_graph(network, config)
-            store_contract(model, contract)
-        except StreamingUnsupported:
-            name, model = "model.onnx", build_window_model(network, contract)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
-            onnx.save(model, str(path))
-            loaded = load_model(path, SessionSettings("cpu", threads=1))
+            network = build_network(
+                task.config.network_config(contract.frames, len(contract.class_names), (0.0, 1.0))
+            )
+            network.save(run / "model.keras")
+        (run / "contract.json").write_text(contract.to_json(), encoding="utf-8")
+        command = [sys.executable, "-m", "export", str(run), "--out", str(out)]
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+        if done.returncode:
+            raise TrainError(f"the network of a row cannot be exported: {done.stderr.strip()}")
+        loaded = load_model(choose_model(out / "model.onnx", "auto"), SessionSettings("cpu", threads=1))
     engine = StreamingEngine(loaded) if loaded.kind == "streaming" else WindowEngine(loaded)
     return engine, network.count_params()
 
