@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from stream.benchmark.command import (
-    BenchmarkSettings,
-    SpeedSettings,
-    run_faults,
-    run_latency,
-    run_soak,
-    run_speed,
-)
+from stream.benchmark.command import BenchmarkSettings, SpeedSettings, run_faults, run_latency, run_soak, run_speed
 from stream.cli.errors import exit_code
 from stream.cli.option_types import not_negative, positive, positive_number, several_positive
 from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider

@@ -18,7 +18,7 @@ from rich.console import Console
 from model.atomic import whole_file
 from model.quiet import native_log_held_back
 from stream.session import report_text, time_chart
-from stream.session.rows import read_events, read_marks, read_rows
+from stream.session.frame_rows import read_events, read_marks, read_rows
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import SinkError, reason
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.screen.statement import STATUS_WORDS
-from stream.session.rows import RowSummary
+from stream.session.frame_rows import RowSummary
 from stream.session.session_folder import is_number
 from stream.session.time_chart import clock
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from model.contract import NEUTRAL
 from stream.screen.statement import REJECTION_WORDS, STATUS_WORDS
-from stream.session.rows import RowSummary
+from stream.session.frame_rows import RowSummary
 
 WIDTH, CHART, LANE, GAP = 1000.0, 160.0, 16.0, 10.0
 _TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from train.charts import write_png
-from train.tables import TextTable, spread_text
+from train.text_table import TextTable, spread_text
 
 Row = tuple[str, ...]
 _MODELS, _CHANCE, _PLAIN = "#2a6f97", "#999999", "#014f86"

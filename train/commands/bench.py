@@ -19,7 +19,7 @@ from train.config_file import config_from
 from train.errors import UsageError
 from train.fit_config import TrainConfig
 from train.progress import clip_progress
-from train.tables import TextTable
+from train.text_table import TextTable
 
 _D = {name: field.default for name, field in TrainConfig.__dataclass_fields__.items()}
 

@@ -174,7 +174,7 @@ def _table(plan: Any, live_frames: int, console: Console, command: str) -> dict[
 def _write(facts: Mapping[str, Any], args: argparse.Namespace, console: Console) -> None:
     from train.charts import write_png
     from train.experiments.comparison import markdown, terminal_table
-    from train.experiments.figures import experiments_figure
+    from train.experiments.drawing import experiments_figure
 
     write_json(facts, args.out / "experiments.json")
     write_text(args.out / "experiments.md", markdown(facts))

@@ -16,7 +16,7 @@ from train.spotting.event_scores import WITHIN_MS, RateRun, compare_rates
 from train.spotting.watch import Watcher
 from train.synth.long_video import Sampling, make_long_video
 from train.synth.long_video_script import ScriptSettings
-from train.tables import TextTable
+from train.text_table import TextTable
 
 _EPILOG = """examples:
   python -m train spot-rates

@@ -12,7 +12,7 @@ from train.experiments.schedule import Finished, SchedulePlan
 from train.fit_config import TrainConfig
 from train.loso.pooled_scores import spread
 from train.scores.metrics import by_peak, chance, confusion_matrix, join, scores
-from train.tables import TextTable, spread_text
+from train.text_table import TextTable, spread_text
 
 SCHEMA_VERSION = 1
 VALIDATION = "validation"

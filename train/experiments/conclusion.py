@@ -8,7 +8,7 @@ from train.experiments.left_out_rows import TICKS, LeftOutRow
 from train.experiments.paired import Bootstrap, Comparison
 from train.loso.predictions import COMPOSITE
 from train.scores.literature import PROTOCOL_N
-from train.tables import signed
+from train.text_table import signed
 
 _Naming = Callable[[Comparison, Mapping[str, LeftOutRow]], str]
 

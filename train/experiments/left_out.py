@@ -127,7 +127,7 @@ def write_table(folder: Path, title: str, rows: Sequence[SpecRow], command: str)
         UsageError: a row is missing, unfinished, or not made like the others.
     """
     from train.charts import write_png  # loads matplotlib
-    from train.experiments.figures import left_out_figure
+    from train.experiments.drawing import left_out_figure
 
     facts = left_out_facts(title, read_rows(folder, rows), command)
     write_png(left_out_figure(facts), folder / PICTURE)

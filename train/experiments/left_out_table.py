@@ -9,7 +9,7 @@ from train.experiments.conclusion import conclusion, difference_text
 from train.experiments.left_out_rows import TICKS, LeftOutRow
 from train.experiments.paired import Bootstrap, Comparison
 from train.loso.predictions import COMPOSITE
-from train.tables import TextTable, spread_text
+from train.text_table import TextTable, spread_text
 
 SCHEMA_VERSION = 1
 _SCORES = {"uf1": "UF1", "uar": "UAR", "accuracy": "ACC"}

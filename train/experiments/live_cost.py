@@ -94,9 +94,7 @@ def _engine(task: RowTask) -> tuple[Engine, int]:
         with native_log_held_back():
             from model.network import build_network
 
-            network = build_network(
-                task.config.network_config(contract.frames, len(contract.class_names), (0.0, 1.0))
-            )
+            network = build_network(task.config.network_config(contract.frames, len(contract.class_names), (0.0, 1.0)))
             network.save(run / "model.keras")
         (run / "contract.json").write_text(contract.to_json(), encoding="utf-8")
         command = [sys.executable, "-m", "export", str(run), "--out", str(out)]

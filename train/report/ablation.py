@@ -19,7 +19,7 @@ from train.report.figures import PictureBook, draw_scores
 from train.report.runs import ScoredRun, open_run
 from train.report.sections import confusion_picture, score_line
 from train.report.text import score_text, whole
-from train.tables import signed
+from train.text_table import signed
 
 ABLATION_FILE = "ablation.json"
 MAIN_ROW = "paper"

@@ -35,7 +35,7 @@ from train.report.text import (
     shown_parts,
     whole,
 )
-from train.tables import spread_text
+from train.text_table import spread_text
 
 PAGE = "report.html"
 MISTAKES = 24

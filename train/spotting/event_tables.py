@@ -14,7 +14,7 @@ from model.types import Event
 from train.charts import write_png
 from train.spotting.match import SpottedVideo, TimeInterval, match
 from train.spotting.watch import VideoLine
-from train.tables import TextTable
+from train.text_table import TextTable
 
 _COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
 _MARKERS = "xov^<>sDp*hP"

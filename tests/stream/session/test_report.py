@@ -16,9 +16,9 @@ import pytest
 from model.types import FaceCrop
 from stream.session.event_pictures import EventPictures
 from stream.session.event_sheet import EventSheet, RecentCrops
+from stream.session.frame_rows import MOST_BUCKETS, Buckets, Latencies, read_events, read_marks, read_rows
 from stream.session.report import MOST_PICTURES, write_report
 from stream.session.report_text import false_alarms, health_rows
-from stream.session.rows import MOST_BUCKETS, Buckets, Latencies, read_events, read_marks, read_rows
 from stream.session.session_folder import SCHEMA_VERSION, SessionError, SessionFolder
 from stream.session.time_chart import Scale, clock, timeline
 from stream.sinks.tables import csv_header

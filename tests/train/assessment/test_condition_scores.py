@@ -20,7 +20,7 @@ from train.assessment.condition_scores import (
 from train.assessment.condition_tables import sheets
 from train.clips.store import ClipRecord, ClipStore, StoreManifest
 from train.scores.metrics import chance, summary
-from train.tables import TextTable, spread_text
+from train.text_table import TextTable, spread_text
 
 
 def test_the_whole_is_each_models_own_scores() -> None:

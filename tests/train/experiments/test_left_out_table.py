@@ -22,7 +22,7 @@ from train.experiments.left_out import write_table
 from train.experiments.left_out_rows import read_rows
 from train.experiments.left_out_table import clips_text, markdown, terminal_table
 from train.experiments.paired import Bootstrap, Comparison
-from train.tables import signed
+from train.text_table import signed
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_terminal_table_fits_80_columns(finished):
 
 
 def test_the_picture_shows_the_scores_on_their_whole_scale(finished):
-    from train.experiments.figures import left_out_figure
+    from train.experiments.drawing import left_out_figure
 
     facts = facts_of(finished)
     figure = left_out_figure(facts)
