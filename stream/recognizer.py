@@ -18,7 +18,7 @@ from stream.engine.model_file import (
     ModelError,
     ModelKind,
     Provider,
-    SessionSettings,
+    RuntimeSettings,
     choose_model,
     load_model,
 )
@@ -85,7 +85,7 @@ class Recognizer:
         self._settings = PipelineSettings(max_faces, detect_events)
         self._on_event, self._on_result = on_event, on_result
         path = choose_model(BUNDLED_MODEL if model is None else Path(model), engine)
-        self._model: LoadedModel = load_model(path, SessionSettings(provider, threads))
+        self._model: LoadedModel = load_model(path, RuntimeSettings(provider, threads))
         if engine != "auto" and self._model.kind != engine:
             raise ModelError(f"{path} is a {self._model.kind} model, not one for --engine {engine}")
         self._pushed = PushLoop(self.contract, self.engine, self._settings)

@@ -16,7 +16,7 @@ from export.errors import ExportError
 from export.verify import TOLERANCE, moving_clips, random_clips
 from model.contract import ClipContract
 from stream.engine.engines import StreamingEngine, WindowEngine
-from stream.engine.model_file import SessionSettings, load_model
+from stream.engine.model_file import RuntimeSettings, load_model
 
 WINDOWS = 4
 HALF_TOLERANCE = 2e-2
@@ -84,7 +84,7 @@ def check_streaming_parity(
 
 def _engines(window: onnx.ModelProto, streaming: onnx.ModelProto, folder: Path) -> tuple[WindowEngine, StreamingEngine]:
     # GPUs round differently: what is compared is the graph.
-    settings = SessionSettings(provider="cpu")
+    settings = RuntimeSettings(provider="cpu")
     onnx.save(window, str(folder / "model.onnx"))
     onnx.save(streaming, str(folder / "model.stream.onnx"))
     return (

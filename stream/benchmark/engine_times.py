@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from model.contract import ClipContract
 from stream.engine.engines import StreamingEngine, WindowEngine
-from stream.engine.model_file import LoadedModel, ModelError, Provider, SessionSettings, choose_model, load_model
+from stream.engine.model_file import LoadedModel, ModelError, Provider, RuntimeSettings, choose_model, load_model
 from stream.health import Percentiles, percentiles_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -57,7 +57,7 @@ def measure_engines(
     model: Path, provider: Provider, threads: int, steps: int, with_tensorflow: bool, note: Note
 ) -> EngineTimes:
     """`steps` full windows, every engine asked once at each. Raises ModelError when a model is missing."""
-    settings = SessionSettings(provider, threads)
+    settings = RuntimeSettings(provider, threads)
     window_model = _load(model, "window", settings)
     streaming_model = _load(model, "streaming", settings)
     contract = window_model.contract
@@ -102,7 +102,7 @@ def measure_batches(
     model: Path, provider: Provider, threads: int, batches: Sequence[int], steps: int, note: Note
 ) -> list[BatchTimes]:
     """The streaming engine with several independent streams at once."""
-    loaded = _load(model, "streaming", SessionSettings(provider, threads))
+    loaded = _load(model, "streaming", RuntimeSettings(provider, threads))
     frames = _frames(loaded.contract)
     found: list[BatchTimes] = []
     for batch in batches:
@@ -170,7 +170,7 @@ class TensorflowWindow:
         return float(line) if line else None
 
 
-def _load(model: Path, kind: str, settings: SessionSettings) -> LoadedModel:
+def _load(model: Path, kind: str, settings: RuntimeSettings) -> LoadedModel:
     path = choose_model(model, "streaming") if kind == "streaming" else _window_of(model)
     loaded = load_model(path, settings)
     if loaded.kind != kind:

@@ -103,7 +103,7 @@ class ModelError(MicroliveError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class SessionSettings:
+class RuntimeSettings:
     """`threads` 0 means `default_threads`."""
 
     provider: Provider = "auto"
@@ -122,9 +122,9 @@ class LoadedModel:
     threads: int
 
 
-def load_model(path: Path, settings: SessionSettings | None = None) -> LoadedModel:
+def load_model(path: Path, settings: RuntimeSettings | None = None) -> LoadedModel:
     """Opens an exported model; raises ModelError or ContractError with one clear line."""
-    settings = settings or SessionSettings()
+    settings = settings or RuntimeSettings()
     if not path.is_file():
         raise ModelError(f"{path} is not a model file: export one with `python -m export RUN --out DIR`")
     threads = settings.threads or default_threads(_kind_by_name(path))

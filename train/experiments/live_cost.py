@@ -21,7 +21,7 @@ from model.preprocess import Preprocessor
 from model.quiet import native_log_held_back
 from model.types import FaceCrop, Image
 from stream.engine.engines import Engine, StreamingEngine, WindowEngine
-from stream.engine.model_file import SessionSettings, choose_model, load_model
+from stream.engine.model_file import RuntimeSettings, choose_model, load_model
 from stream.events.motion import MotionMeter
 from stream.health import Percentiles, percentiles_of
 from train.clips.samples import open_stores, run_contract
@@ -101,7 +101,7 @@ def _engine(task: RowTask) -> tuple[Engine, int]:
         done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
         if done.returncode:
             raise TrainError(f"the network of a row cannot be exported: {done.stderr.strip()}")
-        loaded = load_model(choose_model(out / "model.onnx", "auto"), SessionSettings("cpu", threads=1))
+        loaded = load_model(choose_model(out / "model.onnx", "auto"), RuntimeSettings("cpu", threads=1))
     engine = StreamingEngine(loaded) if loaded.kind == "streaming" else WindowEngine(loaded)
     return engine, network.count_params()
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.contract import ClipContract, ContractError
 from model.quiet import native_log_held_back
-from stream.engine.model_file import ANSWER, ModelError, SessionSettings, failed_run, load_model
+from stream.engine.model_file import ANSWER, ModelError, RuntimeSettings, failed_run, load_model
 from train.clips.features import clip_features
 from train.clips.samples import resolve_people, samples_of
 from train.clips.store import ClipStore
@@ -39,7 +39,7 @@ class OnnxPredictor:
 
     def __init__(self, path: Path) -> None:
         try:
-            model = load_model(path, SessionSettings("cpu"))
+            model = load_model(path, RuntimeSettings("cpu"))
         except ModelError as error:
             raise UsageError(str(error)) from error
         except ContractError as error:

@@ -9,7 +9,7 @@ import pytest
 
 from model.contract import ContractError, CropGeometry, NetworkInput, Reference
 from stream.engine.engines import StreamingEngine, WindowEngine
-from stream.engine.model_file import ModelError, SessionSettings, load_model, states_of
+from stream.engine.model_file import ModelError, RuntimeSettings, load_model, states_of
 from tests.helpers.models import save_tiny_model, save_tiny_streaming_model, tiny_contract
 
 
@@ -165,4 +165,4 @@ def test_another_crop_geometry_is_the_models_own_affair(tmp_path: Path) -> None:
 def test_a_provider_that_is_not_there_fails_loudly(tmp_path: Path, provider: str) -> None:
     save_tiny_model(tmp_path / "m.onnx")
     with pytest.raises(ModelError, match=f"--provider {provider} is not available"):
-        load_model(tmp_path / "m.onnx", SessionSettings(provider))  # type: ignore[arg-type]
+        load_model(tmp_path / "m.onnx", RuntimeSettings(provider))  # type: ignore[arg-type]
