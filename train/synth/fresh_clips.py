@@ -166,7 +166,8 @@ def _prepared(face: FaceSource, contract: ClipContract) -> FastFace:
 
 def _digest(plan: FreshPlan, faces: Sequence[FaceSource]) -> str:
     """Says which faces and plan these clips come from: 16 hexadecimal digits."""
-    digest = hashlib.sha256(repr(plan).encode())
+    # Under the name that the plan had when the first runs were begun, so that those go on.
+    digest = hashlib.sha256(f"MadePlan{repr(plan).removeprefix(type(plan).__name__)}".encode())
     for face in faces:
         digest.update(f"{face.name} {face.image.shape}".encode() + face.image.tobytes() + face.landmarks.tobytes())
     return digest.hexdigest()[:16]
