@@ -2,10 +2,10 @@
 
 import sys
 
-from microlive import CsvSink, FrameResult, Recognizer
+from microlive import CsvSink, FrameResult, Recognizer, Sink
 
 
-class LongestLatency:
+class LongestLatency(Sink):
     """Keeps the slowest answer of a run."""
 
     worst_ms = 0.0
