@@ -21,7 +21,7 @@ from rich.table import Table
 from export.errors import ExportError
 from export.spotting_scores import with_spotting
 from model.contract import ClipContract, ContractError, MicroliveError, NetworkInput
-from model.quiet import native_log_held_back
+from model.quiet import hold_standard_streams, native_log_held_back
 
 _EPILOG = """examples:
   python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
@@ -54,6 +54,7 @@ class Run:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit."""
+    hold_standard_streams()
     args = _parser().parse_args(argv)
     try:
         run = _untrained_run() if args.untrained else _open_run(args.run)

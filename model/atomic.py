@@ -62,7 +62,9 @@ def regular_file(path: Path) -> Path:
     an end but a device, a FIFO or a folder, through a symbolic link too."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        code, words = (errno.EISDIR, "it is a folder") if stat.S_ISDIR(mode) else (errno.EINVAL, "it is no regular file")
+        code, words = (
+            (errno.EISDIR, "it is a folder") if stat.S_ISDIR(mode) else (errno.EINVAL, "it is no regular file")
+        )
         raise OSError(code, f"{words}; expected a file", str(path))
     return path
 
@@ -79,11 +81,16 @@ def clash(outputs: Sequence[Named], inputs: Sequence[Named]) -> str | None:
             continue
         for other, its_path in outputs[:place]:
             if mine == _identity(its_path):
-                return f"{other} and {name} name the same file, {path}: give each its own"
+                return f"{other} and {name} name the same file twice, {path}: give each its own"
         for other, its_path in inputs:
-            if mine == _identity(its_path) or (not path.is_dir() and path.exists() and mine in _files_in(its_path)):
+            if mine == _identity(its_path) or (os.path.isfile(path) and mine in _files_in(its_path)):
                 return f"{name} would write over what {other} reads, {path}: give {name} another name"
     return None
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Through links, too; neither needs to be there. A folder lies in itself."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _is_special(path: Path) -> bool:

@@ -71,13 +71,13 @@ class Sink:
 
 def check_target(path: Path, what: str) -> None:
     """Raises `SinkError` when a file cannot be made at `path` because of where it is."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SinkError(f"cannot write the {what} {path}: it is a folder; give a file name")
     try:
-        folder = path.parent if path.exists() else target_of(path).parent
+        folder = path.parent if os.path.exists(path) else target_of(path).parent
     except OSError as error:
         raise SinkError(f"cannot write the {what} {path}: {reason(error)}") from error
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise SinkError(f"cannot write the {what} {path}: the folder {folder} does not exist; create it first")
 
 

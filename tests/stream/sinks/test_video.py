@@ -84,7 +84,7 @@ def pictures_at(path: Path) -> tuple[list[tuple[float, int]], float]:
         ]  # fmt: skip
     with av.open(str(path)) as video:
         *_, last = (packet for packet in video.demux(video=0) if packet.size)
-    return found, float((last.pts + last.duration) * last.time_base)
+    return found, float(((last.pts or 0) + (last.duration or 0)) * last.time_base)
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -135,7 +135,9 @@ def test_a_recording_of_an_earlier_run_stays_until_the_first_frame(tmp_path, mon
 def test_a_recording_belongs_to_one_run(tmp_path):
     with new_video(tmp_path / "video.mp4", overlay=PlainOverlay()) as sink:
         sink.write(numbered(3, 0.0))
-        with pytest.raises(SinkError, match=r"cannot write the video .*: another run is writing it; give another name$"):
+        with pytest.raises(
+            SinkError, match=r"cannot write the video .*: another run is writing it; give another name$"
+        ):
             new_video(sink.path)
     assert read_video(sink.path) == [3]
 
