@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # while the commands are loaded
         return _say("stopped", 130)
     try:
+        from train.commands.flags import require_apart  # with the commands, which take long to load
+
+        require_apart(args)
         code = args.run(args)
         sys.stdout.flush()
         return code
