@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Sequence
 
+from model.quiet import hold_standard_streams
 from stream.cli.errors import exit_code
 from stream.cli.options import LiveOptions, parse_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 well ended, 1 failed while running (one line on the error stream), 2 wrong usage."""
+    hold_standard_streams()
     options = parse_options(argv)
     # Ctrl-C is how a camera's run ends; a benchmark that is stopped has measured nothing.
     return exit_code(lambda: _run(options), options.debug, interrupted=130 if options.benchmark else 0)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -20,8 +19,9 @@ from rich.table import Table
 
 from export.errors import ExportError
 from export.spotting_scores import with_spotting
+from model.atomic import clash, regular_file, whole_file
 from model.contract import ClipContract, ContractError, MicroliveError, NetworkInput
-from model.quiet import native_log_held_back
+from model.quiet import hold_standard_streams, native_log_held_back
 
 _EPILOG = """examples:
   python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
@@ -39,6 +39,10 @@ not are refused, and nothing is written.
 Measure it with: python -m train eval --data DIR --model OUT/model.onnx"""
 
 
+_READ = ("model.keras", "contract.json", "samples.npy")
+_WRITTEN = ("model.onnx", "model.stream.onnx", "model.fp16.onnx", "model.fp16.stream.onnx", "parity.json")
+
+
 class _UsageError(MicroliveError):
     """A path given does not fit (exit 2)."""
 
@@ -54,8 +58,10 @@ class Run:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit."""
+    hold_standard_streams()
     args = _parser().parse_args(argv)
     try:
+        _require_apart(args)
         run = _untrained_run() if args.untrained else _open_run(args.run)
         if args.spotting is not None:
             run = replace(run, contract=with_spotting(run.contract, args.spotting))
@@ -132,6 +138,17 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
     return report
 
 
+def _require_apart(args: argparse.Namespace) -> None:
+    """Raises _UsageError where what is written would replace what is read."""
+    written = [("--out", args.out), *(("--out", args.out / name) for name in _WRITTEN)]
+    read = [("--spotting", args.spotting)] if args.spotting is not None else []
+    if args.run is not None:
+        folder = args.run if args.run.is_dir() else args.run.parent
+        read += [("RUN", path) for path in (args.run, *(folder / name for name in _READ))]
+    if (said := clash(written, read)) is not None:
+        raise _UsageError(said)
+
+
 def _untrained_run() -> Run:
     """The paper's network at its own size with random weights: answers mean nothing, times are the real ones."""
     contract = ClipContract(
@@ -150,7 +167,7 @@ def _open_run(path: Path) -> Run:
             f"{path}: expected a finished run's folder (made by `python -m train fit`) or its .keras file, found none"
         )
     try:
-        contract = ClipContract.from_json((folder / "contract.json").read_text(encoding="utf-8"))
+        contract = ClipContract.from_json(regular_file(folder / "contract.json").read_text(encoding="utf-8"))
     except OSError as error:
         raise _UsageError(
             f"{folder / 'contract.json'}: expected the model's contract beside it ({error.strerror})"
@@ -185,7 +202,8 @@ def _all_or_nothing(out: Path) -> Iterator[Path]:
         yield temporary
         out.mkdir(exist_ok=True)
         for path in temporary.iterdir():
-            os.replace(path, out / path.name)
+            with whole_file(out / path.name) as whole:
+                shutil.copyfile(path, whole)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import ExportError
+from model.atomic import regular_file
 from model.contract import ClipContract
 
 _QUIET = {"rest": "a resting face", "quiet": "clips without annotated events"}
@@ -21,7 +22,7 @@ def with_spotting(contract: ClipContract, path: Path) -> ClipContract:
     Raises ExportError for a file that is not what `spot-eval --json` writes.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(regular_file(path).read_text(encoding="utf-8"))
         micro = told["micro"]
         spotting: dict[str, Any] = {
             "f1": micro["localised"]["f1"],

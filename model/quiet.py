@@ -8,6 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def hold_standard_streams() -> None:
+    """Where standard input, output or error is closed, the null device takes its place; to be called before anything else.
+
+    Otherwise the first files that are opened get their numbers, and take what was meant for a screen.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
 @contextmanager
 def native_log_held_back(shown_on_error: bool = False) -> Iterator[None]:
     """Drops what native code writes to file descriptor 2 inside the block; Python exceptions pass as always.

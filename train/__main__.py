@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from model.contract import ContractError
+from model.quiet import hold_standard_streams
 from train.clips.store import StoreError
 from train.datasets.source import DatasetError
 from train.errors import TrainError, UsageError, os_error_text
@@ -29,12 +30,16 @@ with real datasets:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; 0 when it went well, 1 when it failed, 2 for flags, values or paths that do not fit."""
+    hold_standard_streams()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         args = _parser().parse_args(argv, argparse.Namespace(argv=argv))
     except KeyboardInterrupt:  # while the commands are loaded
         return _say("stopped", 130)
     try:
+        from train.commands.flags import require_apart  # with the commands, which take long to load
+
+        require_apart(args)
         code = args.run(args)
         sys.stdout.flush()
         return code

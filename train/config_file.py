@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from model.atomic import regular_file
 from train.errors import UsageError, check_type
 from train.fit_config import Real, TrainConfig
 
@@ -50,7 +51,7 @@ def config_from(values: Mapping[str, Any]) -> TrainConfig:
 def read_config_file(path: Path) -> dict[str, Any]:
     """The mapping in a YAML or JSON file (JSON is YAML); raises UsageError when there is none."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(regular_file(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}; expected a YAML or JSON config file") from error
     except Exception as error:  # of a date or a number that is none, YAML's reader says what Python said to it

@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter
 
-from model.atomic import whole_file
+from model.atomic import regular_file, whole_file
 from model.checked import MisfitError, checked_json
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
@@ -55,6 +55,7 @@ class RunDir:
             raise UsageError(
                 f"{self.path}: holds a finished run; choose another --out, or add --overwrite to replace it"
             )
+        require_regular(vars(self).values())
         resumes = self.config.is_file()
         if resumes:
             self._require_same(config)
@@ -107,6 +108,16 @@ def other_files(folder: Path, known: Container[str]) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith("."))
 
 
+def require_regular(paths: Iterable[Path]) -> None:
+    """Raises UsageError for a device or a FIFO where a run keeps a file: reading or adding to it could go on for ever."""
+    for path in paths:
+        if path.exists() and not path.is_dir():
+            try:
+                regular_file(path)
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror}") from None
+
+
 def parsed_json(text: str) -> Any:
     """As `json.loads`, with a ValueError for lists that lie too deep in lists, too."""
     try:
@@ -118,7 +129,7 @@ def parsed_json(text: str) -> Any:
 def read_object(path: Path, what: str) -> dict[str, Any]:
     """The JSON object in a file; UsageError where there is none. `what` it should be, for the message."""
     try:
-        return checked_json(TypeAdapter(dict[str, Any]), path.read_bytes())
+        return checked_json(TypeAdapter(dict[str, Any]), regular_file(path).read_bytes())
     except MisfitError as error:
         raise UsageError(f"{path}: expected {what}, found something else ({error})") from None
 

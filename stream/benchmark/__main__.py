@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from model.atomic import clash
+from model.quiet import hold_standard_streams
 from stream.benchmark.command import BenchmarkSettings, SpeedSettings, run_faults, run_latency, run_soak, run_speed
 from stream.cli.errors import exit_code
 from stream.cli.option_types import not_negative, positive, positive_number, several_positive
@@ -15,6 +17,8 @@ _PROG = "python -m stream.benchmark"
 _MOST_VIEWERS = 15
 """With the one that stalls, as many as the web view takes."""
 _LEAST_SOAK_FRAMES = 10_000
+_FILES = (("json", "chart"), ("model", "source"))
+"""Options that name files to be written, and to be read."""
 _COMMON: dict[str, dict[str, Any]] = {
     "model": {
         "type": Path, "default": BUNDLED_MODEL, "metavar": "PATH",
@@ -67,11 +71,16 @@ its pictures.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 well measured, 1 failed (one line on the error stream), 2 wrong usage, 130 after Ctrl-C."""
+    hold_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     parser, commands = _new_parser()
     if not words or words[0] not in (*commands, "-h", "--help"):
         words.insert(0, "speed")
     given = parser.parse_args(words)
+    told = {name: Path(path) for name in ("json", "chart", "model", "source") if (path := getattr(given, name, None))}
+    written, read = ([(f"--{name}", told[name]) for name in names if name in told] for names in _FILES)
+    if (said := clash(written, read)) is not None:
+        parser.error(said)
     return exit_code(lambda: given.run(given), given.debug, interrupted=130)
 
 

@@ -19,6 +19,7 @@ from stream.screen.terminal import ConnectionTeller, Panel
 from stream.screen.window import Window, display_available, save_snapshot
 from stream.session.replay import ReplaySource, model_difference, recorded_settings
 from stream.session.session_folder import SessionFolder
+from stream.sinks.base import SinkError
 from stream.sources.base import FrameSource, without_credentials
 from stream.sources.live import LiveSource
 from stream.sources.open import list_cameras, open_source
@@ -33,6 +34,8 @@ def run(options: LiveOptions, console: Console) -> int:
         return _show_cameras(console)
     if options.replay is not None:
         options = _as_recorded(options, SessionFolder(options.replay))
+        if (said := options.clash()) is not None:  # now that the session has named its model
+            raise SinkError(said)
     recognizer = Recognizer(
         options.model, options.provider, options.threads, options.engine, options.max_faces, options.detect_events
     )

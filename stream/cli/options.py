@@ -1,11 +1,13 @@
 """The command line of the live program, parsed into one frozen value."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.atomic import clash, lies_in
 from model.types import Pace
 from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_outputs, read_live_settings
 from stream.cli.options_share import (
@@ -19,7 +21,7 @@ from stream.cli.options_share import (
 from stream.cli.topics import Add, Topic, TopicParser
 from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider
 from stream.network_address import NetworkAddress
-from stream.session.session_folder import SessionSettings
+from stream.session.session_folder import SessionFolder, SessionSettings
 from stream.sources.base import LiveSettings
 from stream.web.access import ServeSettings
 
@@ -106,6 +108,28 @@ class LiveOptions:
         """Whether the source's time has to run like that of an experiment."""
         return self.marker_port is not None or self.lsl is not None
 
+    def clash(self) -> str | None:
+        """One line where a file to be written is one that is read, or is written twice; None where all are apart."""
+        written = {"--csv": self.csv, "--events": self.events, "--markers": self.markers, "--record": self.record}
+        outputs = [(name, path) for name, path in (written | {"--json": self.json}).items() if path is not None]
+        read = [("--model", self.model), ("--model", Path(os.path.splitext(self.model)[0] + ".stream.onnx"))]
+        if self.session is not None:
+            kept = SessionFolder(self.session.folder)
+            outputs += [("--session", path) for path in (kept.path, *kept.parts)]
+        if self.replay is not None:
+            recorded = SessionFolder(self.replay)
+            read += [("--replay", path) for path in (recorded.path, *recorded.parts)]
+            if self.session is not None and lies_in(self.session.folder, self.replay):
+                return f"--session {self.session.folder} lies in what --replay reads: give a folder outside of it"
+        elif self.source == "demo":
+            from stream.sources.demo import DEMO_CLIP  # brings OpenCV, which the help does without
+
+            read.append(("--source", DEMO_CLIP))
+        elif isinstance(self.source, str):
+            # FFmpeg takes file: for files, too.
+            read.append(("--source", Path(os.path.expanduser(self.source.removeprefix("file:")))))
+        return clash(outputs, read)
+
 
 def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     """Exits with 2 and one line on bad usage."""
@@ -115,7 +139,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     check_outputs(given, parser)
     check_experiment(given, parser)
     source = given.source if given.source is not None else (given.camera or 0)
-    return LiveOptions(
+    options = LiveOptions(
         source=source,
         model=given.model or BUNDLED_MODEL,
         provider=given.provider,
@@ -147,6 +171,9 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         ),
         debug=given.debug,
     )
+    if (said := options.clash()) is not None:
+        parser.error(said)
+    return options
 
 
 def _new_parser() -> TopicParser:

@@ -19,7 +19,6 @@ from stream.cli.topics import Add, Topic
 from stream.engine.model_file import EngineChoice, Provider
 from stream.sources.base import CameraSettings, LiveSettings
 
-_FILES = ("csv", "events", "markers", "record", "json")
 _USUAL = LiveSettings()
 
 _SOURCES_LESSON = """\
@@ -170,9 +169,6 @@ def check_outputs(given: argparse.Namespace, parser: argparse.ArgumentParser) ->
     """Ends with a usage error where options do not go together."""
     if given.no_events and given.events is not None:
         parser.error("--no-events leaves nothing to write to --events")
-    paths = [path.resolve() for name in _FILES if (path := getattr(given, name)) is not None]
-    if len(set(paths)) < len(paths):
-        parser.error("--csv, --events, --markers, --record and --json name the same file twice")
 
 
 def read_live_settings(given: argparse.Namespace, parser: argparse.ArgumentParser, source: int | str) -> LiveSettings:

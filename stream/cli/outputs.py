@@ -113,7 +113,8 @@ class Outputs:
 
             with console.status("Making the report"):
                 write_report(self._session.folder)
-        paths = [options.csv, options.events, options.markers, options.record, options.json]
+        begun = [options.csv, options.events, options.markers, options.record] if live_run.summary.frames else []
+        paths = [*begun, options.json]
         paths += [self._session.folder.report] if self._session is not None and self._session.kept else []
         for path in paths:
             if path is not None:

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from model.atomic import regular_file
 from model.contract import ClipContract
 from stream.machine import VERSION
 from stream.recognizer import Recognizer
@@ -87,7 +88,7 @@ def contract_hash(contract: ClipContract) -> str:
 def file_hash(path: Path) -> str | None:
     """SHA-256; None when the file cannot be read (any more)."""
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

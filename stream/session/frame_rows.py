@@ -11,6 +11,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from model.atomic import regular_file
 from model.checked import MisfitError, Number, checked_json
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
 
@@ -136,7 +137,7 @@ class RowSummary:
 def read_rows(folder: SessionFolder) -> RowSummary:
     """Raises `SessionError` when it is no such file; a last line that was cut off is left out."""
     try:
-        with folder.frames.open(newline="", encoding="utf-8") as file:
+        with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             header = next(rows, [])
             names = tuple(name.removeprefix("p_") for name in header if name.startswith("p_"))
@@ -146,7 +147,7 @@ def read_rows(folder: SessionFolder) -> RowSummary:
             _Reader(summary, len(header)).read(rows, folder)
             return summary
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SessionError(f"{folder.frames} cannot be read: {error}") from error
+        raise SessionError(f"{folder.frames} cannot be read: {_why(error)}") from error
 
 
 class _Reader:
@@ -213,7 +214,7 @@ def _objects(path: Path, kind: TypeAdapter[Any]) -> Iterator[Mapping[str, Any]]:
     if not path.exists():
         return
     try:
-        with path.open(encoding="utf-8") as file:
+        with regular_file(path).open(encoding="utf-8") as file:
             for place, line in enumerate(file, start=1):
                 try:
                     yield checked_json(kind, line)
@@ -221,4 +222,8 @@ def _objects(path: Path, kind: TypeAdapter[Any]) -> Iterator[Mapping[str, Any]]:
                     if file.readline():
                         raise SessionError(f"{path}: line {place} is not what belongs there: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SessionError(f"{path} cannot be read: {error}") from error
+        raise SessionError(f"{path} cannot be read: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

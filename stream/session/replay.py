@@ -12,6 +12,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
+from model.atomic import regular_file
 from model.types import Event, Frame, FrameResult, Image, Pace
 from stream.engine.model_file import ModelKind
 from stream.session.facts import PROJECT, contract_hash, file_hash
@@ -103,6 +104,11 @@ class ReplaySource(FrameSource):
         if self._capture is not None:
             self._capture.release()
         path = self._folder.part(part)
+        if path.exists():  # of a run that was killed the last one may not be there yet
+            try:
+                regular_file(path)
+            except OSError as error:
+                raise SessionError(f"{path} cannot be read: {error.strerror}") from error
         # The file of a run that was killed ends early, of which the decoder would speak.
         with quiet_decoder():
             self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
@@ -112,7 +118,7 @@ class ReplaySource(FrameSource):
     def _rows(self) -> Iterator[_Row]:
         """The lines of times.csv that are whole."""
         try:
-            with self._folder.times.open(newline="", encoding="utf-8") as file:
+            with regular_file(self._folder.times).open(newline="", encoding="utf-8") as file:
                 if file.readline().rstrip("\n") != HEADER:
                     raise SessionError(f"{self._folder.times}: expected the columns {HEADER}")
                 for place, cells in enumerate(csv.reader(file), start=2):
@@ -249,7 +255,7 @@ class ReplayCheck(Sink):
 
 def _recorded_rows(folder: SessionFolder) -> Iterator[list[str]]:
     try:
-        with folder.frames.open(newline="", encoding="utf-8") as file:
+        with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
             yield from csv.reader(file)
     except OSError as error:
         raise SessionError(f"{folder.frames} cannot be read: {error.strerror}") from error
@@ -262,7 +268,7 @@ def _recorded_events(folder: SessionFolder) -> Iterator[str]:
     if not folder.events.exists():
         return
     try:
-        with folder.events.open(encoding="utf-8") as file:
+        with regular_file(folder.events).open(encoding="utf-8") as file:
             for line in file:
                 try:
                     json.loads(line)

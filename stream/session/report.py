@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup
 from rich.console import Console
 
-from model.atomic import whole_file
+from model.atomic import regular_file, whole_file
 from model.quiet import native_log_held_back
 from stream.session import report_text, time_chart
 from stream.session.frame_rows import read_events, read_marks, read_rows
@@ -126,7 +126,7 @@ def _context(folder: SessionFolder) -> dict[str, Any]:
 def picture_uri(path: Path) -> str | None:
     """A picture as a data URI, in a fifth of its PNG's size; None where there is none that can be read."""
     try:
-        data = path.read_bytes()
+        data = regular_file(path).read_bytes()
     except OSError:
         return None
     if not _is_small_png(data):

@@ -1,6 +1,7 @@
 """A run that is kept: rows, events, pictures and facts in one folder."""
 
 import contextlib
+import json
 import shutil
 import time
 from contextlib import ExitStack
@@ -62,15 +63,24 @@ class Session(Sink):
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise SinkError(f"the session {path} is not empty: give a new or an empty folder")
+            self.folder.facts.touch(exist_ok=False)
+        except FileExistsError as error:
+            what = "another run has just begun there" if path.is_dir() else "it is no folder"
+            raise SinkError(f"cannot make the session {path}: {what}; give a new folder") from error
         except OSError as error:
             raise SinkError(f"cannot make the session {path}: {reason(error)}") from error
-        self._facts: dict[str, Any] = first_facts(self._asked, self._settings, self._recognizer)
-        write_json(self.folder.facts, self._facts)
-        with ExitStack() as opening:
-            names = self._recognizer.contract.class_names
-            self._csv = opening.enter_context(CsvSink(self.folder.frames, names))
-            self._events = opening.enter_context(EventsSink(self.folder.events))
-            self._stack = opening.pop_all()
+        # From here on the folder is this run's: of two that begin together only one makes the file.
+        try:
+            self._facts: dict[str, Any] = first_facts(self._asked, self._settings, self._recognizer)
+            write_json(self.folder.facts, self._facts)
+            with ExitStack() as opening:
+                names = self._recognizer.contract.class_names
+                self._csv = opening.enter_context(CsvSink(self.folder.frames, names))
+                self._events = opening.enter_context(EventsSink(self.folder.events))
+                self._stack = opening.pop_all()
+        except BaseException:
+            self._remove()
+            raise
         return self
 
     def attach(self, live_run: LiveRun, source: FrameSource) -> None:
@@ -121,7 +131,23 @@ class Session(Sink):
         words = " ".join(str(error).split()) or type(error).__name__
         self._facts["state"] = "finished" if error is None else f"failed: {words}"
         self._facts["ended"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
-        self._write_facts()
+        try:
+            self._write_facts()
+        except SinkError as failed:
+            self._facts["state"] = f"failed: {words if error is not None else failed}"
+            self._overwrite_facts()
+            raise
+
+    def _overwrite_facts(self) -> None:
+        """On a full disk there is room for no new file, but for the end of the run in the place of the old facts."""
+        with contextlib.suppress(OSError), self.folder.facts.open("r+b") as file:
+            room = len(file.read())
+            text = json.dumps(self._facts).encode()
+            if len(text) > room:
+                text = json.dumps(self._facts | {"run": None}).encode()
+            if len(text) <= room:
+                file.seek(0)
+                file.write(text.ljust(room))
 
     def _write_facts(self) -> None:
         if self._live_run is not None:
@@ -136,9 +162,10 @@ class Session(Sink):
         """What was made for a run that never began."""
         self.kept = False
         with contextlib.suppress(OSError):
-            for path in (self.folder.facts, self.folder.frames, self.folder.events, self.folder.markers):
-                path.unlink(missing_ok=True)
             for path in (self.folder.pictures, self.folder.recording):
                 shutil.rmtree(path, ignore_errors=True)
+            # The facts last: until then the folder is no other run's.
+            for path in (self.folder.frames, self.folder.events, self.folder.markers, self.folder.facts):
+                path.unlink(missing_ok=True)
             if self._is_new:
                 self.folder.path.rmdir()

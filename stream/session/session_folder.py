@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Required
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
+from model.atomic import regular_file
 from model.contract import MicroliveError
 
 SCHEMA_VERSION = 1
@@ -119,6 +120,11 @@ class SessionFolder:
         """A row for every recorded frame."""
         return self.recording / "times.csv"
 
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """The files that have one name."""
+        return (self.facts, self.frames, self.events, self.markers, self.report, self.times)
+
     def picture(self, number: int) -> Path:
         """Of an accepted event; the first in events.jsonl is number 1."""
         return self.pictures / f"{number:04d}.png"
@@ -139,7 +145,7 @@ class SessionFolder:
         from model.checked import MisfitError, checked, checked_json
 
         try:
-            text = self.facts.read_bytes()
+            text = regular_file(self.facts).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             raise SessionError(f"{self.path} is no session: it has no session.json") from None
         except OSError as error:

@@ -1,13 +1,18 @@
 """What all outputs of a run have in common: the sink, and the files that sinks write."""
 
 import contextlib
+import errno
 import json
+import os
+import stat
+import sys
 from collections.abc import Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from model.atomic import whole_file
+from model.atomic import target_of, whole_file
 from model.contract import MicroliveError
 from model.types import Event, FrameResult
 
@@ -66,10 +71,14 @@ class Sink:
 
 def check_target(path: Path, what: str) -> None:
     """Raises `SinkError` when a file cannot be made at `path` because of where it is."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SinkError(f"cannot write the {what} {path}: it is a folder; give a file name")
-    if not path.parent.is_dir():
-        raise SinkError(f"cannot write the {what} {path}: the folder {path.parent} does not exist; create it first")
+    try:
+        folder = path.parent if os.path.exists(path) else target_of(path).parent
+    except OSError as error:
+        raise SinkError(f"cannot write the {what} {path}: {reason(error)}") from error
+    if not os.path.isdir(folder):
+        raise SinkError(f"cannot write the {what} {path}: the folder {folder} does not exist; create it first")
 
 
 def reason(error: OSError) -> str:
@@ -85,27 +94,88 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         raise SinkError(f"cannot write the JSON file {path}: {reason(error)}") from error
 
 
+def open_own(path: Path, what: str) -> FileIO:
+    """A file to append to, made where it is missing, with what it holds. A regular file is this run's alone until it is
+    closed or the process ends, however it does. `SinkError` when it cannot be had; `what` names it in the message."""
+    check_target(path, what)
+    try:
+        while True:
+            file = FileIO(path, "ab")
+            try:
+                _lock(file)
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    return file
+            except FileNotFoundError:
+                pass  # whoever had it before has just removed it
+            except BaseException:
+                file.close()
+                raise
+            file.close()
+    except BlockingIOError as error:
+        raise SinkError(f"cannot write the {what} {path}: another run is writing it; give another name") from error
+    except OSError as error:
+        raise SinkError(f"cannot write the {what} {path}: {reason(error)}") from error
+
+
+def _lock(file: FileIO) -> None:
+    """Raises BlockingIOError when another has it. Where files cannot be locked (some network folders) nobody has."""
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return  # a device or a FIFO has nothing to lose, and others may write there too
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            # Far behind every line: on Windows nobody could read what is locked.
+            file.seek(1 << 40)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            raise BlockingIOError(error.errno, error.strerror) from error
+
+
 class LineFile:
     """A text file that grows line by line, each handed to the system as it comes, whole or not at all: what a run that is
-    killed has written can be read.
+    killed has written can be read. It belongs to one run at a time.
 
-    Raises `SinkError` at construction when the file cannot be made, and from `write` when it cannot take more; `what`
-    names it in the message.
+    What an earlier run left there stays until `begin` or the first line; then `head` comes first. Raises `SinkError` at
+    construction when the file cannot be made, and from `begin` and `write` when it cannot take more; `what` names it in
+    the message.
     """
 
-    def __init__(self, path: Path | str, what: str) -> None:
+    def __init__(self, path: Path | str, what: str, head: str = "") -> None:
         self.path = Path(path)
         self._what = what
+        self._head = head
+        self._begun = False
         self._whole_bytes = 0
-        check_target(self.path, what)
-        try:
-            self._file = self.path.open("wb", buffering=0)
-        except OSError as error:
-            raise SinkError(f"cannot write the {what} {self.path}: {reason(error)}") from error
+        self._file = open_own(self.path, what)
+        if not self._file.seekable() or not os.fstat(self._file.fileno()).st_size:
+            try:
+                self.begin()
+            except SinkError:
+                self.abandon()
+                raise
+
+    def begin(self) -> None:
+        """Only once: what was there goes."""
+        if self._begun:
+            return
+        self._begun = True
+        with contextlib.suppress(OSError):  # a pipe has no end to cut
+            self._file.truncate(0)
+        self._append(self._head)
 
     def write(self, line: str) -> None:
         """A whole line with its end."""
-        data = line.encode()
+        self.begin()
+        self._append(line)
+
+    def _append(self, text: str) -> None:
+        data = text.encode()
         try:
             written = 0
             while written < len(data):

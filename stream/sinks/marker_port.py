@@ -122,6 +122,8 @@ class MarkerPort(Sink):
         if self._error is not None:
             raise self._error
         with self._lock:
+            if self._lines is not None:
+                self._lines.begin()
             self._offset_s = result.frame.captured_s - result.frame.time_s
             while self._waiting:
                 self._keep(self._waiting.popleft())

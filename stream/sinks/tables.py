@@ -1,23 +1,25 @@
 """What a run writes line by line: a CSV of its frames and faces, and its events as JSON lines."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from model.types import Event, FrameResult, Prediction, Status
-from stream.sinks.base import LineFile, Sink, SinkError
+from stream.sinks.base import LineFile, Sink
 
 
 class LineSink(Sink):
     """A sink that writes one file line by line. Every line is handed to the system as it comes, so that a run that is
-    killed keeps what it wrote. Raises `SinkError` at construction when the file cannot be made, and from `write` and
-    `finish` when it cannot take more. `what` names the file in messages.
+    killed keeps what it wrote; what an earlier run left stays until the first frame. Raises `SinkError` at construction
+    when the file cannot be made, and from `write` and `finish` when it cannot take more. `what` names the file in
+    messages, `head` is its first line.
     """
 
-    def __init__(self, path: Path | str, what: str) -> None:
+    def __init__(self, path: Path | str, what: str, head: str = "") -> None:
         self.path = Path(path)
-        self._lines = LineFile(self.path, what)
+        self._lines = LineFile(self.path, what, head)
 
     def close(self) -> None:
         self._lines.close()
@@ -31,7 +33,7 @@ class CsvSink(LineSink):
     are empty where there is no answer. Every row is handed to the system as it comes.
 
     Args:
-        path: The file; one that is there is written over.
+        path: The file; one that is there is written over with the first frame.
         class_names: The classes, in the order of the columns.
 
     Raises:
@@ -46,15 +48,12 @@ class CsvSink(LineSink):
     """
 
     def __init__(self, path: Path | str, class_names: Sequence[str]) -> None:
-        super().__init__(path, "CSV file")
         self.rows = 0
         self._class_names = tuple(class_names)
+        head = io.StringIO()
+        csv.writer(head, lineterminator="\n").writerow(csv_header(self._class_names))
+        super().__init__(path, "CSV file", head.getvalue())
         self._writer = csv.writer(self._lines, lineterminator="\n")
-        try:
-            self._writer.writerow(csv_header(self._class_names))
-        except SinkError:
-            self._lines.abandon()
-            raise
 
     def write(self, result: FrameResult) -> None:
         for row in frame_rows(result, self._class_names):
@@ -66,7 +65,7 @@ class EventsSink(LineSink):
     """Writes accepted and rejected events, one JSON object a line (`Event.to_dict`), as soon as they are decided.
 
     Args:
-        path: The file; one that is there is written over.
+        path: The file; one that is there is written over with the first frame.
 
     Raises:
         SinkError: The file cannot be made; from `write` and `finish`, it cannot take more.
@@ -85,6 +84,7 @@ class EventsSink(LineSink):
         self.events = 0
 
     def write(self, result: FrameResult) -> None:
+        self._lines.begin()
         self._write(result.events)
 
     def finish(self, events: Sequence[Event]) -> None:

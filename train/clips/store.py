@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from model.atomic import regular_file
 from model.checked import STRICT, MisfitError, Number, checked_json, raising
 from model.contract import Colour, CropGeometry, MicroliveError
 
@@ -316,7 +317,7 @@ def _read_records(path: Path) -> tuple[ClipRecord, ...]:
 def _open_clips(path: Path) -> NDArray[np.uint8]:
     try:
         # An empty file cannot be mapped.
-        return np.load(path, mmap_mode="r") if path.stat().st_size > 512 else np.load(path)
+        return np.load(regular_file(path), mmap_mode="r" if path.stat().st_size > 512 else None)
     except FileNotFoundError as error:
         raise StoreError(f"{path.name}: missing") from error
     except (ValueError, EOFError, OSError) as error:
@@ -325,7 +326,7 @@ def _open_clips(path: Path) -> NDArray[np.uint8]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return regular_file(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise StoreError(f"{path.name}: missing") from error
     except (OSError, UnicodeDecodeError) as error:

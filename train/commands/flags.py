@@ -1,12 +1,18 @@
-"""What commands share: the flags of augmentation, of those that train with it or show it, and how --json is obeyed."""
+"""What commands share: the flags of augmentation, what may be written where, and how --json is obeyed."""
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from model.atomic import Named, clash, lies_in
+from stream.engine.model_file import BUNDLED_MODEL
+from train.clips.store import CLIPS_FILE, MANIFEST_FILE, RECORDS_FILE
 from train.errors import UsageError
-from train.files import write_text
+from train.files import RunDir, write_text
+from train.fit_config import TrainConfig
+from train.loso.run_folder import LosoDir
 
 
 def add_augmentation_flags(group: Any) -> None:
@@ -45,6 +51,61 @@ def _gone(text: str) -> NoReturn:
     except ValueError:
         gain = 0.15
     raise argparse.ArgumentTypeError(f"is now --magnify {1 - gain:g} {1 + gain:g}, and for pixels --contrast {gain:g}")
+
+
+_WRITTEN = ("json", "chart", "failures", "markdown")
+_FOLDERS = ("out", "events_dir", "write")
+_READ = ("data", "root", "annotation", "model", "config", "spec", "test", "faces", "videos", "made", "generator", "pretrain", "path", "against")  # fmt: skip
+_PARTS = {path.name for folder in (RunDir("run"), LosoDir("run")) for path in vars(folder).values()} - {"run"} | {
+    MANIFEST_FILE, RECORDS_FILE, CLIPS_FILE, "model.onnx", "model.stream.onnx", "parity.json", "features",
+}  # fmt: skip
+"""What is read of a clip store or a run; whatever else lies in its folder may be written anew."""
+
+
+def require_apart(args: argparse.Namespace, config: TrainConfig | None = None) -> None:
+    """Raises UsageError where a command would write over what it reads, or write one file twice. `config`: where a file of
+    settings says more about that than the flags."""
+    told = {name: value for name, value in vars(args).items() if value} | (
+        {} if config is None else {"data": config.data, "out": config.out}
+    )
+    written, folders = _named(told, _WRITTEN), _named(told, _FOLDERS)
+    for name, path in list(folders):
+        if path.suffix.lower() == ".png":  # a picture
+            folders.remove((name, path))
+            written.append((name, path))
+    written += [(name, path.with_stem(f"{path.stem}-curve")) for name, path in written if name == "--chart"]
+    given = _named(told, _READ)
+    read = [(name, part) for name, path in given for part in _parts(path)]
+    if "model" in vars(args) and not args.model:
+        read.append(("--model", BUNDLED_MODEL))
+    inside = [(name, path / part) for name, path in folders for part in sorted(_PARTS)]
+    said = clash(written, read) or clash([*inside, *written], [])
+    for name, path in folders:
+        said = said or clash([(name, path)], read)
+        for other, source in given if told.get("overwrite") and told.get("replaces") else ():
+            if lies_in(source, path):
+                said = said or f"{name} {path} would be replaced with {other} {source} in it: choose another folder"
+    if said is not None:
+        raise UsageError(said)
+
+
+def _named(told: Mapping[str, Any], names: Sequence[str]) -> list[Named]:
+    """The paths that are given for these options, with the option as a user writes it."""
+    found: list[Named] = []
+    for name in names:
+        shown = {"path": "RUN", "spec": "SPEC"}.get(name, f"--{name.replace('_', '-')}")
+        values = told.get(name) or ()
+        for value in [values] if isinstance(values, str | Path) else values if isinstance(values, Sequence) else ():
+            if str(value) != "-":
+                found.append((shown, Path(value)))
+    return found
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files and folders that are read where a path is given."""
+    ours = [path / name for name in sorted(_PARTS) if (path / name).exists()]
+    beside = {".onnx": f"{path.stem}.stream.onnx", ".keras": "contract.json"}.get(path.suffix)
+    return ours or [path, *([path.with_name(beside)] if beside else [])]
 
 
 def require_places(*files: Path | None) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from train.clips.samples import Scheme
 from train.commands.fit import add_network_flags, add_recipe_flags, names_list
-from train.commands.flags import add_augmentation_flags, require_places, write_json
+from train.commands.flags import add_augmentation_flags, require_apart, require_places, write_json
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError
 from train.fit_config import TrainConfig
@@ -86,6 +86,7 @@ def settings_of(args: argparse.Namespace) -> LosoSettings:
         (read_config_file(given["config"]) if "config" in given else {})
         | {name: value for name, value in given.items() if name in TrainConfig.__dataclass_fields__}
     )
+    require_apart(args, config)
     names = ("scheme", "protocol", "select", "seeds", "pretrain", "threads")
     settings = LosoSettings(config, **{name: given[name] for name in names if name in given})
     if given.get("jobs", 1) < 1:

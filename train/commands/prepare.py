@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from model.atomic import regular_file
 from model.contract import CropGeometry
 from train.clips.samples import resolve_people
 from train.clips.store import ClipStore, StoreManifest, require_writable
@@ -120,7 +121,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="replace the store if it is there")
     add("--preview", action="store_true", help="also write preview.png: onset, apex, offset for each person and class")
     add("--json", action="store_true", help="the summary as JSON on standard output")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, replaces=True)
     return parser
 
 
@@ -247,7 +248,9 @@ def _manifest(args: argparse.Namespace, settings: PrepareSettings, reading: Read
             "end_gap_share": MAX_END_GAP_SHARE,
             "lost_share": MAX_LOST_SHARE,
         },
-        "annotations": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in reading.sheets},
+        "annotations": {
+            path.name: hashlib.sha256(regular_file(path).read_bytes()).hexdigest() for path in reading.sheets
+        },
         "libraries": library_versions(),
     }
     return StoreManifest(

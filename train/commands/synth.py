@@ -109,7 +109,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add("--overwrite", action="store_true", help="replace the store if it is there")
     add("--preview", action="store_true", help="also write preview.png and preview_<class>.gif")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, replaces=True)
 
 
 def _names(text: str) -> tuple[str, ...]:

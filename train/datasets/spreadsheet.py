@@ -16,6 +16,7 @@ from xml.etree.ElementTree import ParseError
 import pandas as pd
 from openpyxl.utils.exceptions import InvalidFileException
 
+from model.atomic import regular_file
 from train.datasets.source import DatasetError, Defect
 
 _BROKEN = (InvalidFileException, zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, ValueError, KeyError,
@@ -78,11 +79,13 @@ def read_cells(path: Path) -> dict[str, list[list[str]]]:
         raise DatasetError(f"{path}: the old .xls format; open it in a spreadsheet program and save it as .xlsx")
     try:
         if suffix == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
+            with regular_file(path).open(newline="", encoding="utf-8-sig") as file:
                 return {path.stem: [[cell.strip() for cell in row] for row in csv.reader(file)]}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl's remarks on styles and validation, which are not read
-            frames = pd.read_excel(path, sheet_name=None, header=None, dtype=str, na_filter=False, engine="openpyxl")
+            frames = pd.read_excel(
+                regular_file(path), sheet_name=None, header=None, dtype=str, na_filter=False, engine="openpyxl"
+            )
     except (*_BROKEN, csv.Error) as error:
         what = "a CSV file" if suffix == ".csv" else "an .xlsx spreadsheet"
         reason = " ".join(str(error).split()) or type(error).__name__

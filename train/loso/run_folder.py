@@ -14,7 +14,7 @@ from typing import Any
 from train.clips.samples import Samples
 from train.config_file import config_from
 from train.errors import TrainError, UsageError
-from train.files import other_files, parsed_json, write_text
+from train.files import other_files, parsed_json, require_regular, write_text
 from train.loso.fold_job import FoldResult
 
 FoldKey = tuple[int, str]
@@ -48,6 +48,7 @@ class LosoDir:
             raise UsageError(
                 f"{self.path}: holds a finished run; choose another --out, or add --overwrite to replace it"
             )
+        require_regular(vars(self).values())
         resumes = self.settings.is_file()
         if resumes:
             self._require_same(settings, samples)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.atomic import regular_file
 from model.contract import Colour, CropGeometry, MicroliveError
 from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import Image
@@ -257,13 +258,13 @@ def _read(
     if isinstance(pictures, FrameFolder):
         for number, path in pictures.files:
             if first <= number <= last:
-                data = path.read_bytes()
+                data = regular_file(path).read_bytes()
                 digest.update(data)
                 image = _decoded(data)
                 if image is not None:
                     yield number, image
         return
-    with open(pictures.path, "rb") as file:
+    with regular_file(pictures.path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     with FileSource(pictures.path, pace="fast") as source:

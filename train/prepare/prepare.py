@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from model.atomic import regular_file
 from train.clips.store import CLIPS_FILE, RECORDS_FILE, ClipRecord, ClipStoreWriter, StoreError, StoreManifest
 from train.datasets.source import FrameFolder, SourceClip, StoredClip
 from train.errors import NO_SPACE, TrainError
@@ -54,7 +55,7 @@ class PieceFolder:
     def load(self, key: str) -> PreparedClip | None:
         """A finished clip; None when there is none or it is damaged."""
         try:
-            with np.load(self._file(key)) as piece:
+            with np.load(regular_file(self._file(key))) as piece:
                 told = json.loads(str(piece["told"]))
                 return PreparedClip(ClipRecord.from_json(told["record"]), piece["window"], tuple(told["warnings"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

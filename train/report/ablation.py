@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from model.atomic import regular_file
 from model.variants import VARIANTS
 from train.errors import UsageError
 from train.experiments.left_out_rows import ticks_of, title_of
@@ -121,7 +122,7 @@ def ablation_notices(ablation: Ablation) -> list[str]:
 def _told(file: Path) -> dict[str, Any]:
     """What ablation.json says, as far as it is used here."""
     try:
-        facts = parsed_json(file.read_text(encoding="utf-8"))
+        facts = parsed_json(regular_file(file).read_text(encoding="utf-8"))
         rows = [
             {"name": str(row["name"]), "parameters": int(row["parameters"]), "uf1": float(row["scores"]["composite"]["uf1"]["mean"])}
             for row in facts["rows"]

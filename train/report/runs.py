@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.atomic import regular_file
 from train.config_file import config_from
 from train.errors import UsageError
 from train.files import parsed_json
@@ -93,7 +94,7 @@ def _written(path: Path, run: LosoRun) -> Mapping[str, Any]:
     """The scores that the run wrote; raises UsageError unless they are of this run."""
     again = f"make it again with: {run.command}"
     try:
-        scores = parsed_json(path.read_text(encoding="utf-8"))
+        scores = parsed_json(regular_file(path).read_text(encoding="utf-8"))
         found = (tuple(scores["seeds"]), tuple(scores["class_names"]), scores["parts"]["composite"]["n"])
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: expected the run's scores, found something else ({error!r}); {again}") from error

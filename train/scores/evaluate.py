@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.atomic import regular_file
 from model.contract import ClipContract, ContractError
 from model.quiet import native_log_held_back
 from stream.engine.model_file import ANSWER, ModelError, RuntimeSettings, failed_run, load_model
@@ -69,7 +70,7 @@ class KerasPredictor:
     def __init__(self, path: Path) -> None:
         contract = path.with_name("contract.json")
         try:
-            self.contract = ClipContract.from_json(contract.read_text(encoding="utf-8"))
+            self.contract = ClipContract.from_json(regular_file(contract).read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"{contract}: expected the model's contract, found none ({error.strerror})") from error
         except (ContractError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from model.atomic import regular_file
 from model.contract import CropGeometry
 from model.preprocess import eye_transform
 from model.types import Image
@@ -182,8 +183,8 @@ def load_faces(folder: Path, min_iod_px: float = 30.0) -> tuple[list[FaceSource]
 
 def _load_face(path: Path, detector: FaceMeshDetector, min_iod_px: float) -> FaceSource:
     try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # its header names a size beyond all limits
+        image = cv2.imread(str(regular_file(path)), cv2.IMREAD_COLOR)
+    except (cv2.error, OSError):  # its header names a size beyond all limits, or it is no file
         image = None
     if image is None:
         raise FaceError("not a readable picture")
