@@ -1,4 +1,4 @@
-"""What commands share: the flags of augmentation, of those that train with it or show it, and how --json is obeyed."""
+"""What commands share: the flags of augmentation, of those that train with it or show it, --fps, and how --json is obeyed."""
 
 import argparse
 import json
@@ -45,6 +45,25 @@ def _gone(text: str) -> NoReturn:
     except ValueError:
         gain = 0.15
     raise argparse.ArgumentTypeError(f"is now --magnify {1 - gain:g} {1 + gain:g}, and for pixels --contrast {gain:g}")
+
+
+def add_filmed_fps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fps",
+        type=float,
+        metavar="N",
+        help="folder: filmed at N frames a second, whatever rate its videos are stored at (a sheet's column fps goes first)",
+    )
+
+
+def read_filmed_fps(args: argparse.Namespace) -> float | None:
+    if args.fps is None:
+        return None
+    if args.dataset != "folder":
+        raise UsageError(f"--fps: {args.dataset} has its own frame rate; it is for --dataset folder")
+    if not 0 < args.fps < float("inf"):
+        raise UsageError(f"--fps: expected a number above 0, found {args.fps:g}")
+    return args.fps
 
 
 def require_places(*files: Path | None) -> None:
