@@ -98,7 +98,8 @@ class LiveRun:
         """From any thread."""
         watched = self._source.status()
         dropped = {"source": self._source.dropped} | dict(watched.dropped if watched else {})
-        for cause, count in (loss for sink in self._sinks for loss in sink.losses.items()):
+        losses = [self._source.losses, *(sink.losses for sink in self._sinks)]
+        for cause, count in (loss for lost in losses for loss in lost.items()):
             dropped[cause] = dropped.get(cause, 0) + count
         age_s = watched.newest_age_s if watched else None
         return Health(
@@ -132,6 +133,7 @@ class LiveRun:
         clock = self._pipeline.clock
         timestamps = {"gaps": clock.gaps, "repeated_or_backward": clock.repeated, "rate_hz": clock.rate_hz}
         run["timestamps"] = timestamps
+        run["remarks"] = list(self._source.remarks())
         run["health"] = health.as_dict() | {"outages": self._outages()}
         return run | self.summary.as_dict() | {"startup": startup, "memory": {"peak_mb": peak_memory_mb()}}
 

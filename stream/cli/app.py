@@ -21,7 +21,6 @@ from stream.session.replay import ReplaySource, model_difference, recorded_setti
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import SinkError
 from stream.sources.base import FrameSource, without_credentials
-from stream.sources.live import LiveSource
 from stream.sources.open import list_cameras, open_source
 
 _SCREEN_WAIT_S = 0.1
@@ -50,7 +49,7 @@ def run(options: LiveOptions, console: Console) -> int:
         pipeline = recognizer.pipeline(source, max_frames=options.max_frames)
         live_run = _new_run(recognizer, pipeline, source)
         outputs.attach(live_run, source)
-        if isinstance(source, LiveSource) and source.notice is not None:
+        if source.notice is not None:
             console.print(source.notice, style="yellow", markup=False, highlight=False)
         for line in outputs.greeting():
             console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -63,6 +62,8 @@ def run(options: LiveOptions, console: Console) -> int:
         except KeyboardInterrupt:
             console.print("Stopped.")
     console.print(live_run.summary.table())
+    for line in source.remarks():
+        console.print(line, style="yellow", markup=False, highlight=False)
     try:
         outputs.finish(live_run, console)
     finally:
@@ -95,7 +96,7 @@ def _source(options: LiveOptions, pace: Pace, recognizer: Recognizer, console: C
     name = f"camera {options.source}"
     if isinstance(options.source, str):
         name = without_credentials(options.source) if "://" in options.source else options.source
-    return open_source(options.source, pace, options.live, ConnectionTeller(console, name))
+    return open_source(options.source, pace, options.live, ConnectionTeller(console, name), options.fps)
 
 
 def _introduce(contract: ClipContract, console: Console) -> None:

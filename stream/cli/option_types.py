@@ -10,6 +10,7 @@ from stream.web.access import check_token
 _MAX_CAMERA = 999
 _MAX_FACES = 16
 _MAX_SIZE_PX = 16384
+_MOST_FPS = 100_000
 _LSL_NAME = re.compile(r"[\w][\w .-]{0,63}")
 
 
@@ -81,8 +82,8 @@ def picture_size_px(text: str) -> tuple[int, int]:
 
 def frame_rate_hz(text: str) -> float:
     value = not_negative_number(text)
-    if not 0 < value <= 1000:
-        raise ArgumentTypeError(f"expected more than 0 and up to 1000 frames a second, found {text}")
+    if not 0 < value <= _MOST_FPS:
+        raise ArgumentTypeError(f"expected more than 0 and up to {_MOST_FPS} frames a second, found {text}")
     return value
 
 

@@ -25,7 +25,7 @@ from stream.session.session_folder import SessionFolder, SessionSettings
 from stream.sources.base import LiveSettings
 from stream.web.access import ServeSettings
 
-_USAGE = "run_live.py [--camera N | --source FILE|URL|demo] [options]"
+_USAGE = "run_live.py [--camera N | --source FILE|FOLDER|URL|demo] [options]"
 _HEAD = """\
 Recognise micro-expressions live: a label and its doubt for every frame of a camera,
 a file or a stream, and events with onset, apex and offset.
@@ -66,7 +66,8 @@ _INSTEAD_OF_EACH_OTHER = ("camera", "source", "list_cameras", "replay", "report"
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What a live run is to do. `source` is a camera's index, a path, a URL or "demo"; `pace` None: by the display.
+    """What a live run is to do. `source` is a camera's index, a path, a URL or "demo"; `pace` None: by the display. `fps`:
+    the rate at which a file was filmed.
 
     `replay`: the session whose recording is the source in its place; `check`: compare with its rows. `report`: only make
     the report of that session. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
@@ -89,6 +90,7 @@ class LiveOptions:
     headless: bool
     pace: Pace | None
     max_frames: int | None
+    fps: float | None
     live: LiveSettings
     session: SessionSettings | None
     replay: Path | None
@@ -155,6 +157,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         headless=given.headless,
         pace=given.pace,
         max_frames=given.max_frames,
+        fps=None if isinstance(source, int) else given.fps,
         live=read_live_settings(given, parser, source),
         session=read_session_settings(given, parser),
         replay=given.replay,
@@ -206,6 +209,8 @@ def _check_what_is_asked(given: argparse.Namespace, parser: argparse.ArgumentPar
         parser.error(f"argument {_flag(origins[1])}: not allowed with argument {_flag(origins[0])}")
     if given.source == "":
         parser.error("--source is empty: give a file, a URL, or demo")
+    if given.fps is not None and given.replay is not None:
+        parser.error("--fps is not for --replay: a session has its own times")
 
 
 def _flag(name: str) -> str:

@@ -17,20 +17,25 @@ from stream.cli.option_types import (
 )
 from stream.cli.topics import Add, Topic
 from stream.engine.model_file import EngineChoice, Provider
-from stream.sources.base import CameraSettings, LiveSettings
+from stream.sources.base import MOST_CAMERA_FPS, CameraSettings, LiveSettings
 
 _USUAL = LiveSettings()
 
 _SOURCES_LESSON = """\
-A source is a camera, a video file, a network stream (rtsp, http, …), or the built-in
-demo. Of a camera or a stream the newest frame wins; when it breaks off, the program says
-so, tries again and goes on when it is back. Of a file no frame is dropped. User names,
-passwords and keys in an address are never shown or written.
+A source is a camera, a video file, pictures (a folder, img%05d.jpg, or '*.png' in quotes),
+a video through a pipe (-), a network stream (rtsp, http, …), or the built-in demo. Of a
+camera or a stream the newest frame wins; when it breaks off, the program says so, tries
+again and goes on when it is back. Of a file no frame is dropped, its times are its own,
+and it is turned upright. A video filmed at 240 frames a second and stored at 30 has true
+times with --fps 240. User names, passwords and keys in an address are never shown or
+written.
 
   python run_live.py --list-cameras
   python run_live.py --camera 1 --size 1280x720 --fps 30 --wait
   python run_live.py --source rtsp://user:password@host/stream --retry-for 60
   python run_live.py --source talk.mp4 --pace fast --max-frames 1000
+  python run_live.py --source frames/ --fps 200 --csv frames.csv
+  ffmpeg -i talk.mp4 -f matroska - | python run_live.py --source - --headless
 """
 _MODEL_LESSON = """\
 The bundled model was trained on synthetic clips; one of your own comes from
@@ -52,7 +57,12 @@ Keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help.
 
 def _add_sources(add: Add) -> None:
     add("--camera", "a camera's number (default: 0)", common=True, type=camera_number, metavar="N")
-    add("--source", "a video file, a stream, or the built-in demo", common=True, metavar="FILE|URL|demo")
+    add(
+        "--source",
+        "a video file, a folder of pictures, a stream, or the built-in demo",
+        common=True,
+        metavar="FILE|FOLDER|URL|demo",
+    )
     add("--list-cameras", "show the cameras that can be opened, then end", common=True, action="store_true")
     add(
         "--pace",
@@ -63,7 +73,13 @@ def _add_sources(add: Add) -> None:
     )
     add("--max-frames", "end after N frames", type=positive, metavar="N")
     add("--size", "ask the camera for pictures of this size, e.g. 1280x720", type=picture_size_px, metavar="WxH")
-    add("--fps", "ask the camera for so many frames a second", type=frame_rate_hz, metavar="N")
+    add(
+        "--fps",
+        "ask the camera for so many frames a second; of a file: filmed at so many",
+        "Of pictures: so many are a second (default: 30)",
+        type=frame_rate_hz,
+        metavar="N",
+    )
     add(
         "--backend",
         "what OpenCV reads the camera with, e.g. v4l2",
@@ -174,7 +190,7 @@ def check_outputs(given: argparse.Namespace, parser: argparse.ArgumentParser) ->
 def read_live_settings(given: argparse.Namespace, parser: argparse.ArgumentParser, source: int | str) -> LiveSettings:
     """Ends with a usage error where options do not fit the source."""
     is_camera, is_stream = isinstance(source, int), isinstance(source, str) and "://" in source
-    for_cameras = {"--size": given.size, "--fps": given.fps, "--backend": given.backend}
+    for_cameras = {"--size": given.size, "--backend": given.backend}
     for_live = {
         "--open-timeout": given.open_timeout,
         "--read-timeout": given.read_timeout,
@@ -184,6 +200,10 @@ def read_live_settings(given: argparse.Namespace, parser: argparse.ArgumentParse
     for name, value in for_cameras.items():
         if value is not None and not is_camera:
             parser.error(f"{name} is for cameras: use it with --camera N")
+    if given.fps is not None and (is_stream or source == "demo"):
+        parser.error("--fps is for cameras and files, not for streams or the demo")
+    if given.fps is not None and is_camera and given.fps > MOST_CAMERA_FPS:
+        parser.error(f"--fps: expected up to {MOST_CAMERA_FPS:g} of a camera, found {given.fps:g}")
     for name, value in for_live.items():
         if value is not None and not (is_camera or is_stream):
             parser.error(f"{name} is for cameras and streams, not for files")
@@ -192,7 +212,7 @@ def read_live_settings(given: argparse.Namespace, parser: argparse.ArgumentParse
         read_timeout_s=given.read_timeout or _USUAL.read_timeout_s,
         retry_for_s=given.retry_for,
         wait=given.wait,
-        camera=CameraSettings(given.size, given.fps, _backend(given.backend, parser)),
+        camera=CameraSettings(given.size, given.fps if is_camera else None, _backend(given.backend, parser)),
     )
 
 

@@ -239,6 +239,7 @@ def run_facts(options: LiveOptions) -> RunFacts:
         "headless": options.headless,
         "pace": options.pace,
         "max_frames": options.max_frames,
+        "fps": options.fps,
         "session": session | {"replay": options.replay, "check": options.check, "report": options.report},
         "serve": options.serve,
         "live": options.live,

@@ -135,7 +135,9 @@ def load_model(path: Path, settings: RuntimeSettings | None = None) -> LoadedMod
     # Threads that spin while they wait take the cores from decoding, face tracking and drawing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = ort.InferenceSession(str(path), options, providers=_wanted_providers(settings.provider))
+        # ONNX Runtime takes no name that is not UTF-8.
+        model = str(path) if str(path).encode("utf-8", "ignore") == os.fsencode(path) else path.read_bytes()
+        session = ort.InferenceSession(model, options, providers=_wanted_providers(settings.provider))
     except ModelError:
         raise
     except Exception as error:

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import cv2
 import numpy as np
+from av.error import FFmpegError
 
 from model.atomic import regular_file
 from model.types import Event, Frame, FrameResult, Image, Pace
@@ -21,7 +21,8 @@ from stream.session.source_recorder import HEADER
 from stream.sinks.base import Sink
 from stream.sinks.tables import csv_header, event_line, frame_rows
 from stream.sources.base import FrameSource, Pacer, SourceInfo
-from stream.sources.file import quiet_decoder
+from stream.sources.decoder import DecodedPicture, VideoDecoder
+from stream.sources.file import ffmpeg_name, quiet_decoder
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class ReplaySource(FrameSource):
         super().__init__()
         self._folder = folder
         self._pace: Pace = pace
-        self._capture: cv2.VideoCapture | None = None
+        self._decoder: VideoDecoder | None = None
+        self._decoded: Iterator[DecodedPicture] = iter(())
         self.facts = folder.read_facts()
 
     def __enter__(self) -> Self:
@@ -67,8 +69,8 @@ class ReplaySource(FrameSource):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        if self._capture is not None:
-            self._capture.release()
+        if self._decoder is not None:
+            self._decoder.close()
 
     def __iter__(self) -> Iterator[Frame]:
         pacer = Pacer(self._pace, self._stopped)
@@ -91,18 +93,18 @@ class ReplaySource(FrameSource):
             if row.part != part:
                 part, short = row.part, None
                 self._open(part)
-            assert self._capture is not None
-            found, image = self._capture.read()
-            if not found:
+            picture = self._next_picture()
+            if picture is None:
                 short = part
                 break
-            yield row, np.ascontiguousarray(image[: row.height, : row.width])
+            yield row, np.ascontiguousarray(picture.image[: row.height, : row.width])
         if short is not None and self._folder.part(short + 1).exists():
             raise SessionError(f"{self._folder.part(short)} is damaged: it ends before {self._folder.times} says")
 
     def _open(self, part: int) -> None:
-        if self._capture is not None:
-            self._capture.release()
+        if self._decoder is not None:
+            self._decoder.close()
+        self._decoder, self._decoded = None, iter(())
         path = self._folder.part(part)
         if path.exists():  # of a run that was killed the last one may not be there yet
             try:
@@ -110,10 +112,21 @@ class ReplaySource(FrameSource):
             except OSError as error:
                 raise SessionError(f"{path} cannot be read: {error.strerror}") from error
         # The file of a run that was killed ends early, of which the decoder would speak.
-        with quiet_decoder():
-            self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened() and self._folder.part(part + 1).exists():
-            raise SessionError(f"{path} is damaged: it cannot be opened as a video")
+        try:
+            with quiet_decoder():
+                self._decoder = VideoDecoder(ffmpeg_name(path))
+            self._decoded = self._decoder.pictures()
+        except (FFmpegError, ValueError) as error:
+            if self._folder.part(part + 1).exists():
+                raise SessionError(f"{path} is damaged: it cannot be opened as a video") from error
+
+    def _next_picture(self) -> DecodedPicture | None:
+        """None past the last whole one, or the first that is damaged: those after it would be of other rows."""
+        try:
+            picture = next(self._decoded, None)
+        except (FFmpegError, ValueError):
+            return None
+        return None if self._decoder is None or self._decoder.damaged else picture
 
     def _rows(self) -> Iterator[_Row]:
         """The lines of times.csv that are whole."""

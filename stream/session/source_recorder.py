@@ -11,6 +11,7 @@ from model.types import FrameResult, Image
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import LineFile, Sink, SinkError, reason
 from stream.sinks.video import DEFAULT_FPS, MAX_FPS
+from stream.sources.file import ffmpeg_name, shown
 
 HEADER = "frame,time_s,restart,part,width,height"
 LOSSLESS = "HFYU"
@@ -112,8 +113,11 @@ class SourceRecorder(Sink):
         self._part += 1
         self._size_px = size_px
         path = self._folder.part(self._part)
+        if shown(path) != str(path):
+            # OpenCV ends the process.
+            raise SinkError(f"cannot write the recording {shown(path)}: its name is no UTF-8; give another folder")
         codec = LOSSLESS if self._draw is None else DRAWINGS
-        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, size_px)
+        writer = cv2.VideoWriter(ffmpeg_name(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, size_px)
         if not writer.isOpened():
             raise SinkError(
                 f"cannot write the recording {path}: OpenCV has no {codec} encoder for {size_px[0]}x{size_px[1]}"

@@ -21,6 +21,7 @@ from stream.health import Health
 from stream.history import LiveHistory
 from stream.screen.overlay import Overlay
 from stream.sinks.base import Sink, SinkError, open_own, reason
+from stream.sources.file import ffmpeg_name
 
 DEFAULT_FPS = 30.0
 MAX_FPS = 240.0
@@ -126,8 +127,7 @@ class RecordSink(Sink):
         # The codec halves the chroma planes: it takes even sizes only.
         self._size_px = (max(2, width & ~1), max(2, height & ~1))
         try:
-            # The prefix keeps a name such as 12:30.mp4 from being taken for an address.
-            self._file = av.open(f"file:{self.path}", "w", format="mp4", options=_FRAGMENTED)
+            self._file = av.open(ffmpeg_name(self.path), "w", format="mp4", options=_FRAGMENTED)
             stream = self._file.add_stream(_CODEC, rate=Fraction(self.fps).limit_denominator(10000))
         except (OSError, FFmpegError, ValueError) as error:
             raise SinkError(f"cannot write the video {self.path}: {_why(error)}") from error

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from model.contract import MicroliveError
 from model.types import Frame, Pace
 from stream.health import SourceStatus
 
+MOST_CAMERA_FPS = 1000.0
 _SECRET_FIELD = re.compile(
     r"((?:^|[&;])[^=&;]*(?:pass|pwd|psw|user|usr|login|token|key|auth|secret|sig|account)[^=&;]*=)[^&;]*", re.IGNORECASE
 )
@@ -107,6 +108,20 @@ class FrameSource(ABC):
         """How a live source stands, from any thread; None for one that cannot lose what it reads from."""
         return None
 
+    @property
+    def notice(self) -> str | None:
+        """One line of what is to be known of an open source before it is read; None for nothing."""
+        return None
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """By cause, how many frames could not be given out: part of `Health.dropped`. From any thread."""
+        return {}
+
+    def remarks(self) -> tuple[str, ...]:
+        """What was odd about what has been read so far: one line each."""
+        return ()
+
 
 class Pacer:
     """Holds frames back to the speed they were taken at. After a hold-up (pause, slow reader) it goes on from there."""
@@ -175,8 +190,8 @@ class CameraSettings:
     def __post_init__(self) -> None:
         if self.size_px is not None and min(self.size_px) < 1:
             raise ValueError(f"size_px: expected a width and a height of 1 or more, found {self.size_px}")
-        if self.fps is not None and not 0 < self.fps <= 1000:
-            raise ValueError(f"fps: expected more than 0 and up to 1000, found {self.fps}")
+        if self.fps is not None and not 0 < self.fps <= MOST_CAMERA_FPS:
+            raise ValueError(f"fps: expected more than 0 and up to {MOST_CAMERA_FPS:g}, found {self.fps}")
 
 
 @dataclass(frozen=True)

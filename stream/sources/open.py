@@ -4,6 +4,7 @@ Which cameras there are.
 """
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from stream.sources.capture_protocol import CaptureError, Opened, OpenOrder, Rea
 from stream.sources.demo import DemoSource
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
+from stream.sources.pictures import PICTURES, PictureFileSource
 
 _MAX_CAMERAS = 10
+_PATTERN = re.compile(r"%0?[0-9]*d|[*?\[]")
 _START_TIMEOUT_S, _OPEN_TIMEOUT_S = 20.0, 5.0
 
 
@@ -25,14 +28,18 @@ def open_source(
     pace: Pace = "realtime",
     settings: LiveSettings | None = None,
     on_change: Callable[[Connection], None] | None = None,
+    fps: float | None = None,
 ) -> FrameSource:
     """The source that a user's word stands for.
 
     Args:
-        source: A camera's index, "demo", a URL, or a file's path.
+        source: A camera's index, "demo", a URL, "-" (a video through standard input), a video file, or pictures: a
+            folder of them, `img%05d.jpg`, or `folder/*.png`, in the order of their numbers.
         pace: Of a file: "realtime" no faster than it was taken, "fast" as soon as frames are wanted.
         settings: Patience with a camera or stream, and what a camera is asked for.
         on_change: Called with every change of a camera's or stream's connection, in a thread of the source.
+        fps: Of a file: the frames a second at which it was filmed, where it is stored at another rate. Of pictures: how
+            many are a second (30 where nobody says).
 
     Returns:
         A source that is not yet open: open it with `with`, or give it to `Recognizer.run`.
@@ -50,7 +57,21 @@ def open_source(
         return LiveSource(source, settings, pace, on_change)
     if source == "demo":
         return DemoSource(pace)
-    return FileSource(Path(source).expanduser(), pace)
+    if source == "-":
+        return FileSource(None, pace, fps)
+    path = Path(source).expanduser()
+    if _is_of_pictures(path):
+        return PictureFileSource(path, pace, fps)
+    return FileSource(path, pace, fps)
+
+
+def _is_of_pictures(path: Path) -> bool:
+    """A file that is there is that file, whatever its name looks like."""
+    with contextlib.suppress(OSError):
+        if path.exists():
+            return path.is_dir() or path.suffix.casefold() in PICTURES
+        return bool(_PATTERN.search(str(path)))
+    return False
 
 
 def list_cameras() -> list[SourceInfo]:

@@ -1,4 +1,4 @@
-"""What commands share: the flags of augmentation, what may be written where, and how --json is obeyed."""
+"""What commands share: flags of augmentation, --fps, what may be written where, and how --json is obeyed."""
 
 import argparse
 import json
@@ -106,6 +106,25 @@ def _parts(path: Path) -> list[Path]:
     ours = [path / name for name in sorted(_PARTS) if (path / name).exists()]
     beside = {".onnx": f"{path.stem}.stream.onnx", ".keras": "contract.json"}.get(path.suffix)
     return ours or [path, *([path.with_name(beside)] if beside else [])]
+
+
+def add_filmed_fps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fps",
+        type=float,
+        metavar="N",
+        help="folder: filmed at N frames a second, whatever rate its videos are stored at (a sheet's column fps goes first)",
+    )
+
+
+def read_filmed_fps(args: argparse.Namespace) -> float | None:
+    if args.fps is None:
+        return None
+    if args.dataset != "folder":
+        raise UsageError(f"--fps: {args.dataset} has its own frame rate; it is for --dataset folder")
+    if not 0 < args.fps < float("inf"):
+        raise UsageError(f"--fps: expected a number above 0, found {args.fps:g}")
+    return args.fps
 
 
 def require_places(*files: Path | None) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from train.commands.flags import add_filmed_fps, read_filmed_fps
 from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
 from train.datasets.registry import DATASETS, read_dataset
 from train.datasets.source import DatasetError, Defect, FrameFolder, Reading, SourceClip
@@ -55,6 +56,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="NAME",
         help="which copy of the pictures: raw or cropped, casme2 also raw_selected (the fullest there is)",
     )
+    add_filmed_fps(parser)
     parser.add_argument("--strict", action="store_true", help="errors end the command with exit code 2")
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -68,7 +70,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     with console.status(f"reading {args.dataset} ..."):
-        reading = read_dataset(args.dataset, args.root, args.annotation, args.layout)
+        reading = read_dataset(args.dataset, args.root, args.annotation, args.layout, read_filmed_fps(args))
     outcome = checks(reading)
     errors = [defect for defect in reading.defects if defect.severity == "error"]
     if args.json:

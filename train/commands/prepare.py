@@ -17,6 +17,7 @@ from model.atomic import regular_file
 from model.contract import CropGeometry
 from train.clips.samples import resolve_people
 from train.clips.store import ClipStore, StoreManifest, require_writable
+from train.commands.flags import add_filmed_fps, read_filmed_fps
 from train.commands.list import print_outcome
 from train.datasets import synthetic
 from train.datasets.labels import checks
@@ -80,6 +81,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="annotation sheets (default: found under the roots)",
     )
     add("--name", metavar="NAME", help="folder: the dataset's name, in front of its subjects (default: the root's)")
+    add_filmed_fps(parser)
     add("--layout", metavar="NAME", help="which of several copies to read, as in `list` (default: the fullest)")
     add("--out", type=Path, required=True, metavar="DIR", help="the clip store to write")
     add(
@@ -183,6 +185,7 @@ def _settings(args: argparse.Namespace) -> PrepareSettings:
 
 
 def _read(args: argparse.Namespace) -> Reading:
+    filmed_fps = read_filmed_fps(args)
     if args.dataset == "synthetic":
         if args.annotation:
             raise UsageError("--annotation: a clip store has its own records; leave it out")
@@ -198,7 +201,7 @@ def _read(args: argparse.Namespace) -> Reading:
     for path in (*args.root, *args.annotation):
         if not path.exists():
             raise UsageError(f"{path}: expected it to be there, found nothing")
-    return folder.read(args.root[0], *args.annotation, dataset=args.name)
+    return folder.read(args.root[0], *args.annotation, dataset=args.name, filmed_fps=filmed_fps)
 
 
 def _chosen(reading: Reading, args: argparse.Namespace) -> list[SourceClip]:

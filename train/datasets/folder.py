@@ -63,9 +63,14 @@ class _Told:
 
 
 def read(
-    root: Path, subjects: Path | None = None, annotation: Path | None = None, dataset: str | None = None
+    root: Path,
+    subjects: Path | None = None,
+    annotation: Path | None = None,
+    dataset: str | None = None,
+    filmed_fps: float | None = None,
 ) -> Reading:
     """The clips under `root`. `dataset` names them (left out: the root's name), so that people of two roots stay apart.
+    `filmed_fps`: the rate at which all were filmed of which no sheet says it.
 
     Either sheet may hold the other's columns as well.
 
@@ -83,13 +88,15 @@ def read(
     unknown_fps: list[str] = []
     for entry in entries:
         try:
-            pictures, fps = _pictures(entry, defects)
+            pictures, fps, notice = _pictures(entry, defects, filmed_fps)
             subject = _subject(entry, people)
             told_fps, onset, apex, offset = _moments(entry, frames, defects)
         except _Unusable as error:
             defects.append(error.defect)
             continue
-        fps = told_fps or fps
+        fps = told_fps or filmed_fps or fps
+        if notice is not None and not told_fps:
+            defects.append(Defect("warning", entry.path, notice, clip=entry.clip))
         if not fps:
             unknown_fps.append(entry.clip)
         clips.append(
@@ -102,7 +109,7 @@ def read(
         which = unknown_fps[0] + (f" and {len(unknown_fps) - 1} more" if len(unknown_fps) > 1 else "")
         reason = (
             f"{which}: frame rate not known, {ASSUMED_FPS:g} fps assumed, on which durations alone depend; "
-            "give it in a sheet's column fps"
+            "give it with --fps, or in a sheet's column fps"
         )
         defects.append(Defect("warning", root, reason))
     clips.sort(key=lambda clip: (clip.subject, clip.clip))
@@ -169,12 +176,14 @@ def _subject(entry: _Entry, people: _Told | None) -> str:
     return named[1]
 
 
-def _pictures(entry: _Entry, defects: list[Defect]) -> tuple[FrameFolder | VideoFile, float]:
-    """The clip's pictures and their frame rate, 0 where it is unknown."""
+def _pictures(
+    entry: _Entry, defects: list[Defect], filmed_fps: float | None
+) -> tuple[FrameFolder | VideoFile, float, str | None]:
+    """The clip's pictures, their frame rate, 0 where it is unknown, and what is to be known of it."""
     if not entry.path.is_dir():
         try:
-            with FileSource(entry.path) as source:
-                return VideoFile(entry.path), source.info.fps
+            with FileSource(entry.path, fps=filmed_fps) as source:
+                return VideoFile(entry.path), source.info.fps, source.notice
         except SourceError as error:
             raise _Unusable(entry.path, str(error).removeprefix(str(entry.path)).strip(), entry) from error
     folders = [folder for folder in scan([entry.path]).folders if folder.names]
@@ -184,7 +193,7 @@ def _pictures(entry: _Entry, defects: list[Defect]) -> tuple[FrameFolder | Video
     defects.extend(defect for defect in found if defect.severity == "warning")
     if frames is None:
         raise _Unusable(entry.path, "no picture in it has a frame number at the end of its name", entry)
-    return frames, 0.0
+    return frames, 0.0, None
 
 
 def _moments(

@@ -10,13 +10,18 @@ DATASETS = ("smic", "casme2", "samm", "composite", "folder")
 
 
 def read_dataset(
-    name: str, roots: Sequence[Path], annotations: Sequence[Path] = (), layout: str | None = None
+    name: str,
+    roots: Sequence[Path],
+    annotations: Sequence[Path] = (),
+    layout: str | None = None,
+    filmed_fps: float | None = None,
 ) -> Reading:
     """Reads what lies under `roots`.
 
     `annotations`: sheets to use instead of those found under the roots, told apart by their content; for "folder" those
     of subjects and of frames. `layout`: which of several copies under the roots to read (smic: raw, cropped; casme2:
-    raw_selected, raw, cropped), None for the fullest. Raises DatasetError when there is nothing to read; what is wrong
+    raw_selected, raw, cropped), None for the fullest. `filmed_fps`: for "folder", the rate of clips of which no sheet
+    says one. Raises DatasetError when there is nothing to read; what is wrong
     with single clips and rows is in the reading's defects.
     """
     if name not in DATASETS:
@@ -35,4 +40,4 @@ def read_dataset(
     if len(roots) > 1 or len(annotations) > 2:
         found = f"{len(roots)} and {len(annotations)}"
         raise DatasetError(f"folder: expected one --root and at most two --annotation, found {found}")
-    return reader.read(roots[0], *annotations)
+    return reader.read(roots[0], *annotations, filmed_fps=filmed_fps)

@@ -25,6 +25,7 @@ from stream.face.landmarks import FaceMeshDetector, eye_centres
 from stream.face.quality import ValiditySettings
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
+from stream.sources.pictures import decoded_picture
 from train.clips.store import ClipStore
 from train.datasets.source import FrameFolder, SourceClip, StoredClip, VideoFile
 
@@ -144,7 +145,8 @@ class CropReader:
         numbers: list[int] = []
         crops: list[Image] = []
         image, transform, iod_px, lost = None, np.eye(2, 3), 0.0, 0
-        for number, image in _read(pictures, clip.onset, clip.offset, digest):
+        remarks: list[str] = []
+        for number, image in _read(pictures, clip.onset, clip.offset, digest, remarks):
             if not aligner.keyed:
                 transform, iod_px = self._start(aligner, number, image, clip.cropped)
             else:
@@ -162,7 +164,7 @@ class CropReader:
             lost_text += f" (crops of {self._geometry.size_px} px hold few corners to go by: larger ones help)"
         if lost > MAX_LOST_SHARE * len(numbers):
             raise ClipError(lost_text)
-        warnings = (lost_text,) if lost else ()
+        warnings = (*remarks, *((lost_text,) if lost else ()))
         drift_px = self._drift_px(image, transform, clip.cropped)
         if drift_px is not None and drift_px > FaceSettings().max_drift_px:
             warnings += (f"the alignment ends {drift_px:.1f} px of the crop off the eyes: look at the preview",)
@@ -251,16 +253,17 @@ class CropReader:
 
 
 def _read(
-    pictures: FrameFolder | VideoFile, onset: int | None, offset: int | None, digest: _Hash
+    pictures: FrameFolder | VideoFile, onset: int | None, offset: int | None, digest: _Hash, remarks: list[str]
 ) -> Iterator[tuple[int, Image]]:
-    """(frame number, BGR picture) of what can be read from onset to offset; the digest sees every byte that is used."""
+    """(frame number, BGR picture, upright) of what can be read from onset to offset; the digest sees every byte that is
+    used, and `remarks` gets what is odd about a video."""
     first, last = onset or 0, float("inf") if offset is None else offset
     if isinstance(pictures, FrameFolder):
         for number, path in pictures.files:
             if first <= number <= last:
                 data = regular_file(path).read_bytes()
                 digest.update(data)
-                image = _decoded(data)
+                image = decoded_picture(data)
                 if image is not None:
                     yield number, image
         return
@@ -270,17 +273,10 @@ def _read(
     with FileSource(pictures.path, pace="fast") as source:
         for frame in source:
             if frame.index > last:
-                return
+                break
             if frame.index >= first:
                 yield frame.index, frame.image
-
-
-def _decoded(data: bytes) -> Image | None:
-    """None for what is no picture, or names a size beyond all limits."""
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error:
-        return None
+        remarks += source.remarks()
 
 
 def _bordered(image: Image, width_px: int) -> Image:

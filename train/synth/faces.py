@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from model.atomic import regular_file
 from model.contract import CropGeometry
 from model.preprocess import eye_transform
 from model.types import Image
 from stream.face.landmarks import FaceMeshDetector, eye_centres
+from stream.sources.pictures import read_picture
 from train.errors import TrainError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -182,10 +182,7 @@ def load_faces(folder: Path, min_iod_px: float = 30.0) -> tuple[list[FaceSource]
 
 
 def _load_face(path: Path, detector: FaceMeshDetector, min_iod_px: float) -> FaceSource:
-    try:
-        image = cv2.imread(str(regular_file(path)), cv2.IMREAD_COLOR)
-    except (cv2.error, OSError):  # its header names a size beyond all limits, or it is no file
-        image = None
+    image = read_picture(path)
     if image is None:
         raise FaceError("not a readable picture")
     if max(image.shape) > _MOST_SIDE_PX:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from model.atomic import whole_file
 from model.types import Image
 from stream.sources.base import SourceInfo
+from stream.sources.file import ffmpeg_name, shown
 from train.errors import TrainError
 from train.synth.confounders import draw_texture
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD, PICTURE_SIDE_IOD, FaceSource
@@ -292,7 +293,7 @@ def compressed(frames: Iterable[TimedPicture], fps: float) -> Iterator[TimedPict
     with tempfile.TemporaryDirectory(prefix="long-video-") as folder:
         path = Path(folder) / "video.mp4"
         times = [time_s for time_s, _ in write_while(frames, path, fps)]
-        capture = cv2.VideoCapture(str(path))
+        capture = cv2.VideoCapture(ffmpeg_name(path), cv2.CAP_FFMPEG)
         try:
             for time_s in times:
                 found, picture = capture.read()
@@ -305,7 +306,9 @@ def compressed(frames: Iterable[TimedPicture], fps: float) -> Iterator[TimedPict
 
 def _open_writer(path: Path, fps: float, picture: Image) -> cv2.VideoWriter:
     height, width = picture.shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
+    if shown(path) != str(path):  # OpenCV ends the process
+        raise TrainError(f"{shown(path)}: no video can be written there, its name is no UTF-8")
+    writer = cv2.VideoWriter(ffmpeg_name(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
     if not writer.isOpened():
         raise TrainError(f"{path.parent}: no video can be written there (OpenCV's MPEG-4 encoder did not start)")
     return writer
