@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from model.atomic import target_of
 from model.types import Event, FrameResult
 from stream.health import Health
 from stream.history import LiveHistory
@@ -116,7 +117,7 @@ class RecordSink(Sink):
             self._queue.put(None)
             self._thread.join()
         if not self.frames_written and not self._existed:
-            self.path.unlink(missing_ok=True)
+            target_of(self.path).unlink(missing_ok=True)
         self._own.close()
         if self._error is not None:
             raise self._error

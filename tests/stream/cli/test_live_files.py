@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import stream.sinks.base
+from stream.benchmark.__main__ import main as benchmark
 from stream.cli.options import parse_options
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import SinkError
@@ -116,6 +117,15 @@ def test_the_model_that_a_session_names_is_not_written_over(
     assert run("--replay", recorded, "--headless", "--csv", folder / "tiny.onnx") == 1
     assert "--csv would write over what --model reads" in capsys.readouterr().err
     assert (folder / "tiny.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--json", "--chart"])
+def test_a_benchmark_leaves_its_clip_alone(option: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything(place)
+    with pytest.raises(SystemExit) as caught:
+        benchmark(["--source", str(place / "clip.mp4"), option, str(place / "hard-clip.mp4")])
+    assert caught.value.code == 2 and f"{option} would write over what --source reads" in capsys.readouterr().err
+    assert everything(place) == before
 
 
 def test_what_is_apart_may_lie_side_by_side(folder: Path, recorded: Path, tmp_path: Path) -> None:

@@ -243,6 +243,10 @@ def test_a_run_without_frames_leaves_no_file(tmp_path):
     with new_video(tmp_path / "video.mp4"):
         pass
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "link.mp4").symlink_to("far.mp4")
+    with new_video(tmp_path / "link.mp4"):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "link.mp4"]
 
 
 def test_an_error_in_the_thread_reaches_the_writer_and_does_not_hang_it(tmp_path):
