@@ -20,7 +20,11 @@ Status = Literal[
     "tracking_lost",
     "face_too_small",
     "face_turned",
+    "not_upright",
+    "no_life",
     "blurred",
+    "too_dark",
+    "flicker",
     "insufficient_rate",
 ]
 """Why a face has an answer (`ok`) or has none. `tracking_lost`: a face broke off, or two overlap in the picture.

@@ -79,15 +79,18 @@ class FaceReader:
         restart, self._fresh = self._fresh or seen.face.rekeyed, False
         if restart:
             self._reset()
-        features = self._preprocessor.step(seen.face.crop, time_s)
+        # What is measured and what is shown: the one in steady light, the other as it is.
+        steady = seen.face if seen.steady_crop is None else replace(seen.face, crop=seen.steady_crop)
+        features = self._preprocessor.step(steady.crop, time_s)
         read_s = time.perf_counter()
-        motion = None if self._meter is None else self._meter.step(seen.face, features, time_s)
+        motion = None if self._meter is None else self._meter.step(steady, features, time_s)
         if motion is None:
-            brightness, sharpness = light_and_detail(seen.face.crop)
+            brightness, sharpness = light_and_detail(steady.crop)
         else:
             brightness, sharpness = motion.brightness, motion.sharpness
         if self._blur.step(sharpness, brightness, time_s):
             status = "blurred"
+        status = seen.light_fault or status
         spent_s["preprocess"] += read_s - started_s
         spent_s["motion"] += time.perf_counter() - read_s
         return FaceFeatures(seen.track, status, seen.face, features, motion, restart)

@@ -14,6 +14,7 @@ from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import FaceCrop, Image
 from stream.face.align import MotionAligner
 from stream.face.landmarks import FACE_OVAL, HeadTurn, eye_centres, head_turn
+from stream.face.light import LightKeeper
 
 _SIDE_PX = 24
 """Of a signature."""
@@ -58,15 +59,20 @@ class FaceSettings:
 
 
 class FaceFollower:
-    """Follows one face. `place` first, then `step` for every frame that follows."""
+    """Follows one face. `place` first, then `step` for every frame that follows. `light`: of the same face, if known."""
 
-    def __init__(self, contract: ClipContract, settings: FaceSettings | None = None) -> None:
+    def __init__(
+        self, contract: ClipContract, settings: FaceSettings | None = None, light: LightKeeper | None = None
+    ) -> None:
         self._geometry = contract.crop
         self._colour: Colour = contract.input.colour
         self._settings = settings or FaceSettings()
         self._aligner = MotionAligner(contract.crop)
         self._likeness = Likeness()
+        self.light = light or LightKeeper()
         self._crop: FaceCrop | None = None
+        self.steady_crop: Image = np.empty((0, 0), np.uint8)
+        """That of `crop` in steady light; the same one while nothing flickers."""
         # The face oval in crop pixels, as it was in the key frame.
         self._oval = np.empty((0, 2), np.float64)
 
@@ -88,12 +94,14 @@ class FaceFollower:
         self._aligner.rekey(grey, face.landmarks, transform)
         self._oval = face.outline.astype(np.float64) @ transform[:, :2].T + transform[:, 2]
         self._crop = self._cut(image, transform, rekeyed=True)
+        self.light.reset()
+        self.steady_crop = self.light.step(self._crop.crop, time_s)
         self._likeness.reset()
         self._likeness.add(signature(self._crop.crop), time_s)
 
     def step(self, image: Image, grey: Image, time_s: float) -> bool:
         """Follows the face into the next frame; False when it is lost, and `crop` is then that of the frame before."""
-        alignment = self._aligner.step(grey)
+        alignment = self._aligner.step(grey, self.light.steadies)
         if not alignment.tracked:
             return False
         crop = self._cut(image, alignment.transform, rekeyed=False)
@@ -102,6 +110,7 @@ class FaceFollower:
             return False
         self._likeness.add(values, time_s)
         self._crop = crop
+        self.steady_crop = self.light.step(crop.crop, time_s)
         return True
 
     def drifted(self, face: FoundFace) -> bool:

@@ -17,6 +17,7 @@ from model.contract import ClipContract
 from model.types import FaceCrop, Frame, Image, Status
 from stream.face.follower import FaceFollower, FoundFace
 from stream.face.landmarks import FaceMeshDetector
+from stream.face.light import LightFault
 from stream.face.quality import ValiditySettings
 
 _OTHERS = 3
@@ -49,12 +50,17 @@ class TrackerSettings:
 
 @dataclass(frozen=True, eq=False)
 class SeenFace:
-    """A followed face in one frame; `turned` away when Face Mesh looked last, `iod_px` in image pixels."""
+    """A followed face in one frame; `turned` away when Face Mesh looked last, `iod_px` in image pixels.
+
+    `steady_crop`: the face's crop in steady light, None where that is the same. `light_fault`: what is wrong with it still.
+    """
 
     track: int
     face: FaceCrop
     turned: bool
     iod_px: float
+    steady_crop: Image | None = None
+    light_fault: LightFault | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +82,10 @@ class _Track:
         return self.follower.crop.outline
 
     def seen(self) -> SeenFace:
-        return SeenFace(self.number, self.follower.crop, self.turned, self.follower.iod_px)
+        follower = self.follower
+        return SeenFace(
+            self.number, follower.crop, self.turned, follower.iod_px, follower.steady_crop, follower.light.fault
+        )
 
 
 class FaceTracker:
@@ -180,14 +189,15 @@ class FaceTracker:
             self._tracks.remove(smallest)
 
     def _follow(self, frame: Frame, grey: Image, face: FoundFace, lost: Sequence[_Track]) -> None:
-        follower, number = FaceFollower(self._contract), None
+        number, light = None, None
         for track in lost:
             near = track.follower.distance_iod(face) <= self._settings.same_place_iod
             if near and track.follower.likeness(frame.image, face) >= self._settings.same_likeness:
-                number = track.number
+                number, light = track.number, track.follower.light
         if number is None:
             self._numbers += 1
             number = self._numbers
+        follower = FaceFollower(self._contract, light=light)
         follower.place(frame.image, grey, face, frame.time_s)
         self._tracks.append(_Track(number, follower, self._validity.is_turned(face.turn)))
 
