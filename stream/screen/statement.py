@@ -39,6 +39,7 @@ REJECTION_WORDS: Mapping[Rejection, str] = {
     "blur": "blur",
     "face_too_small": "face too small",
     "face_turned": "face turned away",
+    "not_upright": "face not upright",
     "tracking_lost": "tracking lost",
     "insufficient_rate": "too few frames",
     "calibrating": "calibrating",
