@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from model.contract import CropGeometry
 from model.preprocess import Matrix, crop_face
 from model.types import Image
-from stream.face.light import in_light_of
 from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING
+from stream.face.light import in_light_of
 
 
 @dataclass(frozen=True)

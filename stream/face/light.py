@@ -1,6 +1,6 @@
 """The light on a face: flicker is found and taken out, and where it is too dark or flickers too much is said.
 
-Mains light and screens flicker; sampled by a camera that is a common, periodic change of a face's brightness of 3 to 15 Hz.
+Mains light and screens flicker; sampled by a camera that is a common, periodic change of a face's brightness of 3 Hz and more.
 It looks like a change of light to the event detector, and like motion to the optical flow. Only where such a flicker is
 found, crops are brought to the light of the last second; all others stay as they are.
 """
@@ -37,7 +37,7 @@ class LightSettings:
     """
 
     min_hz: float = 3.0
-    max_hz: float = 15.0
+    max_hz: float = 30.0
     min_levels: float = 0.6
     min_purity: float = 0.7
     min_unity: float = 0.8

@@ -36,7 +36,7 @@ class TrackerSettings:
     A face `larger_share` times as large as another comes before it.
 
     `face_at`: where in the picture the one to follow is, x and y, in pixels, or as shares when neither is above 1; it is
-    followed whatever its size, and if it does not live. Others come after it, in the order in which they are found.
+    followed whatever its size, and even if it never moves. Others come after it, in the order in which they are found.
     """
 
     max_faces: int = 1
@@ -92,7 +92,7 @@ class _Track:
     def outline(self) -> NDArray[np.float32]:
         return self.follower.crop.outline
 
-    def seen(self) -> SeenFace:
+    def seen(self, poster: bool) -> SeenFace:
         follower = self.follower
         return SeenFace(
             self.number,
@@ -102,7 +102,7 @@ class _Track:
             follower.steady_crop,
             follower.light.fault,
             180.0 if self.upside_down else follower.roll_deg,
-            follower.life.alive,
+            not poster,
         )
 
 
@@ -146,8 +146,8 @@ class FaceTracker:
             absence = self._look(frame, grey, lost) or absence
         self._order()
         # What does not live is said only where nobody does.
-        shown = (*self._wanted(), *(track for track in self._tracks if self._is_poster(track)))
-        return SeenFaces(tuple(track.seen() for track in shown[: self._settings.max_faces]), absence)
+        shown = sorted(self._tracks, key=self._is_poster)[: self._settings.max_faces]
+        return SeenFaces(tuple(track.seen(self._is_poster(track)) for track in shown), absence)
 
     def _is_poster(self, track: _Track) -> bool:
         return self._settings.face_at is None and not track.follower.life.alive
@@ -236,9 +236,9 @@ class FaceTracker:
     def _make_room_for_meant(self, others: Sequence[FoundFace], point_px: tuple[float, float]) -> None:
         """Ends a face when another one is where the one to follow is, and none of those that are followed."""
         full = len(self._tracks) >= self._settings.max_faces
-        if full and not any(_holds(track.outline, point_px) for track in self._tracks):
-            if any(_holds(face.outline, point_px) for face in others):
-                self._tracks.pop()
+        there = any(_holds(track.outline, point_px) for track in self._tracks)
+        if full and not there and any(_holds(face.outline, point_px) for face in others):
+            self._tracks.pop()
 
     def _followed_before(self, frame: Frame, face: FoundFace, lost: Sequence[_Track]) -> _Track | None:
         """The lost face, or poster, that a found one is again."""
