@@ -20,11 +20,17 @@ Status = Literal[
     "tracking_lost",
     "face_too_small",
     "face_turned",
+    "not_upright",
+    "no_life",
     "blurred",
+    "too_dark",
+    "flicker",
     "insufficient_rate",
 ]
 """Why a face has an answer (`ok`) or has none. `tracking_lost`: a face broke off, or two overlap in the picture.
-`insufficient_rate`: too few frames a second to see a micro-expression."""
+`not_upright`: it stands on its head or lies on its side, so the camera or the file has to be turned. `no_life`: it never
+moves at all, like a poster, or the picture stands still. `too_dark`: noise hides small movements. `flicker`: the light does,
+more than can be taken out. `insufficient_rate`: too few frames a second to see a micro-expression."""
 
 
 class _ByValue:
@@ -138,6 +144,7 @@ Rejection = Literal[
     "blur",
     "face_too_small",
     "face_turned",
+    "not_upright",
     "tracking_lost",
     "insufficient_rate",
     "calibrating",

@@ -25,7 +25,8 @@ _FRAMES_AHEAD = 4
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """`max_faces`: so many are followed, the largest. `max_frames`: the source counts as ended after so many.
+    """`max_faces`: so many are followed, the largest; the one at `face_at` whatever its size (`TrackerSettings`).
+    `max_frames`: the source counts as ended after so many.
 
     Without `detect_events` there are labels only. `validity` says which faces can be read.
     """
@@ -33,7 +34,12 @@ class PipelineSettings:
     max_faces: int = 1
     detect_events: bool = True
     max_frames: int | None = None
+    face_at: tuple[float, float] | None = None
     validity: ValiditySettings = field(default_factory=ValiditySettings)
+
+    @property
+    def tracker(self) -> TrackerSettings:
+        return TrackerSettings(max_faces=self.max_faces, face_at=self.face_at)
 
 
 class LivePipeline:
@@ -90,7 +96,7 @@ class LivePipeline:
         The end decides the events that are still open: `finish` has them.
         """
         validity = self._settings.validity
-        tracker = FaceTracker(self._contract, validity, TrackerSettings(max_faces=self._settings.max_faces))
+        tracker = FaceTracker(self._contract, validity, self._settings.tracker)
         faces = FaceStage(self._contract, tracker, self.clock, validity, self._settings.detect_events)
         classify = ClassifyStage(self._contract, self._new_engine, self._settings.detect_events)
         try:

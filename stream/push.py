@@ -14,7 +14,7 @@ from model.contract import ClipContract, MicroliveError
 from model.types import Event, Frame, FrameResult, Image
 from stream.clock import SourceClock
 from stream.engine.engines import Engine
-from stream.face.tracker import FaceTracker, TrackerSettings
+from stream.face.tracker import FaceTracker
 from stream.pipeline import PipelineSettings
 from stream.stages import ClassifyStage, FaceStage
 
@@ -82,7 +82,7 @@ class PushLoop:
 
     def _begin(self) -> None:
         contract, settings = self._contract, self._settings
-        self._tracker = FaceTracker(contract, settings.validity, TrackerSettings(max_faces=settings.max_faces))
+        self._tracker = FaceTracker(contract, settings.validity, settings.tracker)
         clock = SourceClock(contract.max_gap_s, contract.window_s)
         self._faces = FaceStage(contract, self._tracker, clock, settings.validity, settings.detect_events)
         self._classify = ClassifyStage(contract, self._new_engine, settings.detect_events)

@@ -48,6 +48,8 @@ class Recognizer:
         on_event: Called with every event that is decided, those rejected too, in `run`, `process` and `finish`.
         on_result: Called with every result, after its events, in `run` and `process`. Callbacks are called in the thread
             that asks for the result; what one raises reaches the caller, and the frame has been taken in all the same.
+        face_at: Where in the picture the face to follow is, x and y, in pixels, or as shares when neither is above 1; it is
+            followed whatever its size, and even if it never moves.
 
     Raises:
         ModelError: The model cannot be loaded, or not with this engine or provider.
@@ -81,8 +83,9 @@ class Recognizer:
         detect_events: bool = True,
         on_event: Callable[[Event], None] | None = None,
         on_result: Callable[[FrameResult], None] | None = None,
+        face_at: tuple[float, float] | None = None,
     ) -> None:
-        self._settings = PipelineSettings(max_faces, detect_events)
+        self._settings = PipelineSettings(max_faces, detect_events, face_at=face_at)
         self._on_event, self._on_result = on_event, on_result
         path = choose_model(BUNDLED_MODEL if model is None else Path(model), engine)
         self._model: LoadedModel = load_model(path, RuntimeSettings(provider, threads))

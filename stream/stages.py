@@ -22,6 +22,7 @@ from stream.face.tracker import FaceTracker, SeenFace
 _REJECTIONS: Mapping[Status, Rejection] = {
     "face_too_small": "face_too_small",
     "face_turned": "face_turned",
+    "not_upright": "not_upright",
     "insufficient_rate": "insufficient_rate",
 }
 """Why what a face began is no event when it cannot be read any more; for any other reason it was lost."""
@@ -32,7 +33,7 @@ class FaceFeatures:
     """A followed face and its network frame, None where the face cannot be read.
 
     `motion` is None where no events are looked for, too. `restart` says that what came before does not belong to it.
-    Status is `ok`, or `blurred`, or why it cannot be read.
+    Status is `ok`, or why it cannot be read; `blurred`, `too_dark` and `flicker`: not well enough for an answer.
     """
 
     track: int
@@ -71,7 +72,11 @@ class FaceReader:
 
     def step(self, seen: SeenFace, time_s: float, rate_is_sufficient: bool, spent_s: dict[str, float]) -> FaceFeatures:
         """The next frame of the face; adds what its steps took to `spent_s`."""
-        status = self._validity.of_place(seen.iod_px, seen.turned) if rate_is_sufficient else "insufficient_rate"
+        status = self._validity.of_place(seen.iod_px, seen.turned, seen.roll_deg)
+        if not rate_is_sufficient:
+            status = "insufficient_rate"
+        elif status == "ok" and not seen.alive:
+            status = "no_life"
         if status != "ok":
             self._fresh = True
             return FaceFeatures(seen.track, status, seen.face)
@@ -79,15 +84,18 @@ class FaceReader:
         restart, self._fresh = self._fresh or seen.face.rekeyed, False
         if restart:
             self._reset()
-        features = self._preprocessor.step(seen.face.crop, time_s)
+        # What is measured and what is shown: the one in steady light, the other as it is.
+        steady = seen.face if seen.steady_crop is None else replace(seen.face, crop=seen.steady_crop)
+        features = self._preprocessor.step(steady.crop, time_s)
         read_s = time.perf_counter()
-        motion = None if self._meter is None else self._meter.step(seen.face, features, time_s)
+        motion = None if self._meter is None else self._meter.step(steady, features, time_s)
         if motion is None:
-            brightness, sharpness = light_and_detail(seen.face.crop)
+            brightness, sharpness = light_and_detail(steady.crop)
         else:
             brightness, sharpness = motion.brightness, motion.sharpness
         if self._blur.step(sharpness, brightness, time_s):
             status = "blurred"
+        status = seen.light_fault or status
         spent_s["preprocess"] += read_s - started_s
         spent_s["motion"] += time.perf_counter() - read_s
         return FaceFeatures(seen.track, status, seen.face, features, motion, restart)

@@ -36,7 +36,13 @@ def run(options: LiveOptions, console: Console) -> int:
         if (said := options.clash()) is not None:  # now that the session has named its model
             raise SinkError(said)
     recognizer = Recognizer(
-        options.model, options.provider, options.threads, options.engine, options.max_faces, options.detect_events
+        options.model,
+        options.provider,
+        options.threads,
+        options.engine,
+        options.max_faces,
+        options.detect_events,
+        face_at=options.face_at,
     )
     _introduce(recognizer.contract, console)
     windowed = not options.headless and display_available()
@@ -78,6 +84,8 @@ def _as_recorded(options: LiveOptions, folder: SessionFolder) -> LiveOptions:
     changes: dict[str, Any] = {"detect_events": options.detect_events and made.detect_events}
     if "max_faces" not in options.chosen and made.max_faces is not None:
         changes["max_faces"] = made.max_faces
+    if "face" not in options.chosen:
+        changes["face_at"] = made.face_at
     if "model" not in options.chosen and (model := made.model_path()) is not None:
         changes["model"] = model
         if "engine" not in options.chosen and made.engine is not None:

@@ -71,6 +71,16 @@ def number_of_faces(text: str) -> int:
     return value
 
 
+def place_in_picture(text: str) -> tuple[float, float]:
+    """`X,Y`: pixels, or shares of the picture when neither is above 1."""
+    found = re.fullmatch(r"(\d{1,5}(?:\.\d+)?),(\d{1,5}(?:\.\d+)?)", text)
+    if not found:
+        raise ArgumentTypeError(
+            f"expected X,Y in pixels or as shares of the picture, such as 320,180 or 0.5,0.4, found {text!r}"
+        )
+    return float(found[1]), float(found[2])
+
+
 def picture_size_px(text: str) -> tuple[int, int]:
     """`WxH`: (width, height)."""
     found = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)

@@ -71,8 +71,8 @@ class LiveOptions:
 
     `replay`: the session whose recording is the source in its place; `check`: compare with its rows. `report`: only make
     the report of that session. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
-    folder or nowhere; `lsl`: the name of the streams. `chosen`: which of source, model, engine and max_faces the command
-    line names.
+    folder or nowhere; `lsl`: the name of the streams. `chosen`: which of source, model, engine, max_faces and face the
+    command line names.
     """
 
     source: int | str
@@ -81,6 +81,7 @@ class LiveOptions:
     engine: EngineChoice
     threads: int
     max_faces: int
+    face_at: tuple[float, float] | None
     detect_events: bool
     csv: Path | None
     events: Path | None
@@ -148,6 +149,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         engine=given.engine or "auto",
         threads=given.threads,
         max_faces=given.max_faces or 1,
+        face_at=given.face,
         detect_events=not given.no_events,
         csv=given.csv,
         events=given.events,
@@ -170,7 +172,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         list_cameras=given.list_cameras,
         benchmark=given.benchmark,
         chosen=frozenset(
-            name for name in ("source", "model", "engine", "max_faces") if getattr(given, name) is not None
+            name for name in ("source", "model", "engine", "max_faces", "face") if getattr(given, name) is not None
         ),
         debug=given.debug,
     )

@@ -12,6 +12,7 @@ from stream.cli.option_types import (
     not_negative_number,
     number_of_faces,
     picture_size_px,
+    place_in_picture,
     positive,
     timeout_s,
 )
@@ -130,6 +131,13 @@ def _add_model(add: Add) -> None:
         common=True,
         type=number_of_faces,
         metavar="N",
+    )
+    add(
+        "--face",
+        "follow the face at X,Y of the picture, whatever its size",
+        "Pixels, or shares such as 0.5,0.4. Posters, which never move, are left out without it",
+        type=place_in_picture,
+        metavar="X,Y",
     )
     add(
         "--engine",

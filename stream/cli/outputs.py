@@ -230,6 +230,7 @@ def run_facts(options: LiveOptions) -> RunFacts:
         "engine": options.engine,
         "threads": options.threads,
         "max_faces": options.max_faces,
+        "face_at": options.face_at,
         "detect_events": options.detect_events,
         "csv": options.csv,
         "events": options.events,

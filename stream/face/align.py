@@ -17,6 +17,7 @@ from model.contract import CropGeometry
 from model.preprocess import Matrix, crop_face
 from model.types import Image
 from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING
+from stream.face.light import in_light_of
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,20 @@ class MotionAligner:
         self._last_grey = grey
         self._key = self._key_frame(self._view(grey, transform), self._mask(_apply(transform + self._shift, landmarks)))
 
-    def step(self, grey: Image) -> Alignment:
-        """The alignment of the next grey picture (height, width)."""
+    def step(self, grey: Image, flickers: bool = False) -> Alignment:
+        """The alignment of the next grey picture (height, width). Where it `flickers`, corners would seem to move with
+        the light: it is looked at in the key frame's."""
         if self._key is None or self._last_grey is None:
             raise ValueError("alignment: expected a key frame, found none (call rekey first)")
         view = self._view(grey, self._transform)
+        if flickers:
+            view = in_light_of(self._key.view, view)
         near_px, far_px = self._settings.ransac_px
         motion, share = self._motion(self._key, view, near_px)
         if motion is None or share < self._settings.renew_share:
             renewed = self._key_frame(self._view(self._last_grey, self._transform), self._key.mask)
+            if flickers:
+                view = in_light_of(renewed.view, view)
             again, again_share = self._motion(renewed, view, near_px)
             if again is None:
                 again, again_share = self._motion(renewed, view, far_px)

@@ -14,6 +14,8 @@ from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import FaceCrop, Image
 from stream.face.align import MotionAligner
 from stream.face.landmarks import FACE_OVAL, HeadTurn, eye_centres, head_turn
+from stream.face.life import LifeWatch
+from stream.face.light import LightKeeper
 
 _SIDE_PX = 24
 """Of a signature."""
@@ -58,15 +60,27 @@ class FaceSettings:
 
 
 class FaceFollower:
-    """Follows one face. `place` first, then `step` for every frame that follows."""
+    """Follows one face. `place` first, then `step` for every frame that follows.
 
-    def __init__(self, contract: ClipContract, settings: FaceSettings | None = None) -> None:
+    `light`, `life`: those of the same face, where it was followed before.
+    """
+
+    def __init__(
+        self,
+        contract: ClipContract,
+        settings: FaceSettings | None = None,
+        light: LightKeeper | None = None,
+        life: LifeWatch | None = None,
+    ) -> None:
         self._geometry = contract.crop
         self._colour: Colour = contract.input.colour
         self._settings = settings or FaceSettings()
         self._aligner = MotionAligner(contract.crop)
         self._likeness = Likeness()
+        self.light, self.life = light or LightKeeper(), life or LifeWatch()
         self._crop: FaceCrop | None = None
+        self.steady_crop: Image = np.empty((0, 0), np.uint8)
+        """That of `crop` in steady light; the same one while nothing flickers."""
         # The face oval in crop pixels, as it was in the key frame.
         self._oval = np.empty((0, 2), np.float64)
 
@@ -82,18 +96,27 @@ class FaceFollower:
         """The distance between the eyes in image pixels."""
         return self._geometry.iod_px / float(np.sqrt(abs(np.linalg.det(self.crop.transform[:, :2]))))
 
+    @property
+    def roll_deg(self) -> float:
+        """How far the eyes' line is turned, clockwise in the picture, -180 to 180."""
+        across, down = self.crop.transform[0, :2]
+        return math.degrees(math.atan2(down, across))
+
     def place(self, image: Image, grey: Image, face: FoundFace, time_s: float) -> None:
         """Starts anew from a face that was found in this frame, with no tie to the frames before."""
         transform = eye_transform(face.eyes[0], face.eyes[1], self._geometry)
         self._aligner.rekey(grey, face.landmarks, transform)
         self._oval = face.outline.astype(np.float64) @ transform[:, :2].T + transform[:, 2]
         self._crop = self._cut(image, transform, rekeyed=True)
+        self.light.reset()
+        self.life.reset()
+        self.steady_crop = self.light.step(self._crop.crop, time_s)
         self._likeness.reset()
         self._likeness.add(signature(self._crop.crop), time_s)
 
     def step(self, image: Image, grey: Image, time_s: float) -> bool:
         """Follows the face into the next frame; False when it is lost, and `crop` is then that of the frame before."""
-        alignment = self._aligner.step(grey)
+        alignment = self._aligner.step(grey, self.light.steadies)
         if not alignment.tracked:
             return False
         crop = self._cut(image, alignment.transform, rekeyed=False)
@@ -102,6 +125,8 @@ class FaceFollower:
             return False
         self._likeness.add(values, time_s)
         self._crop = crop
+        self.steady_crop = self.light.step(crop.crop, time_s)
+        self.life.step(self._eyes_px(), self.steady_crop, time_s)
         return True
 
     def drifted(self, face: FoundFace) -> bool:
@@ -112,11 +137,15 @@ class FaceFollower:
 
     def distance_iod(self, face: FoundFace) -> float:
         """How far the eyes of a face are from where these are, in distances between these."""
+        eyes = self._eyes_px()
+        return float(np.hypot(*(face.eyes - eyes).T).max()) / self.iod_px
+
+    def _eyes_px(self) -> NDArray[np.float64]:
+        """(2, 2) Where the crop's eyes are in the picture."""
         back = cv2.invertAffineTransform(self.crop.transform)
         half = np.array([self._geometry.iod_px / 2, 0.0])
         middle = np.array([self._geometry.size_px / 2, self._geometry.eye_line_px])
-        eyes = np.vstack([middle - half, middle + half]) @ back[:, :2].T + back[:, 2]
-        return float(np.hypot(*(face.eyes - eyes).T).max()) / self.iod_px
+        return np.vstack([middle - half, middle + half]) @ back[:, :2].T + back[:, 2]
 
     def likeness(self, image: Image, face: FoundFace) -> float:
         """How much a face of another frame looks like the newest crop, -1 to 1."""

@@ -20,6 +20,8 @@ class ValiditySettings:
     `shrink_share` of it. `max_yaw` (about 29 degrees to either side) and `pitch` (about 20 up to 33 degrees down) limit
     `HeadTurn`; photos of people who look into a camera stay within .25 and .42 to .77.
 
+    `max_roll_deg`: a head aslant is upright up to there; people who tilt their heads stay within 40.
+
     `min_sharpness_share`: less sharpness for its brightness than so much of the face's own is blur; acting and talking
     people stay above .57. `own_s`: over how long a face's own sharpness is learned, and, since light and focus may have
     changed for good, `relearn_s` while it is blurred. `settle_s`: blur shorter than about this is none.
@@ -29,6 +31,7 @@ class ValiditySettings:
     shrink_share: float = 0.9
     max_yaw: float = 0.36
     pitch: tuple[float, float] = (0.35, 0.9)
+    max_roll_deg: float = 60.0
     min_sharpness_share: float = 0.5
     own_s: float = 3.0
     relearn_s: float = 10.0
@@ -37,8 +40,10 @@ class ValiditySettings:
     def is_turned(self, turn: HeadTurn) -> bool:
         return abs(turn.yaw) > self.max_yaw or not self.pitch[0] <= turn.pitch <= self.pitch[1]
 
-    def of_place(self, iod_px: float, turned: bool) -> Status:
+    def of_place(self, iod_px: float, turned: bool, roll_deg: float = 0.0) -> Status:
         """`ok`, or what is wrong with where a face is."""
+        if abs(roll_deg) > self.max_roll_deg:
+            return "not_upright"
         if iod_px < self.shrink_share * self.min_iod_px:
             return "face_too_small"
         return "face_turned" if turned else "ok"

@@ -22,7 +22,11 @@ STATUS_WORDS: Mapping[Status, tuple[str, str]] = {
     "tracking_lost": ("tracking lost", "hold still a moment"),
     "face_too_small": ("face too small", "come closer"),
     "face_turned": ("face turned away", "look into the camera"),
+    "not_upright": ("face not upright", "turn the camera or the file"),
+    "no_life": ("nothing moves", "a picture, or a camera that stands still?"),
     "blurred": ("blurred", "hold still; more light"),
+    "too_dark": ("too dark", "more light"),
+    "flicker": ("light flickers", "other light, or lamp off"),
     "insufficient_rate": ("too few frames", "more light, faster camera"),
 }
 """What is the matter, and what to do about it."""
@@ -35,6 +39,7 @@ REJECTION_WORDS: Mapping[Rejection, str] = {
     "blur": "blur",
     "face_too_small": "face too small",
     "face_turned": "face turned away",
+    "not_upright": "face not upright",
     "tracking_lost": "tracking lost",
     "insufficient_rate": "too few frames",
     "calibrating": "calibrating",

@@ -171,6 +171,7 @@ class RecordedSettings:
     model: str | None
     engine: ModelKind | None
     max_faces: int | None
+    face_at: tuple[float, float] | None
     detect_events: bool
 
     def model_path(self) -> Path | None:
@@ -193,6 +194,7 @@ def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
         model if isinstance(model, str) else None,
         engine if engine in ("streaming", "window") else None,
         max_faces if isinstance(max_faces, int) else None,
+        (float(place[0]), float(place[1])) if (place := made.get("face_at")) else None,
         bool(made.get("detect_events", True)),
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Required
 
-from annotated_types import Interval
+from annotated_types import Interval, Len
 from typing_extensions import TypedDict
 
 from model.atomic import regular_file
@@ -31,6 +31,7 @@ class SessionSettings:
 
 class _Settings(TypedDict, total=False):
     max_faces: Annotated[int, Interval(ge=1, le=64)]
+    face_at: Annotated[list[Annotated[float, Interval(ge=0, le=_SHOWABLE)]], Len(2, 2)]
 
 
 class _Model(TypedDict, total=False):

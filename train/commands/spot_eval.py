@@ -116,7 +116,9 @@ def run(args: argparse.Namespace) -> int:
     if args.rest:
         with clip_progress(console, "resting face", round(60 * args.rest * sampling.fps)) as advance:
             video = make_rest_video(faces, args.seed, 0, 60 * args.rest)
-            rest.append(watcher.made(video, sampling, args.compress, advance))
+            # Nothing moves there for minutes: one that is not pointed at would be taken for a poster.
+            resting = Watcher(open_recognizer(args.model, face_at=(0.5, 0.5)), outputs)
+            rest.append(resting.made(video, sampling, args.compress, advance))
     quiet: list[Watched] = []
     with clip_progress(console, "clips", len(clips)) as advance:
         for path in clips:
@@ -149,9 +151,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def open_recognizer(model: Path | None) -> Recognizer:
+def open_recognizer(model: Path | None, face_at: tuple[float, float] | None = None) -> Recognizer:
     try:
-        return Recognizer(model)
+        return Recognizer(model, face_at=face_at)
     except ModelError as error:
         raise UsageError(str(error)) from error
 
