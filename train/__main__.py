@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.markup import escape
 
+from model.console import CleanConsole
 from model.contract import ContractError
 from train.clips.store import StoreError
 from train.datasets.source import DatasetError
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(message: str, code: int) -> int:
-    Console(stderr=True).print(f"[bold red]train:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    CleanConsole(stderr=True).print(f"[bold red]train:[/] {escape(message)}", highlight=False, soft_wrap=True)
     return code
 
 

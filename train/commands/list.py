@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from model.console import CleanConsole
 from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
 from train.datasets.registry import DATASETS, read_dataset
 from train.datasets.source import DatasetError, Defect, FrameFolder, Reading, SourceClip
@@ -66,7 +67,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     with console.status(f"reading {args.dataset} ..."):
         reading = read_dataset(args.dataset, args.root, args.annotation, args.layout)
     outcome = checks(reading)
@@ -78,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         print_outcome(reading, outcome, console)
     else:
-        _print_tables(reading, Console())
-        print_outcome(reading, outcome, Console())
+        _print_tables(reading, CleanConsole())
+        print_outcome(reading, outcome, CleanConsole())
     if errors and args.strict:
         raise DatasetError(f"{args.dataset}: {_count(len(errors), 'error')}, listed above (--strict)")
     return 0

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import Colour, CropGeometry, MicroliveError
+from model.decoding import decode_picture
 from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import Image
 from stream.face.align import MotionAligner
@@ -259,7 +260,7 @@ def _read(
             if first <= number <= last:
                 data = path.read_bytes()
                 digest.update(data)
-                image = _decoded(data)
+                image = decode_picture(data)
                 if image is not None:
                     yield number, image
         return
@@ -272,14 +273,6 @@ def _read(
                 return
             if frame.index >= first:
                 yield frame.index, frame.image
-
-
-def _decoded(data: bytes) -> Image | None:
-    """None for what is no picture, or names a size beyond all limits."""
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error:
-        return None
 
 
 def _bordered(image: Image, width_px: int) -> Image:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract, ContractError
+from model.guards import kind_of_model
 from model.quiet import native_log_held_back
 from stream.engine.model_file import ANSWER, ModelError, RuntimeSettings, failed_run, load_model
 from train.clips.features import clip_features
@@ -105,7 +106,9 @@ def open_model(path: Path) -> Predictor:
         for name in ("model.keras", "model.onnx"):
             if (path / name).is_file():
                 return open_model(path / name)
-        raise UsageError(f"{path}: expected a finished run with model.keras or an exported model.onnx, found neither")
+        raise UsageError(
+            f"{path}: expected a finished run with model.keras or an exported model.onnx, found {kind_of_model(path)}"
+        )
     if not path.is_file():
         raise UsageError(f"{path}: expected a model (.onnx, .keras or a run's folder), found nothing")
     return KerasPredictor(path) if path.suffix == ".keras" else OnnxPredictor(path)

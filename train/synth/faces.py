@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from model.contract import CropGeometry
+from model.decoding import read_picture
 from model.preprocess import eye_transform
 from model.types import Image
 from stream.face.landmarks import FaceMeshDetector, eye_centres
@@ -181,10 +182,7 @@ def load_faces(folder: Path, min_iod_px: float = 30.0) -> tuple[list[FaceSource]
 
 
 def _load_face(path: Path, detector: FaceMeshDetector, min_iod_px: float) -> FaceSource:
-    try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # its header names a size beyond all limits
-        image = None
+    image = read_picture(path)
     if image is None:
         raise FaceError("not a readable picture")
     if max(image.shape) > _MOST_SIDE_PX:
