@@ -4,8 +4,10 @@ A new output is one line in `_open_files`, when it needs to be there before the 
 needs the source or the run. What a run tells others while it goes on has a class of its own: `NetworkOutputs`.
 """
 
+import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +30,7 @@ from stream.sinks.base import Sink, check_target, write_json
 from stream.sinks.marker_port import MarkerPort
 from stream.sinks.tables import CsvSink, EventsSink
 from stream.sinks.video import RecordSink
-from stream.sources.base import FrameSource, without_credentials
+from stream.sources.base import FrameSource, source_name
 from stream.web.access import Listener, open_listener
 from stream.web.viewers import Redraw
 
@@ -37,11 +39,13 @@ class Outputs:
     """The outputs that the options ask for. A context manager around the source and the run.
 
     Entering makes the files: one that cannot be written must not cost a run. Leaving closes all of them, the last one
-    opened first, whatever happened; `finish` then writes what is only known at the end. Raises `SinkError`.
+    opened first, whatever happened; `finish` then writes what is only known at the end. `name`: of the source, where it is
+    not its own. Raises `SinkError`.
     """
 
-    def __init__(self, options: LiveOptions, recognizer: Recognizer) -> None:
+    def __init__(self, options: LiveOptions, recognizer: Recognizer, name: str | None = None) -> None:
         self._options = options
+        self._name = name
         self._recognizer = recognizer
         self._stack = ExitStack()
         self._sinks: list[Sink] = []
@@ -67,7 +71,11 @@ class Outputs:
             if options.session.anonymise:
                 self._anonymiser = opening.enter_context(Anonymiser(options.max_faces))
             session = Session(
-                options.session, run_facts(options), self._recognizer, options.detect_events, self._anonymiser
+                options.session,
+                run_facts(options, self._name),
+                self._recognizer,
+                options.detect_events,
+                self._anonymiser,
             )
             self._session = opening.enter_context(session)
         markers = options.markers
@@ -213,15 +221,31 @@ class NetworkOutputs:
         return (f"Marks: {counts.marks} kept, {lost}; {counts.sent} event messages sent, {counts.unsent} lost",)
 
 
-def run_facts(options: LiveOptions) -> RunFacts:
-    """What session.json tells of the options: without credentials and tokens, and what is not of the run."""
-    if options.replay is not None:
-        source = f"replay of {options.replay}"
-    elif isinstance(options.source, int):
-        source = f"camera {options.source}"
+def run_name(options: LiveOptions) -> str | None:
+    """What the run's source is called where that is not its own name: the user's label, or, in an anonymised session, a
+    word that stands for nobody. None: by its own name."""
+    if options.label is not None:
+        return options.label
+    own = options.source == "demo" or isinstance(options.source, int)
+    anonymised = options.session is not None and options.session.anonymise
+    # No hash of the name: whoever guesses a name could tell whether it is the one.
+    return f"source {secrets.token_hex(4)}" if anonymised and not (own and options.replay is None) else None
+
+
+def run_facts(options: LiveOptions, name: str | None = None) -> RunFacts:
+    """What session.json tells of the options: without credentials and tokens, and what is not of the run. `name`: of the
+    source, where it is not its own. Of an anonymised run the names of files are left out too."""
+    if name is not None:
+        source = name
     else:
-        source = without_credentials(options.source) if "://" in options.source else options.source
+        source = source_name(options.source) if options.replay is None else f"replay of {options.replay}"
     session = {} if options.session is None else as_json(options.session)
+    if options.session is not None and options.session.anonymise:
+        left_out = Path("left out")
+        options = replace(
+            options, snapshots=left_out, **{n: left_out for n in _NAMING if getattr(options, n) is not None}
+        )
+        session["folder"] = str(left_out)
     settings: dict[str, Any] = {
         "source": source,
         "model": options.model,
@@ -244,6 +268,10 @@ def run_facts(options: LiveOptions) -> RunFacts:
         "experiment": {"port": options.marker_port, "file": options.markers, "lsl": options.lsl},
     }
     return RunFacts(source, as_json(settings))
+
+
+_NAMING = ("csv", "events", "record", "json", "markers", "replay")
+"""Files whose names may be somebody's."""
 
 
 def new_overlay(contract: ClipContract, options: LiveOptions) -> Overlay:
