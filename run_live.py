@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from model.guards import private_files
 from stream.cli.errors import exit_code
 from stream.cli.options import LiveOptions, parse_options
 
@@ -11,7 +12,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 well ended, 1 failed while running (one line on the error stream), 2 wrong usage."""
     options = parse_options(argv)
     # Ctrl-C is how a camera's run ends; a benchmark that is stopped has measured nothing.
-    return exit_code(lambda: _run(options), options.debug, interrupted=130 if options.benchmark else 0)
+    with private_files():
+        return exit_code(lambda: _run(options), options.debug, interrupted=130 if options.benchmark else 0)
 
 
 def _run(options: LiveOptions) -> int:

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from model.console import CleanConsole
 from model.contract import ContractError
+from model.guards import private_files
 from train.clips.store import StoreError
 from train.datasets.source import DatasetError
 from train.errors import TrainError, UsageError, os_error_text
@@ -35,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # while the commands are loaded
         return _say("stopped", 130)
     try:
-        code = args.run(args)
+        # Whatever is made of recordings holds faces, or what is known of people.
+        with private_files():
+            code = args.run(args)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
@@ -33,6 +33,9 @@ from stream.sinks.video import RecordSink
 from stream.sources.base import FrameSource, source_name
 from stream.web.access import Listener, open_listener
 from stream.web.viewers import Redraw
+
+if TYPE_CHECKING:
+    from stream.web.server import WebView
 
 
 class Outputs:
@@ -161,6 +164,7 @@ class NetworkOutputs:
         self._stack = ExitStack()
         self._listener: Listener | None = None
         self._port: MarkerPort | None = None
+        self._view: WebView | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -194,6 +198,7 @@ class NetworkOutputs:
             marks = self._port.recent if self._port is not None else None
             view = WebView(self._listener, self._contract, history, health, with_events, redraw, marks)
             live_run.add_sink(self._stack.enter_context(view))
+            self._view = view
 
     def greeting(self) -> Sequence[str]:
         """Lines that say where to find what is open, the web view's token included: for the screen, not for a log."""
@@ -214,11 +219,14 @@ class NetworkOutputs:
 
     def farewell(self) -> Sequence[str]:
         """What there is to say at the end."""
-        if self._port is None:
-            return ()
-        counts = self._port.counts
-        lost = f"{counts.malformed} malformed, {counts.over_rate} over the rate"
-        return (f"Marks: {counts.marks} kept, {lost}; {counts.sent} event messages sent, {counts.unsent} lost",)
+        lines: list[str] = []
+        if self._view is not None and self._view.refused:
+            lines.append(f"Web view: {self._view.refused} requests refused")
+        if self._port is not None:
+            counts = self._port.counts
+            lost = f"{counts.malformed} malformed, {counts.over_rate} over the rate"
+            lines.append(f"Marks: {counts.marks} kept, {lost}; {counts.sent} event messages sent, {counts.unsent} lost")
+        return lines
 
 
 def run_name(options: LiveOptions) -> str | None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from model.console import CleanConsole
+from model.guards import shown
 from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
 from train.datasets.registry import DATASETS, read_dataset
 from train.datasets.source import DatasetError, Defect, FrameFolder, Reading, SourceClip
@@ -73,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     outcome = checks(reading)
     errors = [defect for defect in reading.defects if defect.severity == "error"]
     if args.json:
-        print(json.dumps(_report(reading, outcome), indent=2, ensure_ascii=False))
+        print(json.dumps(_report(reading, outcome), indent=2))
     elif args.canonical:
-        sys.stdout.write("".join(f"{line}\n" for line in canonical_lines(reading.clips, reading.classes)))
+        sys.stdout.write("".join(f"{shown(line)}\n" for line in canonical_lines(reading.clips, reading.classes)))
         sys.stdout.flush()
         print_outcome(reading, outcome, console)
     else:

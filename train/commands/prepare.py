@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
     store = ClipStore.open(args.out)
     preview = write_preview(store) if args.preview else None
     if args.json:
-        print(json.dumps(summary(store, reading, done, remarks, preview), indent=2, ensure_ascii=False))
+        print(json.dumps(summary(store, reading, done, remarks, preview), indent=2))
     else:
         print_report(store, done, preview, CleanConsole())
     return 0
