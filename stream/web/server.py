@@ -136,7 +136,7 @@ class PageServer:
 
     def _logger(self) -> logging.Logger:
         """Of this server alone: not known to `logging`, so that nobody else hears of it."""
-        logger = logging.Logger("web view", logging.ERROR)
+        logger = logging.Logger("web view", logging.DEBUG)
         logger.addHandler(self._unlogged)
         return logger
 
