@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from model.guards import private_files
 from model.quiet import hold_standard_streams
 from stream.cli.errors import exit_code
 from stream.cli.options import LiveOptions, parse_options
@@ -13,7 +14,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     hold_standard_streams()
     options = parse_options(argv)
     # Ctrl-C is how a camera's run ends; a benchmark that is stopped has measured nothing.
-    return exit_code(lambda: _run(options), options.debug, interrupted=130 if options.benchmark else 0)
+    with private_files():
+        return exit_code(lambda: _run(options), options.debug, interrupted=130 if options.benchmark else 0)
 
 
 def _run(options: LiveOptions) -> int:

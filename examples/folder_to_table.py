@@ -14,10 +14,12 @@ def main(folder: str, table: str) -> None:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for video in sorted(Path(folder).glob("*.mp4")):
+            # A spreadsheet would take such a name for a formula.
+            name = f"'{video.name}" if video.name.startswith(("=", "+", "-", "@")) else video.name
             try:
                 for result in recognizer.run(video):
                     found = [event for event in result.events if event.rejected is None and event.kind == "micro"]
-                    rows.writerows({"video": video.name, **event.to_dict()} for event in found)
+                    rows.writerows({"video": name, **event.to_dict()} for event in found)
             except SourceError as error:
                 print(error, file=sys.stderr)  # a bad file is told and skipped
 

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from export.errors import ExportError
 from export.spotting_scores import with_spotting
 from model.atomic import clash, regular_file, whole_file
+from model.console import CleanConsole
 from model.contract import ClipContract, ContractError, MicroliveError, NetworkInput
+from model.guards import KERAS, kind_of_model
 from model.quiet import hold_standard_streams, native_log_held_back
 
 _EPILOG = """examples:
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         print(json.dumps(report, indent=2))
     else:
-        console = Console()
+        console = CleanConsole()
         console.print(_table(report))
         console.print(f"{args.out / 'model.onnx'}: {report['bytes'] / 1e6:.1f} MB", highlight=False, soft_wrap=True)
         streaming = report["streaming"]
@@ -162,9 +163,12 @@ def _untrained_run() -> Run:
 def _open_run(path: Path) -> Run:
     folder = path if path.is_dir() else path.parent
     model = path / "model.keras" if path.is_dir() else path
-    if not model.is_file():
+    # What is called .keras and is damaged is told when it is read.
+    kind = kind_of_model(path) if path.exists() else "none"
+    if not model.is_file() or (model.suffix != ".keras" and kind != KERAS):
         raise _UsageError(
-            f"{path}: expected a finished run's folder (made by `python -m train fit`) or its .keras file, found none"
+            f"{path}: expected a finished run's folder (made by `python -m train fit`) or its .keras file, "
+            f"found {kind or 'another file'}"
         )
     try:
         contract = ClipContract.from_json(regular_file(folder / "contract.json").read_text(encoding="utf-8"))
@@ -253,7 +257,7 @@ def _table(report: dict[str, Any]) -> Table:
 
 
 def _say(message: str, code: int) -> int:
-    Console(stderr=True).print(f"[bold red]export:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    CleanConsole(stderr=True).print(f"[bold red]export:[/] {escape(message)}", highlight=False, soft_wrap=True)
     return code
 
 

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from rich.console import Console
 from rich.table import Table
 
 from model.complexity import count_gflop, count_parameters, layer_costs
 from model.config import MIN_DEPTH, MIN_SIZE_PX, NetworkConfig
+from model.console import CleanConsole
 from model.variants import VARIANTS, variant
 
 _EPILOG = """examples:
@@ -102,7 +102,7 @@ def _print_variants(configs: dict[str, NetworkConfig]) -> None:
         loss = "WCCE" if row.weighted_loss else "CCE"
         counts = f"{count_parameters(config):,}", f"{count_gflop(config):.2f}"
         table.add_row(name, row.attention, loss, *counts, *scores)
-    Console().print(table)
+    CleanConsole().print(table)
 
 
 def _print_layers(name: str, config: NetworkConfig) -> None:
@@ -115,7 +115,7 @@ def _print_layers(name: str, config: NetworkConfig) -> None:
     for cost in costs:
         shape = "×".join(map(str, cost.output_shape))
         table.add_row(cost.name, shape, f"{cost.parameters:,}", f"{2e-6 * cost.multiply_adds:,.1f}")
-    Console().print(table)
+    CleanConsole().print(table)
 
 
 def _geometry(config: NetworkConfig) -> str:

@@ -26,6 +26,7 @@ from model.config import (
     TRUNK_KERNEL,
     NetworkConfig,
 )
+from model.guards import KERAS, kind_of_model
 
 __all__ = ["InputScaling", "NetworkConfig", "build_network", "load_network", "network_config"]
 
@@ -99,6 +100,9 @@ def load_network(path: str | Path) -> keras.Model:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected a .keras file written by training")
+    if (found := kind_of_model(path)) != KERAS:
+        # HDF5 and folders may carry code that Keras would run.
+        raise ValueError(f"{path}: not a Keras model that can be read (it is {found or 'no .keras file'})")
     try:
         network: Any = keras.models.load_model(path)
     except Exception as error:  # Keras raises many kinds for a damaged file

@@ -41,7 +41,9 @@ def native_log_held_back(shown_on_error: bool = False) -> Iterator[None]:
             _DESCRIPTOR.release()
             if shown_on_error:
                 log.seek(0)
-                sys.stderr.write(log.read().decode(errors="replace"))
+                said = log.read().decode(errors="replace")
+                # It may repeat names from files of others, in which a terminal would find orders.
+                sys.stderr.write("".join(c if c.isprintable() or c == "\n" else "?" for c in said))
             raise
         else:
             _DESCRIPTOR.release()

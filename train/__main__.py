@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.markup import escape
 
+from model.console import CleanConsole
 from model.contract import ContractError
+from model.guards import private_files
 from model.quiet import hold_standard_streams
 from train.clips.store import StoreError
 from train.datasets.source import DatasetError
@@ -40,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from train.commands.flags import require_apart  # with the commands, which take long to load
 
         require_apart(args)
-        code = args.run(args)
+        # Whatever is made of recordings holds faces, or what is known of people.
+        with private_files():
+            code = args.run(args)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -106,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(message: str, code: int) -> int:
-    Console(stderr=True).print(f"[bold red]train:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    CleanConsole(stderr=True).print(f"[bold red]train:[/] {escape(message)}", highlight=False, soft_wrap=True)
     return code
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from model.guards import shown
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -42,7 +44,7 @@ class TextTable:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(shown(cell).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def spread_text(found: Mapping[str, Any], digits: int = 3) -> str:

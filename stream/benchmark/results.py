@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from model.console import CleanConsole
 
 _NAMES = {
     "streaming": "streaming (a frame at a time)",
@@ -18,7 +19,7 @@ _COLOURS = {"streaming": "#0072B2", "window": "#999999", "tensorflow": "#CC79A7"
 
 def show(report: Mapping[str, Any]) -> None:
     """Tables on the screen."""
-    console = Console()
+    console = CleanConsole()
     machine = report["machine"]
     console.print(f"{machine['processor']}, {machine['cores']} cores, provider {report['provider']}", highlight=False)
     console.print(_engines(report["engine"]))

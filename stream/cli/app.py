@@ -9,7 +9,7 @@ from rich.table import Table
 from model.contract import ClipContract
 from model.types import FrameResult, Pace
 from stream.cli.options import LiveOptions
-from stream.cli.outputs import Outputs, new_overlay
+from stream.cli.outputs import Outputs, new_overlay, run_name
 from stream.engine.model_file import model_words
 from stream.machine import share_processor
 from stream.pipeline import LivePipeline
@@ -17,10 +17,10 @@ from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
 from stream.screen.terminal import ConnectionTeller, Panel
 from stream.screen.window import Window, display_available, save_snapshot
-from stream.session.replay import ReplaySource, model_difference, recorded_settings
+from stream.session.replay import ReplaySource, model_difference, recorded_settings, require_recording
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import SinkError
-from stream.sources.base import FrameSource, without_credentials
+from stream.sources.base import FrameSource, NamedSource, source_name
 from stream.sources.open import list_cameras, open_source
 
 _SCREEN_WAIT_S = 0.1
@@ -50,8 +50,10 @@ def run(options: LiveOptions, console: Console) -> int:
         console.print("No display: going on without a window.")
     accompanied = windowed or options.serve is not None or options.needs_pace
     pace: Pace = options.pace or ("realtime" if accompanied else "fast")
-    source = _source(options, pace, recognizer, console)
-    with Outputs(options, recognizer) as outputs, source:
+    opened = _source(options, pace, recognizer, console)
+    name = run_name(options)
+    source = opened if name is None else NamedSource(opened, name, str(options.replay or options.source))
+    with Outputs(options, recognizer, name) as outputs, source:
         pipeline = recognizer.pipeline(source, max_frames=options.max_frames)
         live_run = _new_run(recognizer, pipeline, source)
         outputs.attach(live_run, source)
@@ -80,14 +82,16 @@ def run(options: LiveOptions, console: Console) -> int:
 
 def _as_recorded(options: LiveOptions, folder: SessionFolder) -> LiveOptions:
     """With the settings of the session, wherever the command line does not name others."""
-    made = recorded_settings(folder.read_facts())
+    facts = folder.read_facts()
+    require_recording(folder.path, facts)
+    made = recorded_settings(facts)
     changes: dict[str, Any] = {"detect_events": options.detect_events and made.detect_events}
     if "max_faces" not in options.chosen and made.max_faces is not None:
         changes["max_faces"] = made.max_faces
     if "face" not in options.chosen:
         changes["face_at"] = made.face_at
-    if "model" not in options.chosen and (model := made.model_path()) is not None:
-        changes["model"] = model
+    if "model" not in options.chosen:
+        made.require_bundled_model(folder.path)
         if "engine" not in options.chosen and made.engine is not None:
             changes["engine"] = made.engine
     return replace(options, **changes)
@@ -101,10 +105,8 @@ def _source(options: LiveOptions, pace: Pace, recognizer: Recognizer, console: C
         if difference is not None:
             console.print(difference, style="yellow")
         return replay
-    name = f"camera {options.source}"
-    if isinstance(options.source, str):
-        name = without_credentials(options.source) if "://" in options.source else options.source
-    return open_source(options.source, pace, options.live, ConnectionTeller(console, name), options.fps)
+    teller = ConnectionTeller(console, options.label or source_name(options.source))
+    return open_source(options.source, pace, options.live, teller, options.fps)
 
 
 def _introduce(contract: ClipContract, console: Console) -> None:

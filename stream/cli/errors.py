@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from model.contract import MicroliveError
+from model.guards import shown
 
 
 def exit_code(run: Callable[[], int], debug: bool, interrupted: int) -> int:
@@ -15,7 +16,7 @@ def exit_code(run: Callable[[], int], debug: bool, interrupted: int) -> int:
     except Exception as error:
         if debug:
             raise
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        print(f"error: {shown(_one_line(error))}", file=sys.stderr)
         return 1
 
 

@@ -11,6 +11,7 @@ _MAX_CAMERA = 999
 _MAX_FACES = 16
 _MAX_SIZE_PX = 16384
 _MOST_FPS = 100_000
+_LONGEST_LABEL = 80
 _LSL_NAME = re.compile(r"[\w][\w .-]{0,63}")
 
 
@@ -117,6 +118,12 @@ def token(text: str) -> str:
         return check_token(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def label(text: str) -> str:
+    if not (text.strip() and text.isprintable() and len(text) <= _LONGEST_LABEL):
+        raise ArgumentTypeError(f"expected up to {_LONGEST_LABEL} letters on one line")
+    return text.strip()
 
 
 def lsl_name(text: str) -> str:

@@ -3,13 +3,13 @@
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from model.atomic import clash, lies_in
 from model.types import Pace
-from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_outputs, read_live_settings
+from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_outputs, read_live_settings, read_source
 from stream.cli.options_share import (
     EXPERIMENT,
     SESSIONS,
@@ -61,13 +61,16 @@ _MOVED = {
     "--latency": "latency --seconds S",
     "--viewers": "latency --viewers N",
 }
-_INSTEAD_OF_EACH_OTHER = ("camera", "source", "list_cameras", "replay", "report")
+_INSTEAD_OF_EACH_OTHER = ("camera", "source", "source_file", "list_cameras", "replay", "report")
+
+
+_CHOSEN = ("model", "engine", "max_faces", "face")
 
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What a live run is to do. `source` is a camera's index, a path, a URL or "demo"; `pace` None: by the display. `fps`:
-    the rate at which a file was filmed.
+    """What a live run is to do. `source` is a camera's index, a path, a URL or "demo", called `label` where there is
+    one; `pace` None: by the display. `fps`: the rate at which a file was filmed.
 
     `replay`: the session whose recording is the source in its place; `check`: compare with its rows. `report`: only make
     the report of that session. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
@@ -75,7 +78,9 @@ class LiveOptions:
     command line names.
     """
 
-    source: int | str
+    source: int | str = field(repr=False)
+    source_file: Path | None
+    label: str | None
     model: Path
     provider: Provider
     engine: EngineChoice
@@ -116,6 +121,8 @@ class LiveOptions:
         written = {"--csv": self.csv, "--events": self.events, "--markers": self.markers, "--record": self.record}
         outputs = [(name, path) for name, path in (written | {"--json": self.json}).items() if path is not None]
         read = [("--model", self.model), ("--model", Path(os.path.splitext(self.model)[0] + ".stream.onnx"))]
+        if self.source_file is not None:
+            read.append(("--source-file", self.source_file))
         if self.session is not None:
             kept = SessionFolder(self.session.folder)
             outputs += [("--session", path) for path in (kept.path, *kept.parts)]
@@ -141,9 +148,12 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     _check_what_is_asked(given, parser)
     check_outputs(given, parser)
     check_experiment(given, parser)
-    source = given.source if given.source is not None else (given.camera or 0)
+    named = read_source(given, parser)
+    source = 0 if named is None else named
     options = LiveOptions(
         source=source,
+        source_file=given.source_file,
+        label=given.label,
         model=given.model or BUNDLED_MODEL,
         provider=given.provider,
         engine=given.engine or "auto",
@@ -172,7 +182,9 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         list_cameras=given.list_cameras,
         benchmark=given.benchmark,
         chosen=frozenset(
-            name for name in ("source", "model", "engine", "max_faces", "face") if getattr(given, name) is not None
+            name
+            for name, value in (("source", named), *((name, getattr(given, name)) for name in _CHOSEN))
+            if value is not None
         ),
         debug=given.debug,
     )
@@ -206,6 +218,8 @@ def _check_what_is_asked(given: argparse.Namespace, parser: argparse.ArgumentPar
         for name in chosen:
             if name not in _BENCHMARK_TAKES:
                 parser.error(f"{_flag(name)} does not go with --benchmark; see --help benchmark")
+        if given.source is not None and "://" in given.source:
+            parser.error("--benchmark takes a file as --source")
     origins = [name for name in _INSTEAD_OF_EACH_OTHER if name in chosen]
     if len(origins) > 1:
         parser.error(f"argument {_flag(origins[1])}: not allowed with argument {_flag(origins[0])}")

@@ -1,6 +1,7 @@
 """What a run looks at, what recognises, and what it shows and writes: topics of the command line."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -8,6 +9,7 @@ from model.types import Pace
 from stream.cli.option_types import (
     camera_number,
     frame_rate_hz,
+    label,
     not_negative,
     not_negative_number,
     number_of_faces,
@@ -20,6 +22,7 @@ from stream.cli.topics import Add, Topic
 from stream.engine.model_file import EngineChoice, Provider
 from stream.sources.base import MOST_CAMERA_FPS, CameraSettings, LiveSettings
 
+_LONGEST_LINE = 8192
 _USUAL = LiveSettings()
 
 _SOURCES_LESSON = """\
@@ -28,12 +31,13 @@ a video through a pipe (-), a network stream (rtsp, http, …), or the built-in 
 camera or a stream the newest frame wins; when it breaks off, the program says so, tries
 again and goes on when it is back. Of a file no frame is dropped, its times are its own,
 and it is turned upright. A video filmed at 240 frames a second and stored at 30 has true
-times with --fps 240. User names, passwords and keys in an address are never shown or
-written.
+times with --fps 240. Of an address only scheme, host and port are shown or written. A
+command line can be read by everybody on the machine: give an address with a password by
+--source-file or MICROLIVE_SOURCE.
 
   python run_live.py --list-cameras
   python run_live.py --camera 1 --size 1280x720 --fps 30 --wait
-  python run_live.py --source rtsp://user:password@host/stream --retry-for 60
+  python run_live.py --source-file address.txt --retry-for 60
   python run_live.py --source talk.mp4 --pace fast --max-frames 1000
   python run_live.py --source frames/ --fps 200 --csv frames.csv
   ffmpeg -i talk.mp4 -f matroska - | python run_live.py --source - --headless
@@ -63,6 +67,19 @@ def _add_sources(add: Add) -> None:
         "a video file, a folder of pictures, a stream, or the built-in demo",
         common=True,
         metavar="FILE|FOLDER|URL|demo",
+    )
+    add(
+        "--source-file",
+        "a file whose first line is the source",
+        "For an address with a password in it. Without any source on the command line, that in MICROLIVE_SOURCE is taken",
+        type=Path,
+        metavar="FILE",
+    )
+    add(
+        "--label",
+        "what the source is called on the screen and in files, in place of its name",
+        type=label,
+        metavar="TEXT",
     )
     add("--list-cameras", "show the cameras that can be opened, then end", common=True, action="store_true")
     add(
@@ -193,6 +210,30 @@ def check_outputs(given: argparse.Namespace, parser: argparse.ArgumentParser) ->
     """Ends with a usage error where options do not go together."""
     if given.no_events and given.events is not None:
         parser.error("--no-events leaves nothing to write to --events")
+
+
+def read_source(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int | str | None:
+    """What the command line, a file or the environment names; None where nothing does. Ends with a usage error for what
+    names nothing."""
+    if given.source_file is not None:
+        return first_line(given.source_file, "--source-file", parser)
+    if given.source is not None or given.camera is not None:
+        return given.camera if given.source is None else given.source
+    elsewhere = given.replay is not None or given.report is not None or given.list_cameras or given.benchmark
+    return None if elsewhere else os.environ.get("MICROLIVE_SOURCE") or None
+
+
+def first_line(path: Path, flag: str, parser: argparse.ArgumentParser) -> str:
+    """Of a file that keeps a secret off the command line; ends with a usage error, which tells nothing of it."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            line = file.readline(_LONGEST_LINE).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        parser.error(f"{flag} {path} cannot be read: {why}")
+    if not line:
+        parser.error(f"{flag} {path}: its first line is empty")
+    return line
 
 
 def read_live_settings(given: argparse.Namespace, parser: argparse.ArgumentParser, source: int | str) -> LiveSettings:

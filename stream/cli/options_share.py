@@ -1,12 +1,14 @@
 """What is kept of a run and who else is told: sessions, the web view, experiments; topics of the command line."""
 
 import argparse
+import os
 from pathlib import Path
 
 from stream.cli.option_types import address, lsl_name, token
+from stream.cli.options_run import first_line
 from stream.cli.topics import Add, Topic
 from stream.session.session_folder import SessionSettings
-from stream.web.access import ServeSettings
+from stream.web.access import ServeSettings, check_token
 
 _LSL_NAME = "Microlive"
 
@@ -57,7 +59,7 @@ def _add_sessions(add: Add) -> None:
     add(
         "--anonymise",
         "keep no picture of anybody: landmarks on black in their place",
-        "Such a session cannot be replayed",
+        "Such a session cannot be replayed. The source's name is left out too: a word stands for it, or --label",
         action="store_true",
     )
     add(
@@ -84,9 +86,12 @@ def _add_web(add: Add) -> None:
     add(
         "--serve-token",
         "a token of your own, 16 letters or more, for localhost too (default: a new one where it is needed)",
+        "Command lines can be read by everybody on the machine: better give it by MICROLIVE_SERVE_TOKEN or "
+        "--serve-token-file",
         type=token,
         metavar="TOKEN",
     )
+    add("--serve-token-file", "a file whose first line is the token", type=Path, metavar="FILE")
 
 
 def _add_experiment(add: Add) -> None:
@@ -142,10 +147,22 @@ def read_session_settings(given: argparse.Namespace, parser: argparse.ArgumentPa
 def read_serve_settings(given: argparse.Namespace, parser: argparse.ArgumentParser) -> ServeSettings | None:
     """None without --serve. Ends with a usage error where options do not go together."""
     if given.serve is None:
-        if given.serve_token is not None:
-            parser.error("--serve-token needs --serve")
+        for name in ("serve_token", "serve_token_file"):
+            if getattr(given, name) is not None:
+                parser.error(f"--{name.replace('_', '-')} needs --serve")
         return None
-    return ServeSettings(given.serve, given.serve_token)
+    if given.serve_token is not None and given.serve_token_file is not None:
+        parser.error("argument --serve-token-file: not allowed with argument --serve-token")
+    if given.serve_token is not None:
+        return ServeSettings(given.serve, given.serve_token)
+    where, text = "MICROLIVE_SERVE_TOKEN", os.environ.get("MICROLIVE_SERVE_TOKEN")
+    if given.serve_token_file is not None:
+        where = f"--serve-token-file {given.serve_token_file}"
+        text = first_line(given.serve_token_file, "--serve-token-file", parser)
+    try:
+        return ServeSettings(given.serve, check_token(text) if text else None)
+    except ValueError as error:
+        parser.error(f"{where}: {error}")
 
 
 def check_experiment(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:

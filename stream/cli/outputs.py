@@ -4,11 +4,13 @@ A new output is one line in `_open_files`, when it needs to be there before the 
 needs the source or the run. What a run tells others while it goes on has a class of its own: `NetworkOutputs`.
 """
 
+import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
@@ -28,20 +30,25 @@ from stream.sinks.base import Sink, check_target, write_json
 from stream.sinks.marker_port import MarkerPort
 from stream.sinks.tables import CsvSink, EventsSink
 from stream.sinks.video import RecordSink
-from stream.sources.base import FrameSource, without_credentials
+from stream.sources.base import FrameSource, source_name
 from stream.web.access import Listener, open_listener
 from stream.web.viewers import Redraw
+
+if TYPE_CHECKING:
+    from stream.web.server import WebView
 
 
 class Outputs:
     """The outputs that the options ask for. A context manager around the source and the run.
 
     Entering makes the files: one that cannot be written must not cost a run. Leaving closes all of them, the last one
-    opened first, whatever happened; `finish` then writes what is only known at the end. Raises `SinkError`.
+    opened first, whatever happened; `finish` then writes what is only known at the end. `name`: of the source, where it is
+    not its own. Raises `SinkError`.
     """
 
-    def __init__(self, options: LiveOptions, recognizer: Recognizer) -> None:
+    def __init__(self, options: LiveOptions, recognizer: Recognizer, name: str | None = None) -> None:
         self._options = options
+        self._name = name
         self._recognizer = recognizer
         self._stack = ExitStack()
         self._sinks: list[Sink] = []
@@ -67,7 +74,11 @@ class Outputs:
             if options.session.anonymise:
                 self._anonymiser = opening.enter_context(Anonymiser(options.max_faces))
             session = Session(
-                options.session, run_facts(options), self._recognizer, options.detect_events, self._anonymiser
+                options.session,
+                run_facts(options, self._name),
+                self._recognizer,
+                options.detect_events,
+                self._anonymiser,
             )
             self._session = opening.enter_context(session)
         markers = options.markers
@@ -154,6 +165,7 @@ class NetworkOutputs:
         self._stack = ExitStack()
         self._listener: Listener | None = None
         self._port: MarkerPort | None = None
+        self._view: WebView | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -187,6 +199,7 @@ class NetworkOutputs:
             marks = self._port.recent if self._port is not None else None
             view = WebView(self._listener, self._contract, history, health, with_events, redraw, marks)
             live_run.add_sink(self._stack.enter_context(view))
+            self._view = view
 
     def greeting(self) -> Sequence[str]:
         """Lines that say where to find what is open, the web view's token included: for the screen, not for a log."""
@@ -207,22 +220,41 @@ class NetworkOutputs:
 
     def farewell(self) -> Sequence[str]:
         """What there is to say at the end."""
-        if self._port is None:
-            return ()
-        counts = self._port.counts
-        lost = f"{counts.malformed} malformed, {counts.over_rate} over the rate"
-        return (f"Marks: {counts.marks} kept, {lost}; {counts.sent} event messages sent, {counts.unsent} lost",)
+        lines: list[str] = []
+        if self._view is not None and self._view.refused:
+            lines.append(f"Web view: {self._view.refused} requests refused")
+        if self._port is not None:
+            counts = self._port.counts
+            lost = f"{counts.malformed} malformed, {counts.over_rate} over the rate"
+            lines.append(f"Marks: {counts.marks} kept, {lost}; {counts.sent} event messages sent, {counts.unsent} lost")
+        return lines
 
 
-def run_facts(options: LiveOptions) -> RunFacts:
-    """What session.json tells of the options: without credentials and tokens, and what is not of the run."""
-    if options.replay is not None:
-        source = f"replay of {options.replay}"
-    elif isinstance(options.source, int):
-        source = f"camera {options.source}"
+def run_name(options: LiveOptions) -> str | None:
+    """What the run's source is called where that is not its own name: the user's label, or, in an anonymised session, a
+    word that stands for nobody. None: by its own name."""
+    if options.label is not None:
+        return options.label
+    own = options.source == "demo" or isinstance(options.source, int)
+    anonymised = options.session is not None and options.session.anonymise
+    # No hash of the name: whoever guesses a name could tell whether it is the one.
+    return f"source {secrets.token_hex(4)}" if anonymised and not (own and options.replay is None) else None
+
+
+def run_facts(options: LiveOptions, name: str | None = None) -> RunFacts:
+    """What session.json tells of the options: without credentials and tokens, and what is not of the run. `name`: of the
+    source, where it is not its own. Of an anonymised run the names of files are left out too."""
+    if name is not None:
+        source = name
     else:
-        source = without_credentials(options.source) if "://" in options.source else options.source
+        source = source_name(options.source) if options.replay is None else f"replay of {options.replay}"
     session = {} if options.session is None else as_json(options.session)
+    if options.session is not None and options.session.anonymise:
+        left_out = Path("left out")
+        options = replace(
+            options, snapshots=left_out, **{n: left_out for n in _NAMING if getattr(options, n) is not None}
+        )
+        session["folder"] = str(left_out)
     settings: dict[str, Any] = {
         "source": source,
         "model": options.model,
@@ -247,6 +279,10 @@ def run_facts(options: LiveOptions) -> RunFacts:
         "experiment": {"port": options.marker_port, "file": options.markers, "lsl": options.lsl},
     }
     return RunFacts(source, as_json(settings))
+
+
+_NAMING = ("csv", "events", "record", "json", "markers", "replay")
+"""Files whose names may be somebody's."""
 
 
 def new_overlay(contract: ClipContract, options: LiveOptions) -> Overlay:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import onnxruntime as ort
 
-from model.contract import ClipContract, ContractError, MicroliveError
+from model.contract import METADATA_KEY, ClipContract, ContractError, MicroliveError
+from model.guards import other_model, shown
 from stream.machine import usable_cores
 
 ANSWER = "probabilities"
@@ -125,8 +126,7 @@ class LoadedModel:
 def load_model(path: Path, settings: RuntimeSettings | None = None) -> LoadedModel:
     """Opens an exported model; raises ModelError or ContractError with one clear line."""
     settings = settings or RuntimeSettings()
-    if not path.is_file():
-        raise ModelError(f"{path} is not a model file: export one with `python -m export RUN --out DIR`")
+    _require_onnx(path)
     threads = settings.threads or default_threads(_kind_by_name(path))
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -143,7 +143,14 @@ def load_model(path: Path, settings: RuntimeSettings | None = None) -> LoadedMod
     except Exception as error:
         # ONNX Runtime raises a class of its own for each kind of fault, with no common base but this.
         raise ModelError(f"{path} cannot be loaded as an ONNX model: {_first_line(error)}") from error
-    contract = ClipContract.from_metadata(session.get_modelmeta().custom_metadata_map)
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ContractError(
+            f"{path.name} is an ONNX model, but none of Microlive's: its metadata",
+            f"{METADATA_KEY} (make a model of a run with `python -m export RUN --out DIR`)",
+            shown(", ".join(sorted(metadata)) or "none"),
+        )
+    contract = ClipContract.from_metadata(metadata)
     if not session.get_inputs() or not session.get_outputs():
         raise ContractError("model inputs and outputs", "at least one of each", "none")
     kind: ModelKind = "streaming" if session.get_inputs()[0].name == "frame" else "window"
@@ -152,6 +159,17 @@ def load_model(path: Path, settings: RuntimeSettings | None = None) -> LoadedMod
     if settings.provider != "auto" and running != _PROVIDERS[settings.provider]:
         raise ModelError(f"--provider {settings.provider} is not what the model runs on here (that is {running})")
     return LoadedModel(path, session, contract, kind, running.removesuffix("ExecutionProvider"), threads)
+
+
+def _require_onnx(path: Path) -> None:
+    if not path.exists():
+        raise ModelError(f"{path} is not a model file: export one with `python -m export RUN --out DIR`")
+    try:
+        other = other_model(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    if other is not None:
+        raise ModelError(other)
 
 
 def choose_model(path: Path, engine: EngineChoice) -> Path:
@@ -226,14 +244,14 @@ def failed_run(path: Path, error: Exception) -> ModelError:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return shown(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
 
 
 def model_words(contract: ClipContract) -> str:
-    """Training data and score; they are the model's own words, so brackets in them are no markup."""
+    """Training data and score, fit to be shown; they are the model's own words, so brackets in them are no markup."""
     numbers = [contract.scores.get(name) for name in ("uf1", "chance_uf1", "n")]
     measured = "not scored"
     # Scores are anybody's: what is no number of clips, or too large to be shown, counts as none.
     with contextlib.suppress(TypeError, ValueError, OverflowError):
         measured = "UF1 {:.3f} (chance {:.3f}, n {:d})".format(*numbers)
-    return f"Model trained on {contract.training_data.rstrip('. ')}; {measured}."
+    return f"Model trained on {shown(contract.training_data).rstrip('. ')}; {measured}."

@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from model.console import CleanConsole
 from model.types import FrameResult, Prediction
 from stream.health import Connection, Health
 from stream.history import EventWindow, LiveHistory, Recent
@@ -179,7 +180,7 @@ def _style(colour: Colour) -> str:
     return f"rgb({red},{green},{blue})"
 
 
-class Screen(Console):
+class Screen(CleanConsole):
     """A console that falls silent when what it writes to is closed (`| head`): the run and its files go on."""
 
     def on_broken_pipe(self) -> None:

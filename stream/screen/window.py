@@ -117,7 +117,7 @@ def save_snapshot(image: NDArray[np.uint8], folder: Path | str) -> Path:
     if not encoded:
         raise SinkError(f"cannot encode a snapshot of {image.shape}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = 0
         while True:
             path = folder / f"snapshot-{stamp}{f'-{number}' if number else ''}.png"

@@ -38,7 +38,7 @@ class EventPictures(Sink):
         self._thread = threading.Thread(target=self._work, name="event pictures", daemon=True)
         self._closed = False
         try:
-            folder.pictures.mkdir(exist_ok=True)
+            folder.pictures.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise SinkError(f"cannot make the folder {folder.pictures}: {reason(error)}") from error
         self._thread.start()

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from model.atomic import regular_file
 from model.checked import MisfitError, Number, checked_json
+from model.guards import table_cell
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
 
 MOST_BUCKETS = 1000
@@ -155,6 +156,7 @@ class _Reader:
 
     def __init__(self, summary: RowSummary, columns: int) -> None:
         self._summary, self._columns = summary, columns
+        self._labels = {table_cell(name): name for name in summary.class_names}
         self._frame: str | None = None
         self._last_s = math.nan
         self._shift_s = 0.0
@@ -186,7 +188,7 @@ class _Reader:
         summary.frames += 1
         summary.statuses[cells[3]] += 1
         if probabilities is not None:
-            summary.labels[cells[4]] += 1
+            summary.labels[self._labels.get(cells[4], cells[4])] += 1
             summary.latencies.add(latency_ms)
         step_s = time_s - self._last_s
         if summary.first_s is None:

@@ -13,9 +13,10 @@ import numpy as np
 from av.error import FFmpegError
 
 from model.atomic import regular_file
+from model.guards import shown
 from model.types import Event, Frame, FrameResult, Image, Pace
-from stream.engine.model_file import ModelKind
-from stream.session.facts import PROJECT, contract_hash, file_hash
+from stream.engine.model_file import BUNDLED_MODEL, ModelKind, choose_model
+from stream.session.facts import contract_hash, file_hash
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER
 from stream.sinks.base import Sink
@@ -52,8 +53,7 @@ class ReplaySource(FrameSource):
         self.facts = folder.read_facts()
 
     def __enter__(self) -> Self:
-        if self.facts.get("recording") != "source":
-            raise SessionError(_why_not(self._folder.path, self.facts))
+        require_recording(self._folder.path, self.facts)
         rows = sum(1 for _ in self._rows())
         self._frames = self._pictures()
         first = next(self._frames, None)
@@ -148,10 +148,11 @@ class ReplaySource(FrameSource):
             raise SessionError(f"{self._folder.times} cannot be read: {error}") from error
 
 
-def _why_not(path: Path, facts: Mapping[str, Any]) -> str:
-    if facts.get("anonymised"):
-        return f"{path} is anonymised: it holds no pictures to replay"
-    return f"{path} was recorded without --record-source: it holds no pictures to replay"
+def require_recording(path: Path, facts: Mapping[str, Any]) -> None:
+    """Raises `SessionError` for a session without pictures."""
+    if facts.get("recording") != "source":
+        why = "is anonymised" if facts.get("anonymised") else "was recorded without --record-source"
+        raise SessionError(f"{path} {why}: it holds no pictures to replay")
 
 
 def _row(cells: Sequence[str]) -> _Row:
@@ -165,33 +166,35 @@ def _row(cells: Sequence[str]) -> _Row:
 
 @dataclass(frozen=True)
 class RecordedSettings:
-    """With what a session was made, as far as its rows depend on it; None where its facts do not say. `model`: a path,
-    from the program's folder where it lies there."""
+    """With what a session was made, as far as its rows depend on it; None where its facts do not say. `model` and
+    `sha256`: what its file was called and held."""
 
     model: str | None
+    sha256: str | None
     engine: ModelKind | None
     max_faces: int | None
     face_at: tuple[float, float] | None
     detect_events: bool
 
-    def model_path(self) -> Path | None:
-        """Raises `SessionError` for what cannot be a path."""
-        if self.model is None:
-            return None
-        path = Path(self.model)
-        try:
-            return path if path.is_file() else PROJECT / path
-        except OSError as error:
+    def require_bundled_model(self, session: Path) -> None:
+        """Raises `SessionError` where the session was made with another one. Which file to load is never the session's to
+        say: it may be anybody's."""
+        bundled = (choose_model(BUNDLED_MODEL, self.engine or "auto"), BUNDLED_MODEL)
+        if self.sha256 is None or self.sha256 not in map(file_hash, bundled):
+            name = shown(Path(self.model or "unknown").name)[:100]
             raise SessionError(
-                f"the session names a model that cannot be: {error.strerror}; give one with --model"
-            ) from error
+                f"{session} was made with another model than the bundled one: {name}, SHA-256 "
+                f"{shown(self.sha256 or 'unknown')[:64]}; give it with --model"
+            )
 
 
 def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
     made, engine = facts.get("settings", {}), facts.get("engine")
     model, max_faces = made.get("model"), made.get("max_faces")
+    sha256 = facts.get("model", {}).get("sha256")
     return RecordedSettings(
         model if isinstance(model, str) else None,
+        sha256 if isinstance(sha256, str) else None,
         engine if engine in ("streaming", "window") else None,
         max_faces if isinstance(max_faces, int) else None,
         (float(place[0]), float(place[1])) if (place := made.get("face_at")) else None,

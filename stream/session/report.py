@@ -11,11 +11,12 @@ from typing import Any
 
 import cv2
 import jinja2
-import numpy as np
 from markupsafe import Markup
 from rich.console import Console
 
 from model.atomic import regular_file, whole_file
+from model.decoding import decode_picture
+from model.guards import shown
 from model.quiet import native_log_held_back
 from stream.session import report_text, time_chart
 from stream.session.frame_rows import read_events, read_marks, read_rows
@@ -132,7 +133,7 @@ def picture_uri(path: Path) -> str | None:
     if not _is_small_png(data):
         return None
     with native_log_held_back(shown_on_error=True):
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        picture = decode_picture(data)
     if picture is None:
         return None
     jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
@@ -153,6 +154,7 @@ def _rendered(context: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: shown(value, lines=True) if type(value) is str else value,
     )
     environment.filters["clock"] = time_chart.clock
     style = Markup((_TEMPLATES / "session.css").read_text(encoding="utf-8"))

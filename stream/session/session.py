@@ -60,7 +60,7 @@ class Session(Sink):
         path = self.folder.path
         self._is_new = not path.exists()
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise SinkError(f"the session {path} is not empty: give a new or an empty folder")
             self.folder.facts.touch(exist_ok=False)

@@ -45,7 +45,7 @@ class SourceRecorder(Sink):
         self._closed = False
         self._queue: queue.Queue[FrameResult | None] = queue.Queue(_WAITING)
         try:
-            folder.recording.mkdir(exist_ok=True)
+            folder.recording.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise SinkError(f"cannot make the folder {folder.recording}: {reason(error)}") from error
         self._times = LineFile(folder.times, "times of the recording")

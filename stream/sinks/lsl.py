@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from model.contract import ClipContract, MicroliveError
+from model.guards import shown
 from model.quiet import native_log_held_back
 from model.types import Event, Frame, FrameResult
 from stream.engine.model_file import model_words
@@ -94,9 +95,9 @@ class LslSink(Sink):
         info.set_channel_types("event" if are_events else "probability")
         info.set_channel_units("JSON" if are_events else "1")
         about = {
-            "disclaimer": contract.disclaimer,
+            "disclaimer": shown(contract.disclaimer),
             "model": model_words(contract),
-            "source": source,
+            "source": shown(source),
             "time": "onset of the event" if are_events else "frame in hand",
         }
         for key, value in about.items():

@@ -20,7 +20,7 @@ from stream.sinks.marks import (
     Mark,
     MessageError,
     PlacedMark,
-    RateLimit,
+    SenderLimits,
     Subscribers,
     lines_of,
     parse_message,
@@ -29,9 +29,13 @@ from stream.sinks.marks import (
 MAX_SUBSCRIBERS = 16
 SUBSCRIBED_S = 60.0
 RATE_HZ, BURST = 200.0, 400
-_FLOODED_S = 0.005
-_MAX_WAITING = 1000
-"""Marks that came before the first frame."""
+_AT_ONCE = 500
+_FLOODED_S = 0.001
+"""A flood is read away at once, for what fills the system's buffer takes the place of everybody's marks; a pause between
+two such rounds leaves the processor to the run."""
+_BUFFER_BYTES = 1 << 20
+_MAX_WAITING, _MAX_WAITING_EACH = 1000, 250
+"""Marks that came before the first frame, of all senders and of one."""
 _RECENT = 50
 
 Sender = tuple[Any, ...]
@@ -80,6 +84,7 @@ class MarkerPort(Sink):
                 self._lines.abandon()
             raise
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self.address = bound_to(self._socket)
         self._woken, self._waker = socket.socketpair()
         self._lock = threading.Lock()
@@ -88,7 +93,7 @@ class MarkerPort(Sink):
         self._waiting: deque[_Arrived] = deque()
         self._recent: deque[PlacedMark] = deque(maxlen=_RECENT)
         self._subscribers: Subscribers[Sender] = Subscribers(MAX_SUBSCRIBERS, SUBSCRIBED_S)
-        self._rate = RateLimit(RATE_HZ, BURST)
+        self._limits = SenderLimits(RATE_HZ, BURST)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="markers", daemon=True)
 
@@ -167,30 +172,40 @@ class MarkerPort(Sink):
                 waiting.register(self._woken, selectors.EVENT_READ)
                 while all(key.fileobj is not self._woken for key, _ in waiting.select()):
                     over_rate = self._counts.over_rate
-                    self._receive()
+                    for _ in range(_AT_ONCE):
+                        if not self._receive():
+                            break
                     if self._counts.over_rate > over_rate:
-                        # A flood is left to the system, which drops it at no cost to the run.
                         time.sleep(_FLOODED_S)
         except BaseException as error:
             self._error = error
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Whether there may be more."""
         try:
             datagram, sender = self._socket.recvfrom(MAX_DATAGRAM_BYTES + 1)
-        except (BlockingIOError, ConnectionError):
-            return  # nothing after all, or word that an earlier answer found nobody
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True  # word that an earlier answer found nobody
         arrived_s, unix_s = time.monotonic(), time.time()
         with self._lock:
             try:
                 lines = lines_of(datagram)
             except MessageError as error:
                 self._answer_malformed(error, sender, arrived_s)
-                return
+                return True
             for line in lines:
-                if not self._rate.allows(arrived_s):
-                    self._count(over_rate=1)
-                    continue
-                self._take(line, sender, arrived_s, unix_s)
+                if self._limits.allows(sender, arrived_s):
+                    self._take(line, sender, arrived_s, unix_s)
+                else:
+                    self._leave_out(sender, arrived_s)
+        return True
+
+    def _leave_out(self, sender: Sender, now_s: float) -> None:
+        self._count(over_rate=1)
+        if count := self._limits.to_tell(sender, now_s):
+            self._send({"error": f"up to {RATE_HZ:g} messages a second: {count} left out"}, sender)
 
     def _take(self, line: bytes, sender: Sender, arrived_s: float, unix_s: float) -> None:
         try:
@@ -210,11 +225,11 @@ class MarkerPort(Sink):
             self._send({"error": f"{MAX_SUBSCRIBERS} subscribers are the most"}, sender)
 
     def _answer_malformed(self, error: MessageError, sender: Sender, now_s: float) -> None:
-        if self._rate.allows(now_s):
+        if self._limits.allows(sender, now_s):
             self._count(malformed=1)
             self._send({"error": str(error)}, sender)
         else:
-            self._count(over_rate=1)
+            self._leave_out(sender, now_s)
 
     def _mark(self, arrived: _Arrived) -> Mapping[str, Any]:
         """Keeps a mark, or puts it by until the first frame; the answer to it."""
@@ -222,7 +237,8 @@ class MarkerPort(Sink):
             return {"error": "marks are not kept: start with --markers OUT.jsonl"}
         if self._offset_s is not None:
             return {"marked": arrived.mark.text, "time_s": self._keep(arrived)}
-        if len(self._waiting) >= _MAX_WAITING:
+        own = sum(1 for one in self._waiting if one.sender == arrived.sender)
+        if len(self._waiting) >= _MAX_WAITING or own >= _MAX_WAITING_EACH:
             return {"error": "too many marks before the first frame"}
         self._waiting.append(arrived)
         return {"marked": arrived.mark.text, "time_s": None}
@@ -244,7 +260,7 @@ class MarkerPort(Sink):
     def _send(self, message: Mapping[str, Any], to: Sender, counted: bool = False) -> None:
         """Without waiting: what the system does not take is counted and lost, as UDP may lose it anyway."""
         try:
-            self._socket.sendto(json.dumps(message, ensure_ascii=False).encode() + b"\n", to)
+            self._socket.sendto(json.dumps(message).encode() + b"\n", to)
         except OSError:
             self._count(unsent=1)
         else:

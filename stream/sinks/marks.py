@@ -3,15 +3,18 @@ so many messages a second, so many subscribers."""
 
 import json
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from model.contract import MicroliveError
+from stream.network_address import is_loopback
 
 MAX_DATAGRAM_BYTES = 2048
 MAX_LINES = 16
 MAX_MARK_LETTERS = 200
+_TELL_EVERY_S = 1.0
 _FORMS = '{"mark": "TEXT"} or {"subscribe": true}'
 Who = TypeVar("Who")
 
@@ -133,6 +136,50 @@ class RateLimit:
             return False
         self._left -= 1.0
         return True
+
+
+class SenderLimits:
+    """A `RateLimit` for every sender, so that one that floods loses its own messages only, and one over all of them, far
+    above what experiments send. Senders on other machines are told apart by address, those on this one by port too; of
+    the `most` that are remembered, the one that was silent for longest is forgotten first.
+
+    `left_out` of a sender are told to it, at most once a second: `to_tell` gives their number, 0 where it is not time.
+    """
+
+    def __init__(self, rate_hz: float, burst: int, most: int = 256, all_of_them: int = 10) -> None:
+        self._rate_hz, self._burst, self._most = rate_hz, burst, most
+        self._all = RateLimit(all_of_them * rate_hz, all_of_them * burst)
+        self._senders: OrderedDict[Sequence[Any], _Sender] = OrderedDict()
+
+    def allows(self, sender: Sequence[Any], now_s: float) -> bool:
+        known = self._of(sender)
+        if known.limit.allows(now_s) and self._all.allows(now_s):
+            return True
+        known.left_out += 1
+        return False
+
+    def to_tell(self, sender: Sequence[Any], now_s: float) -> int:
+        known = self._of(sender)
+        if not known.left_out or now_s - known.told_s < _TELL_EVERY_S:
+            return 0
+        count, known.left_out, known.told_s = known.left_out, 0, now_s
+        return count
+
+    def _of(self, sender: Sequence[Any]) -> "_Sender":
+        key = sender[:2] if is_loopback(sender[0]) else sender[:1]
+        if key not in self._senders:
+            if len(self._senders) >= self._most:
+                self._senders.popitem(last=False)
+            self._senders[key] = _Sender(RateLimit(self._rate_hz, self._burst))
+        self._senders.move_to_end(key)
+        return self._senders[key]
+
+
+@dataclass
+class _Sender:
+    limit: RateLimit
+    left_out: int = 0
+    told_s: float = -math.inf
 
 
 class Subscribers(Generic[Who]):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from model.guards import table_cell
 from model.types import Event, FrameResult, Prediction, Status
 from stream.sinks.base import LineFile, Sink
 
@@ -30,7 +31,8 @@ class CsvSink(LineSink):
     every frame without faces, with the frame's own time.
 
     `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
-    are empty where there is no answer. Every row is handed to the system as it comes.
+    are empty where there is no answer. A class that a spreadsheet would take for a formula stands in `label` with a '
+    before it (`model.guards.table_cell`). Every row is handed to the system as it comes.
 
     Args:
         path: The file; one that is there is written over with the first frame.
@@ -116,7 +118,7 @@ def _row(
         answer_cells = ("",) * (2 + len(class_names))
     else:
         probabilities = (f"{answer.probabilities[name]:.6f}" for name in class_names)
-        answer_cells = (answer.label, f"{answer.confidence:.6f}", *probabilities)
+        answer_cells = (table_cell(answer.label), f"{answer.confidence:.6f}", *probabilities)
     frame = result.frame
     return (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells, f"{result.latency_ms:.3f}")
 

@@ -1,25 +1,60 @@
 """What all sources have in common, what of a stream's address may be shown, and how patient live sources are."""
 
 import math
+import os
 import random
 import re
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from model.contract import MicroliveError
+from model.guards import shown
 from model.types import Frame, Pace
 from stream.health import SourceStatus
 
 MOST_CAMERA_FPS = 1000.0
-_SECRET_FIELD = re.compile(
-    r"((?:^|[&;])[^=&;]*(?:pass|pwd|psw|user|usr|login|token|key|auth|secret|sig|account)[^=&;]*=)[^&;]*", re.IGNORECASE
+_SCHEMES = frozenset(
+    [
+        "file",
+        "ftp",
+        "ftps",
+        "hls",
+        "http",
+        "https",
+        "mms",
+        "mmsh",
+        "mmst",
+        "rtmp",
+        "rtmpe",
+        "rtmps",
+        "rtmpt",
+        "rtmpte",
+        "rtmpts",
+        "rtp",
+        "rtsp",
+        "rtsps",
+        "rtspt",
+        "rtspu",
+        "sftp",
+        "srt",
+        "srtp",
+        "tcp",
+        "tls",
+        "udp",
+        "unix",
+        "ws",
+        "wss",
+    ]
 )
+_HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+_LIKE_AN_ADDRESS = re.compile(r"[@?&=#]|:\d|^[a-zA-Z][\w+.-]+:|^[\w-]+(\.[\w-]+)+/")
+"""Of what is no file: user and password, fields, a port, a scheme, a host's name before a path."""
 
 
 class SourceError(MicroliveError, RuntimeError):
@@ -148,8 +183,9 @@ def growing_time_s(time_s: float, last_s: float, step_s: float) -> float:
 
 
 def without_credentials(url: str) -> str:
-    """The URL for the screen and for logs: without user name and password, without the fragment, and with `…` for the
-    values of query fields that sound like credentials. SourceError when it is no URL; the message shows nothing of it.
+    """The URL for the screen, for files and for logs: scheme, host and port, and `…` for all the rest, since a password
+    may stand anywhere in it (cameras take it in the path and in fields of any name). SourceError when it is no URL; the
+    message shows nothing of it.
     """
     try:
         parts = urlsplit(url)
@@ -159,10 +195,88 @@ def without_credentials(url: str) -> str:
             "the address of the stream is not a valid URL: expected scheme://host[:port]/path, with any of :/?#[]@% in a "
             "user name or password written as %3A and so on"
         ) from None
-    shown = parts._replace(
-        netloc=parts.netloc.rpartition("@")[2], query=_SECRET_FIELD.sub(r"\1…", parts.query), fragment=""
-    )
-    return urlunsplit(shown)
+    if parts.scheme.lower() not in _SCHEMES:
+        return "the address given"
+    host, rest = parts.netloc.rpartition("@")[2], f"{parts.path}{parts.query}{parts.fragment}"
+    # An @ further on: what stands for the host may be the beginning of a password with a slash in it.
+    known = host if _HOST.fullmatch(host) and "@" not in rest else "…"
+    return f"{parts.scheme.lower()}://{known}" + ("" if known == "…" or rest in ("", "/") else "/…")
+
+
+def source_name(source: int | str) -> str:
+    """What a user's word for a source is called, wherever it is shown or kept. SourceError for what looks like an address
+    without its scheme, of which nothing is repeated."""
+    if isinstance(source, int):
+        return f"camera {source}"
+    if "://" in source:
+        return without_credentials(source)
+    if source != "demo" and _LIKE_AN_ADDRESS.search(source) and not os.path.exists(os.path.expanduser(source)):
+        raise SourceError(
+            "the source does not exist as a file, and looks like an address without its scheme: begin with rtsp:// or "
+            "http:// (it is not repeated here, for it may hold a password)"
+        )
+    return shown(source)
+
+
+class NamedSource(FrameSource):
+    """Another source under a name of the user's. What comes after it was opened, errors too, holds nothing of its own
+    name, nor of `given`, the user's word for it."""
+
+    def __init__(self, source: FrameSource, name: str, given: str) -> None:
+        self._source = source
+        self._name = name
+        self._given = given
+        super().__init__()
+
+    @property
+    def info(self) -> SourceInfo:
+        return replace(self._source.info, name=self._name)
+
+    @property
+    def dropped(self) -> int:
+        return self._source.dropped
+
+    @dropped.setter
+    def dropped(self, _: int) -> None:
+        """Counted by the other one."""
+
+    @property
+    def notice(self) -> str | None:
+        told = self._source.notice
+        return None if told is None else self._renamed(told)
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        return self._source.losses
+
+    def remarks(self) -> tuple[str, ...]:
+        return tuple(self._renamed(line) for line in self._source.remarks())
+
+    def __enter__(self) -> Self:
+        self._source.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._source.__exit__(kind, error, trace)
+
+    def __iter__(self) -> Iterator[Frame]:
+        try:
+            yield from self._source
+        except MicroliveError as error:
+            raise SourceError(self._renamed(str(error))) from None
+
+    def stop(self) -> None:
+        self._source.stop()
+
+    def status(self) -> SourceStatus | None:
+        return self._source.status()
+
+    def _renamed(self, words: str) -> str:
+        for own in (os.path.expanduser(self._given), self._given, self._source.info.name):
+            words = words.replace(own, self._name)
+        return words
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import cv2
-import numpy as np
-
+from model.decoding import decode_picture
 from model.types import Image
 from stream.sources.capture_protocol import Captured, CaptureError, Damaged
 
@@ -220,10 +218,7 @@ class StrictDecoder:
 
     def decode(self, jpeg: bytes) -> Image | None:
         """BGR uint8 (height, width, 3), None when the picture is damaged."""
-        try:
-            image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error:
-            image = None
+        image = decode_picture(jpeg)
         if not self._log.tell():
             return image
         self._log.seek(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model.types import Pace
 from stream.health import Connection
-from stream.sources.base import FrameSource, LiveSettings, SourceInfo
+from stream.sources.base import FrameSource, LiveSettings, SourceInfo, source_name
 from stream.sources.capture import CaptureProcess
 from stream.sources.capture_protocol import CaptureError, Opened, OpenOrder, Ready
 from stream.sources.demo import DemoSource
@@ -53,6 +53,7 @@ def open_source(
             print(source.info.fps, sum(1 for frame in source))
         ```
     """
+    source_name(source)
     if isinstance(source, int) or "://" in source:
         return LiveSource(source, settings, pace, on_change)
     if source == "demo":

@@ -8,9 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-import cv2
-import numpy as np
-
+from model.decoding import read_picture
 from model.types import Frame, Image, Pace
 from stream.sources.base import FrameSource, Pacer, SourceError, SourceInfo
 from stream.sources.file import shown
@@ -139,22 +137,6 @@ def find_pictures(asked: Path) -> list[Path]:
     return sorted(
         (path for path in found if path.suffix.casefold() in PICTURES and path.is_file()), key=_in_number_order
     )
-
-
-def read_picture(path: Path) -> Image | None:
-    """BGR uint8 (height, width, 3), upright; None for what cannot be read."""
-    try:
-        return decoded_picture(path.read_bytes())
-    except OSError:
-        return None
-
-
-def decoded_picture(data: bytes) -> Image | None:
-    """None for what is no picture, or names a size beyond all limits."""
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error:
-        return None
 
 
 def _as_regex(part: str) -> str:

@@ -5,10 +5,12 @@ It is served over HTTP: few files, few connections, nothing from anywhere else.
 
 import asyncio
 import contextlib
+import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +30,8 @@ from stream.web.viewers import PictureMaker, Redraw, Viewers
 _FOLDER = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MAX_CONNECTIONS = 128
+_MAX_UNKNOWN_EACH = 16
+"""Connections of one address that have not shown yet that they are welcome."""
 _FIRST_REQUEST_S = 10.0
 """A connection that asks for nothing is closed after so long."""
 _KEEP_ALIVE_S = 15.0
@@ -48,11 +52,38 @@ _MOST_EVENTS = 200
 """Of a run that a new viewer is told."""
 _END_S = 5.0
 
+_NO_REQUEST = Refusal(400, "That is no request.")
+
 Hello = Callable[[], Mapping[str, Any]]
 
 
+@dataclass
+class _Visitor:
+    """A connection: from where, whether it was let in, and whether it is a viewer's."""
+
+    address: str
+    transport: asyncio.Transport
+    welcome: bool = False
+    views: bool = False
+
+
+class _Unlogged(logging.Handler):
+    """In place of a log: whoever can connect could write it full. What it was told is counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
+
+
 class PageServer:
-    """Serves the page and its WebSocket to those whom `access` lets in. For one asyncio loop."""
+    """Serves the page and its WebSocket to those whom `access` lets in. For one asyncio loop.
+
+    Nobody can keep others out: what is refused is closed, an address has few connections that were not let in, and when
+    there are too many in all, the oldest of those makes room, or else the oldest that views nothing.
+    """
 
     def __init__(self, access: Access, port: int, viewers: Viewers, hello: Hello) -> None:
         self._access = access
@@ -60,16 +91,21 @@ class PageServer:
         self._cookie = f"microlive-{port}"
         self._viewers = viewers
         self._hello = hello
-        self._silent: set[asyncio.BaseProtocol] = set()
+        self._visitors: dict[asyncio.BaseProtocol, _Visitor] = {}
+        self._refused = 0
+        self._unlogged = _Unlogged()
         self._pages = {f"/{path.name}": path for path in _FOLDER.iterdir() if path.suffix in _TYPES}
         self._pages["/"] = self._pages.pop("/index.html")
 
         @web.middleware
         async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
             refusal = self._refusal(request)
-            if refusal is not None:
-                return web.Response(status=refusal.status, text=refusal.words + "\n")
-            return await handler(request)
+            if refusal is None:
+                return await handler(request)
+            self._refused += 1
+            answer = web.Response(status=refusal.status, text=refusal.words + "\n")
+            answer.force_close()
+            return answer
 
         app = web.Application(middlewares=[guard], client_max_size=1024)
         app.on_response_prepare.append(_add_headers)
@@ -80,6 +116,7 @@ class PageServer:
             app,
             handle_signals=False,
             access_log=None,
+            logger=self._logger(),
             keepalive_timeout=_KEEP_ALIVE_S,
             shutdown_timeout=_CLEAN_UP_S,
         )
@@ -92,32 +129,62 @@ class PageServer:
     async def stop(self) -> None:
         await self._runner.cleanup()
 
+    @property
+    def refused(self) -> int:
+        """Requests that were not let in or were none."""
+        return self._refused + self._unlogged.count
+
+    def _logger(self) -> logging.Logger:
+        """Of this server alone: not known to `logging`, so that nobody else hears of it."""
+        logger = logging.Logger("web view", logging.DEBUG)
+        logger.addHandler(self._unlogged)
+        return logger
+
     def _connect(self) -> asyncio.BaseProtocol:
-        """A new connection; one too many is closed at once."""
+        return _Door(self._admit)
+
+    def _admit(self, transport: asyncio.Transport) -> None:
+        """Hands a new connection to the server, and takes away another one where there are too many."""
         server = self._runner.server
         assert server is not None
-        if len(server.connections) >= _MAX_CONNECTIONS:
-            return _Closed()
+        address = (transport.get_extra_info("peername") or ("",))[0]
+        still = set(server.connections)
+        here = {protocol: visitor for protocol, visitor in self._visitors.items() if protocol in still}
+        own = [p for p, visitor in here.items() if visitor.address == address and not visitor.welcome]
+        dropped = own[:1] if len(own) >= _MAX_UNKNOWN_EACH else []
+        if not dropped and len(here) >= _MAX_CONNECTIONS:
+            unknown = [p for p, visitor in here.items() if not visitor.welcome]
+            dropped = (unknown or [p for p, visitor in here.items() if not visitor.views])[:1]
+            if not dropped:
+                transport.abort()
+                return
+        for protocol in dropped:
+            here.pop(protocol).transport.abort()
         protocol = server()
-        self._silent.add(protocol)
-        asyncio.get_running_loop().call_later(_FIRST_REQUEST_S, self._close_silent, protocol)
-        return protocol
+        self._visitors = here | {protocol: _Visitor(address, transport)}
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        asyncio.get_running_loop().call_later(_FIRST_REQUEST_S, self._close_unknown, protocol)
 
-    def _close_silent(self, protocol: web.RequestHandler) -> None:
-        if protocol in self._silent:
-            self._silent.discard(protocol)
-            if isinstance(protocol.transport, asyncio.WriteTransport):
-                protocol.transport.abort()
+    def _close_unknown(self, protocol: asyncio.BaseProtocol) -> None:
+        visitor = self._visitors.get(protocol)
+        if visitor is not None and not visitor.welcome:
+            visitor.transport.abort()
 
     def _refusal(self, request: web.Request) -> Refusal | None:
-        self._silent.discard(request.protocol)
-        return self._access.refusal(
-            request.headers.get("Host"),
-            request.headers.get("Origin"),
-            request.cookies.get(self._cookie),
-            request.query.get("token"),
-            request.headers.get("Authorization"),
-        )
+        try:
+            refusal = self._access.refusal(
+                request.headers.get("Host"),
+                request.headers.get("Origin"),
+                request.cookies.get(self._cookie),
+                request.query.get("token"),
+                request.headers.get("Authorization"),
+            )
+        except ValueError:
+            return _NO_REQUEST
+        if refusal is None and (visitor := self._visitors.get(request.protocol)) is not None:
+            visitor.welcome, visitor.views = True, request.path == "/live"
+        return refusal
 
     async def _page(self, request: web.Request) -> web.Response:
         path = self._pages[request.path]
@@ -135,9 +202,15 @@ class PageServer:
         return await self._viewers.attend(request, self._hello())
 
 
-class _Closed(asyncio.Protocol):
+class _Door(asyncio.Protocol):
+    """Only here is it known where a connection comes from."""
+
+    def __init__(self, admit: Callable[[asyncio.Transport], None]) -> None:
+        self._admit = admit
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+        assert isinstance(transport, asyncio.Transport)
+        self._admit(transport)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -181,6 +254,12 @@ class WebView(Sink):
         self._stop, self._wake = asyncio.Event(), asyncio.Event()
         self._viewers = Viewers()
         self._thread: threading.Thread | None = None
+        self._pages: PageServer | None = None
+
+    @property
+    def refused(self) -> int:
+        """Requests that were not let in or were none."""
+        return self._pages.refused if self._pages is not None else 0
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -233,7 +312,7 @@ class WebView(Sink):
 
     async def _serve(self) -> None:
         listener = self._listener
-        pages = PageServer(listener.access, listener.address.port, self._viewers, self._hello)
+        pages = self._pages = PageServer(listener.access, listener.address.port, self._viewers, self._hello)
         server = await pages.start(listener.listening)
         making = asyncio.create_task(self._make())
         stopped = asyncio.create_task(self._stop.wait())

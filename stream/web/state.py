@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from model.contract import ClipContract
+from model.guards import shown
 from model.types import Event, FrameResult
 from stream.engine.model_file import model_words
 from stream.health import Health
@@ -69,7 +70,7 @@ class ViewMoment:
         if len(self.samples.times_s):
             from_s = float(self.samples.times_s[0])
             state["from_s"] = round(from_s, 4)
-            state["marks"] = [[round(mark.time_s, 4), mark.text] for mark in self.marks if mark.time_s >= from_s]
+            state["marks"] = [[round(mark.time_s, 4), shown(mark.text)] for mark in self.marks if mark.time_s >= from_s]
         if events_number != self.events_number:
             state["events"] = [_event(one) for one in self.events if one.number > events_number]
         return pack(state, self.picture if self.picture_number != picture_number else b"")
@@ -89,12 +90,12 @@ def greeting(contract: ClipContract, source: str, span_s: float, with_events: bo
     colours = class_colours(contract.class_names)
     return {
         "kind": "hello",
-        "source": source,
+        "source": shown(source),
         "classes": [{"name": name, "colour": _hex(colours[name])} for name in contract.class_names],
         "span_s": span_s,
         "with_events": with_events,
         "model": model_words(contract),
-        "disclaimer": contract.disclaimer,
+        "disclaimer": shown(contract.disclaimer),
     }
 
 

@@ -271,7 +271,6 @@ class ClipStoreWriter:
             self._lines.close()
             if kind is None:
                 (self._temporary / MANIFEST_FILE).write_text(self._counted().to_json(), encoding="utf-8")
-                self._temporary.chmod(0o755)
                 self._put_in_place()
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)

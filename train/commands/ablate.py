@@ -8,9 +8,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 import train.experiments
+from model.console import CleanConsole
 from model.variants import VARIANTS
 from train.commands.experiments import compare_left_out
 from train.commands.fit import add_network_flags, add_recipe_flags, names_list
@@ -75,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     plan = LeftOutPlan(read_spec(SPEC), settings, given.get("rows", ()))
     if settings.config.class_weights == "none" and any("class_weights" not in row.overrides for row in plan.rows):
         raise UsageError("--class-weights: expected weights for the rows with a weighted loss, found 'none'")
-    console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
+    console, command = CleanConsole(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
     machine = (given.get("jobs", 0), given.get("ray"), given.get("overwrite", False))
     return compare_left_out(plan, console, *machine, command, given.get("json"))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from model.console import CleanConsole
 from stream.engine.model_file import BUNDLED_MODEL
 from train.assessment.answers import AssessedModel, open_candidates
 from train.assessment.assess import Assessment, AssessPlan, assess, clip_settings
@@ -96,7 +97,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     from train.assessment.condition_tables import markdown, print_tables  # loads matplotlib
 
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     require_places(args.json, args.chart, args.failures)
     candidates = open_candidates(args.model)
     plan = _plan(args, candidates)
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     if args.markdown:
         print(markdown(report))
     else:
-        print_tables(report, Console())
+        print_tables(report, CleanConsole())
     return 0
 
 

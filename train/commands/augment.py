@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from model.console import CleanConsole
 from model.contract import InputKind
 from train.clips.samples import open_stores, run_contract
 from train.clips.sheets import Example, choose_clips, contact_sheet, example
@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     _check_paths(args)
     config, demonstrates = _settings(args)
     (store,) = open_stores(config.data)
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             found.append(example(store, row, config, contract, args.draws))
             advance(1)
     contact_sheet([line for shown in found for line in shown.rows], args.out)
-    Console().print(_table(found))
+    CleanConsole().print(_table(found))
     if demonstrates:
         settings = " ".join(_flag(name, value) for name, value in demonstrates.items())
         console.print(f"shown with {settings}; fit on its own only mirrors", highlight=False, soft_wrap=True)

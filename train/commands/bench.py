@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from model.console import CleanConsole
 from model.contract import InputKind
 from model.quiet import native_log_held_back
 from model.variants import VARIANTS
@@ -69,7 +70,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     if args.rounds < 1 or args.steps < 2:
         raise UsageError(f"--rounds, --steps: expected 1 and 2 or more, found {args.rounds} and {args.steps}")
     if args.clips < 1:
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             report = _measured(config, args.rounds, args.steps, console)
     report["command"] = shlex.join(["python", "-m", "train", *args.argv])
-    (_show_generator if args.generator else _show)(report, Console())
+    (_show_generator if args.generator else _show)(report, CleanConsole())
     if args.json and not write_json(report, args.json):
         console.print(f"in {args.json}", highlight=False, soft_wrap=True, markup=False)
     return 0

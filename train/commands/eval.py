@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from model.console import CleanConsole
 from stream.engine.model_file import BUNDLED_MODEL
 from train.clips.store import ClipStore
 from train.commands.flags import require_places, write_json
@@ -44,7 +45,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     store = ClipStore.open(args.data)
     path: Path = args.model or BUNDLED_MODEL
     require_places(args.json)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     report = {"model": str(path), "data": str(args.data), **found.report, "command": command}
     if write_json(report, args.json):
         return 0
-    _print(report, Console())
+    _print(report, CleanConsole())
     return 0
 
 

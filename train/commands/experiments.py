@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from model.console import CleanConsole
 from model.quiet import native_log_held_back
 from train.commands.fit import names_list
 from train.commands.flags import require_places, write_json
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     require_places(args.json, args.markdown)
     people = {name: getattr(args, name) for name in ("validation_people", "exclude_people") if getattr(args, name)}
     base = {"data": args.data, "workers": args.jobs, "cache_dir": args.cache_dir, **people}
-    console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
+    console, command = CleanConsole(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
     if spec.loso is not None:
         return _left_out(spec, base, args, console, command)
     plan = SchedulePlan(spec, base, args.out, tuple(args.test), args.rows, args.seeds)
@@ -140,7 +141,7 @@ def compare_left_out(
         write_text(markdown_out, markdown(facts))
     if write_json(facts, json_out):
         return 0
-    out = Console()
+    out = CleanConsole()
     out.print(terminal_table(facts).shown())
     for sentence in facts["text"]:
         out.print(f"• {sentence}", highlight=False, markup=False)
@@ -184,7 +185,7 @@ def _write(facts: Mapping[str, Any], args: argparse.Namespace, console: Console)
     if write_json(facts, args.json):
         return
     for name in facts["parts"]:
-        Console().print(terminal_table(facts, name).shown())
+        CleanConsole().print(terminal_table(facts, name).shown())
     console.print(f"in {args.out}: experiments.md, experiments.png, experiments.json", highlight=False, soft_wrap=True)
 
 

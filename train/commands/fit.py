@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
 from rich.table import Table
 
+from model.console import CleanConsole
 from model.contract import InputKind
 from model.quiet import native_log_held_back
 from model.variants import VARIANTS
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     config_file = getattr(args, "config", None)
     base = preset(args.preset) if hasattr(args, "preset") else {}
     config = config_from(base | (read_config_file(config_file) if config_file else {}) | given)
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     # TensorFlow comes in here, after everything that can be said without it.
     with native_log_held_back():
         from train.fit.fit import fit
@@ -77,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
         again = f"go on with: python -m train fit --config {folder}" if folder.is_file() else "nothing was trained yet"
         console.print(f"\nstopped; {again}", highlight=False, soft_wrap=True)
         return 130
-    Console().print(_result(metrics) if "uf1" in metrics else "nobody was held out: no scores, the last epoch is kept")
+    CleanConsole().print(
+        _result(metrics) if "uf1" in metrics else "nobody was held out: no scores, the last epoch is kept"
+    )
     console.print(
         f"in {config.out}: model.keras, curves.png; next: python -m export {config.out} --out DIR",
         highlight=False,

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from model.console import CleanConsole
+from model.guards import shown
 from train.commands.flags import add_filmed_fps, read_filmed_fps
 from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
 from train.datasets.registry import DATASETS, read_dataset
@@ -68,20 +70,20 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     with console.status(f"reading {args.dataset} ..."):
         reading = read_dataset(args.dataset, args.root, args.annotation, args.layout, read_filmed_fps(args))
     outcome = checks(reading)
     errors = [defect for defect in reading.defects if defect.severity == "error"]
     if args.json:
-        print(json.dumps(_report(reading, outcome), indent=2, ensure_ascii=False))
+        print(json.dumps(_report(reading, outcome), indent=2))
     elif args.canonical:
-        sys.stdout.write("".join(f"{line}\n" for line in canonical_lines(reading.clips, reading.classes)))
+        sys.stdout.write("".join(f"{shown(line)}\n" for line in canonical_lines(reading.clips, reading.classes)))
         sys.stdout.flush()
         print_outcome(reading, outcome, console)
     else:
-        _print_tables(reading, Console())
-        print_outcome(reading, outcome, Console())
+        _print_tables(reading, CleanConsole())
+        print_outcome(reading, outcome, CleanConsole())
     if errors and args.strict:
         raise DatasetError(f"{args.dataset}: {_count(len(errors), 'error')}, listed above (--strict)")
     return 0

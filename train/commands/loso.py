@@ -5,8 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
-
+from model.console import CleanConsole
 from train.clips.samples import Scheme
 from train.commands.fit import add_network_flags, add_recipe_flags, names_list
 from train.commands.flags import add_augmentation_flags, require_apart, require_places, write_json
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     given, settings = vars(args), settings_of(args)
     json_out: Path | None = given.get("json")
     require_places(json_out)
-    console, command = Console(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
+    console, command = CleanConsole(stderr=True), shlex.join(["python", "-m", "train", *args.argv])
     try:
         scores = loso(settings, console, given.get("jobs", 0), given.get("ray"), given.get("overwrite", False), command)
     except KeyboardInterrupt:
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         return 130
     if write_json(scores, json_out):
         return 0
-    Console().print(*scores_table(scores), sep="\n")
+    CleanConsole().print(*scores_table(scores), sep="\n")
     out = settings.config.out
     console.print(f"in {out}: scores.json; next: python -m train report {out}", highlight=False, soft_wrap=True)
     return 0

@@ -11,9 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from model.atomic import regular_file
+from model.console import CleanConsole
 from model.contract import CropGeometry
 from train.clips.samples import resolve_people
 from train.clips.store import ClipStore, StoreManifest, require_writable
@@ -129,7 +128,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status; raises UsageError, DatasetError, StoreError or TrainError."""
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     settings = _settings(args)
     require_writable(args.out, args.overwrite)
     with console.status(f"reading {args.dataset} ..."):
@@ -161,9 +160,9 @@ def run(args: argparse.Namespace) -> int:
     store = ClipStore.open(args.out)
     preview = write_preview(store) if args.preview else None
     if args.json:
-        print(json.dumps(summary(store, reading, done, remarks, preview), indent=2, ensure_ascii=False))
+        print(json.dumps(summary(store, reading, done, remarks, preview), indent=2))
     else:
-        print_report(store, done, preview, Console())
+        print_report(store, done, preview, CleanConsole())
     return 0
 
 

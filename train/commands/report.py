@@ -7,9 +7,9 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
+from model.console import CleanConsole
 from train.errors import UsageError
 
 _EPILOG = """examples:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.mistakes < 0:
         raise UsageError(f"--mistakes: expected 0 or more, found {args.mistakes}")
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     with console.status("drawing the report"):
         report = write_report(args.path, args.out or args.path / "report", args.against, args.mistakes)
     for notice in report.notices:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from model.console import CleanConsole
 from model.contract import NEUTRAL
 from stream.engine.model_file import ModelError
 from stream.recognizer import Recognizer
@@ -99,7 +98,7 @@ def choose_faces(folder: Path | None, people: Sequence[str], drawn: int) -> list
 def run(args: argparse.Namespace) -> int:
     from train.spotting.event_tables import draw_curve, draw_timelines, print_scores  # loads matplotlib
 
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     sampling, settings, count = _plan(args)
     clips = _clips(args.videos) if args.videos else []
     outputs = _outputs(args)
@@ -147,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if write_json(report, args.json):
         return 0
-    print_scores(scores, Console())
+    print_scores(scores, CleanConsole())
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from model.console import CleanConsole
 from train.commands.flags import require_places, write_json
 from train.commands.spot_eval import add_face_flags, choose_faces, open_recognizer
 from train.errors import UsageError
@@ -49,7 +50,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    console = Console(stderr=True)
+    console = CleanConsole(stderr=True)
     if not 0 < args.video_minutes <= args.minutes:
         raise UsageError(
             f"--minutes: expected at least --video-minutes, found {args.minutes:g} and {args.video_minutes:g}"
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if write_json(report, args.json):
         return 0
-    _print(rows, Console())
+    _print(rows, CleanConsole())
     return 0
 
 

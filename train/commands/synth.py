@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from model.console import CleanConsole
 from train.clips.store import ClipRecord, ClipStoreWriter, StoreManifest
 from train.errors import UsageError
 from train.synth.action_units import CLASS_NAMES
@@ -145,7 +146,7 @@ def parse(args: argparse.Namespace) -> SynthConfig:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0; raises UsageError, StoreError or FaceError."""
-    write(parse(args), Console())
+    write(parse(args), CleanConsole())
     return 0
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from model.atomic import regular_file
 from model.contract import Colour, CropGeometry, MicroliveError
+from model.decoding import decode_picture
 from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import Image
 from stream.face.align import MotionAligner
@@ -25,7 +26,6 @@ from stream.face.landmarks import FaceMeshDetector, eye_centres
 from stream.face.quality import ValiditySettings
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
-from stream.sources.pictures import decoded_picture
 from train.clips.store import ClipStore
 from train.datasets.source import FrameFolder, SourceClip, StoredClip, VideoFile
 
@@ -263,7 +263,7 @@ def _read(
             if first <= number <= last:
                 data = regular_file(path).read_bytes()
                 digest.update(data)
-                image = decoded_picture(data)
+                image = decode_picture(data)
                 if image is not None:
                     yield number, image
         return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model.atomic import regular_file
 from model.contract import ClipContract, ContractError
+from model.guards import kind_of_model
 from model.quiet import native_log_held_back
 from stream.engine.model_file import ANSWER, ModelError, RuntimeSettings, failed_run, load_model
 from train.clips.features import clip_features
@@ -106,7 +107,9 @@ def open_model(path: Path) -> Predictor:
         for name in ("model.keras", "model.onnx"):
             if (path / name).is_file():
                 return open_model(path / name)
-        raise UsageError(f"{path}: expected a finished run with model.keras or an exported model.onnx, found neither")
+        raise UsageError(
+            f"{path}: expected a finished run with model.keras or an exported model.onnx, found {kind_of_model(path)}"
+        )
     if not path.is_file():
         raise UsageError(f"{path}: expected a model (.onnx, .keras or a run's folder), found nothing")
     return KerasPredictor(path) if path.suffix == ".keras" else OnnxPredictor(path)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from model.contract import CropGeometry
+from model.decoding import read_picture
 from model.preprocess import eye_transform
 from model.types import Image
 from stream.face.landmarks import FaceMeshDetector, eye_centres
-from stream.sources.pictures import read_picture
 from train.errors import TrainError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")

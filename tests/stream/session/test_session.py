@@ -162,7 +162,8 @@ def test_a_killed_run_is_readable(folder: Path, tmp_path: Path) -> None:
     assert run("--report", session) == 0
     assert "did not come to its end" in (session / "report.html").read_text()
     # And it replays: every picture that is whole gives its row again.
-    assert run("--replay", session, "--check", "--headless", "--pace", "fast", "--csv", tmp_path / "again.csv") == 0
+    argv = ("--replay", session, "--model", folder / "tiny.onnx", "--check", "--headless", "--pace", "fast")
+    assert run(*argv, "--csv", tmp_path / "again.csv") == 0
     again = cells_of(tmp_path / "again.csv")
     assert again == cells_of(rows)[: len(again)] and len(again) >= len(table) - 30
 

@@ -17,6 +17,7 @@ from stream.network_address import NetworkAddress
 from stream.sinks import marker_port
 from stream.sinks.base import SinkError
 from stream.sinks.marker_port import MAX_SUBSCRIBERS, MarkerPort
+from stream.sinks.marks import SenderLimits
 from tests.helpers.happenings import event, moment, seen
 
 DEADLINE_S = 30.0
@@ -176,6 +177,54 @@ def test_a_flood_is_cut_off_and_counted(tmp_path: Path, monkeypatch: pytest.Monk
         until(lambda: port.counts.over_rate == 61)
         assert port.counts.marks == 20 and port.counts.malformed == 0
     assert len(lines(out)) == 20
+
+
+def test_a_flood_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    out = tmp_path / "markers.jsonl"
+    ended = threading.Event()
+    told: list[dict[str, Any]] = []
+    with listening(out) as (port, experiment), Experiment(port) as flooder:
+
+        def flood() -> None:
+            while not ended.is_set():
+                with contextlib.suppress(OSError):
+                    flooder.send(b'{"mark": "flood"}')
+                    told.append(json.loads(flooder.socket.recv(65536)))
+
+        flooder.socket.setblocking(False)
+        port.write(frame_at(0.0))
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            until(lambda: port.counts.over_rate > 500)
+            # All arrive but what UDP itself may lose.
+            marks = [f"stimulus {number}" for number in range(20)]
+            for mark in marks:
+                experiment.send({"mark": mark})
+                time.sleep(0.02)
+        finally:
+            ended.set()
+            thread.join()
+        assert any("left out" in one.get("error", "") for one in told)
+    kept = [one["mark"] for one in lines(out)]
+    assert len([mark for mark in marks if mark in kept]) >= 18
+
+
+def test_what_is_left_out_is_told_to_its_sender_once_a_second() -> None:
+    limits = SenderLimits(10.0, 5)
+    a, b, c = ("10.0.0.1", 1), ("10.0.0.1", 2), ("10.0.0.2", 1)
+    assert [limits.allows(a, 0.0) for _ in range(8)] == [True] * 5 + [False] * 3
+    assert not limits.allows(b, 0.0) and limits.allows(c, 0.0)  # one machine, one sender
+    assert limits.to_tell(a, 0.0) == 4 and limits.to_tell(c, 0.0) == 0
+    assert not limits.allows(a, 0.01) and limits.to_tell(a, 0.01) == 0 and limits.to_tell(a, 1.0) == 1
+    near = [("127.0.0.1", port) for port in (1, 2)]
+    assert all(limits.allows(one, 2.0) for one in near for _ in range(5)) and not limits.allows(near[0], 2.0)
+
+
+def test_senders_that_are_forgotten_cost_no_memory() -> None:
+    limits = SenderLimits(10.0, 5, most=8)
+    assert sum(limits.allows((f"10.0.{n // 250}.{n % 250}", 1), 0.0) for n in range(1000)) == 50  # ten times the burst
+    assert len(limits._senders) == 8
 
 
 def test_without_a_file_marks_are_not_lost_silently() -> None:

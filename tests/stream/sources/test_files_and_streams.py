@@ -1,5 +1,6 @@
 """Real files, a real stream on the loopback, and what goes wrong with both."""
 
+import contextlib
 import itertools
 import socket
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.sources.base import LiveSettings, SourceError, without_credentials
+from stream.sources.base import LiveSettings, SourceError, source_name, without_credentials
 from stream.sources.demo import DemoSource
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
@@ -105,11 +106,24 @@ def test_a_camera_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("rtsp://me:secret@host:554/live?x=1", "rtsp://host:554/live?x=1"),
-        ("http://me:se@cret@host/live#secret", "http://host/live"),
-        ("http://host/v.cgi?user=me&pwd=secret&res=2", "http://host/v.cgi?user=…&pwd=…&res=2"),
-        ("http://host/v?accessToken=secret;size=3", "http://host/v?accessToken=…;size=3"),
-        ("http://host/v?ApiKey=secret", "http://host/v?ApiKey=…"),
+        ("rtsp://me:secret@host:554/live?x=1", "rtsp://host:554/…"),
+        ("http://me:se@cret@host/live#secret", "http://host/…"),
+        ("http://host/v.cgi?user=me&pwd=secret&res=2", "http://host/…"),
+        ("http://host/v?accessToken=secret;size=3", "http://host/…"),
+        ("http://host/v?ApiKey=secret", "http://host/…"),
+        ("http://host:8080/user=admin&password=secret", "http://host:8080/…"),
+        ("http://host/v?u=me&p=secret", "http://host/…"),
+        ("http://host/v?pw=secret&jwt=secret&sid=secret&session=secret&code=secret", "http://host/…"),
+        ("https://bucket.example/v.mp4?X-Amz-Signature=secret&sig=secret", "https://bucket.example/…"),
+        ("rtmp://host/app/secret", "rtmp://host/…"),
+        ("rtmp://host/app playpath=secret", "rtmp://host/…"),
+        ("rtsp://me:12/secret@host/stream", "rtsp://…"),
+        ("rtsp://me/secret@host/stream", "rtsp://…"),
+        ("rtsp://me?secret@host/stream", "rtsp://…"),
+        ("me:secret@rtsp://host/stream", "the address given"),
+        ("secret://host/stream", "the address given"),
+        ("rtsp://[::1]:554/secret", "rtsp://[::1]:554/…"),
+        ("http://host", "http://host"),
     ],
 )
 def test_credentials_are_never_shown(url: str, shown: str) -> None:
@@ -130,6 +144,34 @@ def test_no_password_is_shown_whatever_it_is(user: str, password: str, rest: str
     url = f"rtsp://{quote(user, safe='')}:{quote(password, safe='')}@host/{quote(rest)}?t=1"
     assert f":{quote(password, safe='')}@" not in without_credentials(url)
     assert without_credentials(url).startswith("rtsp://host/")
+
+
+@settings(deadline=None)
+@given(before=st.text(max_size=8), after=st.text(max_size=8), scheme=st.sampled_from(["rtsp", "http", "rtmp", "x"]))
+def test_what_is_not_the_host_is_shown_nowhere(before: str, after: str, scheme: str) -> None:
+    for url in (f"{scheme}://host/{before}zebra{after}", f"{scheme}://{before}zebra{after}@host/x"):
+        with contextlib.suppress(SourceError):
+            assert "zebra" not in without_credentials(url)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["me:zebra@host/stream", "zebra@host", "host:554/zebra", "host.local/zebra", "rtsp:/me:zebra@host/x", "v?pw=zebra"],
+)
+def test_an_address_without_its_scheme_is_not_repeated(word: str) -> None:
+    for ask in (source_name, open_source):
+        with pytest.raises(SourceError, match="without its scheme") as caught:
+            ask(word)
+        assert "zebra" not in str(caught.value)
+
+
+def test_files_keep_their_names(tmp_path: Path) -> None:
+    for name in ("plain.mp4", "a@b=c.mp4"):
+        (tmp_path / name).touch()
+        assert source_name(str(tmp_path / name)) == str(tmp_path / name)
+    assert (
+        source_name("missing.mp4") == "missing.mp4" and source_name("demo") == "demo" and source_name(2) == "camera 2"
+    )
 
 
 def test_the_demo_tells_its_truth() -> None:

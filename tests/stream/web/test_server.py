@@ -439,3 +439,74 @@ def test_an_error_of_the_page_ends_the_run_with_one_line() -> None:
         with pytest.raises(SinkError, match="the web view has failed: no encoder"):
             while time.monotonic() < deadline:
                 run.write()
+
+
+def ask_raw(run: Run, request: bytes) -> bytes:
+    """What comes until the server closes."""
+    with socket.create_connection(("127.0.0.1", run.listener.address.port), DEADLINE_S) as line:
+        line.sendall(request)
+        return b"".join(iter(lambda: line.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET / HTTP/1.1\r\nHost: [\r\n\r\n",
+        b"GET /%ff?token=%ff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: \xff=\xff;;=\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: bearer \xff\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n",
+        b"G\x00T / HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: nonsense\r\n\r\n",
+    ],
+)
+def test_nonsense_is_closed_and_counted_and_writes_no_log(
+    request_line: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with running(TOKEN) as run:
+        for _ in range(3):
+            ask_raw(run, request_line)
+        assert asyncio.run(refused(run.url, f"/?token={TOKEN}")) == 200
+        assert run.view.refused == 3
+    assert capfd.readouterr().err == ""
+
+
+def test_strangers_connections_keep_nobody_out() -> None:
+    """Kept open, with requests that are refused or with none: the owner comes in, and they are few."""
+    with contextlib.ExitStack() as stack:
+        run = stack.enter_context(running(TOKEN))
+        where = ("127.0.0.1", run.listener.address.port)
+        for number in range(160):
+            line = stack.enter_context(socket.create_connection(where, DEADLINE_S))
+            if number % 2:
+                line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert asyncio.run(refused(run.url, f"/?token={TOKEN}")) == 200
+        server: Any = run.view._pages
+        assert len(server._runner.server.connections) <= 17
+
+
+def test_a_refused_request_closes_its_connection() -> None:
+    with running(TOKEN) as run:
+        answer = ask_raw(run, b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 401")
+
+
+def test_where_all_are_welcome_those_who_view_nothing_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_MAX_CONNECTIONS", 6)
+
+    async def watch(run: Run) -> None:
+        async with watching(run.url) as viewer:
+            with contextlib.ExitStack() as stack:
+                for _ in range(12):
+                    line = stack.enter_context(socket.create_connection(("127.0.0.1", run.listener.address.port)))
+                    line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    await asyncio.to_thread(line.recv, 100)
+                assert await refused(run.url, "/") == 200
+                run.write()
+                await viewer.until_frame(0)
+
+    with running() as run:
+        asyncio.run(watch(run))
