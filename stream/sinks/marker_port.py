@@ -94,6 +94,7 @@ class MarkerPort(Sink):
         self._recent: deque[PlacedMark] = deque(maxlen=_RECENT)
         self._subscribers: Subscribers[Sender] = Subscribers(MAX_SUBSCRIBERS, SUBSCRIBED_S)
         self._limits = SenderLimits(RATE_HZ, BURST)
+        self._flood = 0
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="markers", daemon=True)
 
@@ -171,11 +172,13 @@ class MarkerPort(Sink):
                 # The other end is closed when the run ends, which wakes this one.
                 waiting.register(self._woken, selectors.EVENT_READ)
                 while all(key.fileobj is not self._woken for key, _ in waiting.select()):
-                    over_rate = self._counts.over_rate
                     for _ in range(_AT_ONCE):
                         if not self._receive():
                             break
-                    if self._counts.over_rate > over_rate:
+                    if self._flood:
+                        with self._lock:
+                            self._count(over_rate=self._flood)
+                        self._flood = 0
                         time.sleep(_FLOODED_S)
         except BaseException as error:
             self._error = error
@@ -189,6 +192,10 @@ class MarkerPort(Sink):
         except ConnectionError:
             return True  # word that an earlier answer found nobody
         arrived_s, unix_s = time.monotonic(), time.time()
+        messages = datagram.count(b"\n") + 1
+        if self._limits.is_flooding(sender, messages, arrived_s):
+            self._flood += messages
+            return True
         with self._lock:
             try:
                 lines = lines_of(datagram)

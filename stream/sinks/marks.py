@@ -6,6 +6,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from model.contract import MicroliveError
@@ -128,11 +129,15 @@ class RateLimit:
         self._left = float(burst)
         self._last_s = -math.inf
 
-    def allows(self, now_s: float) -> bool:
+    def left(self, now_s: float) -> float:
+        """So many may come now."""
         if now_s > self._last_s:
             self._left = min(self._burst, self._left + (now_s - self._last_s) * self._rate_hz)
             self._last_s = now_s
-        if self._left < 1.0:
+        return self._left
+
+    def allows(self, now_s: float) -> bool:
+        if self.left(now_s) < 1.0:
             return False
         self._left -= 1.0
         return True
@@ -158,6 +163,15 @@ class SenderLimits:
         known.left_out += 1
         return False
 
+    def is_flooding(self, sender: Sequence[Any], messages: int, now_s: float) -> bool:
+        """Whether nothing of it would be let through now, nor told to it, found out at little cost; its messages then
+        count as left out."""
+        known = self._of(sender)
+        if now_s - known.told_s >= _TELL_EVERY_S or known.limit.left(now_s) >= 1.0:
+            return False
+        known.left_out += messages
+        return True
+
     def to_tell(self, sender: Sequence[Any], now_s: float) -> int:
         known = self._of(sender)
         if not known.left_out or now_s - known.told_s < _TELL_EVERY_S:
@@ -166,13 +180,18 @@ class SenderLimits:
         return count
 
     def _of(self, sender: Sequence[Any]) -> "_Sender":
-        key = sender[:2] if is_loopback(sender[0]) else sender[:1]
+        key = _who(tuple(sender))
         if key not in self._senders:
             if len(self._senders) >= self._most:
                 self._senders.popitem(last=False)
             self._senders[key] = _Sender(RateLimit(self._rate_hz, self._burst))
         self._senders.move_to_end(key)
         return self._senders[key]
+
+
+@lru_cache(maxsize=1024)
+def _who(sender: tuple[Any, ...]) -> tuple[Any, ...]:
+    return sender[:2] if is_loopback(sender[0]) else sender[:1]
 
 
 @dataclass
