@@ -73,13 +73,13 @@ class LightKeeper:
     def step(self, crop: Image, time_s: float) -> Image:
         """The next crop, uint8 (size, size) grey or (size, size, 3) RGB, in steady light: itself while nothing flickers."""
         small = _small(crop)
-        self._watch_noise(crop, time_s)
         steady = crop
         if self._usual is None:
             self._usual = small
         elif self.steadies:
             steady = in_light_of(self._usual, crop)
             self._after.append(_small(steady), time_s)
+        self._watch_noise(steady, time_s)
         self._before.append(small, time_s)
         self._count += 1
         weight = max(1.0 / self._count, self._weight(time_s))
@@ -97,7 +97,7 @@ class LightKeeper:
         left_levels = self._after.flicker_levels() if self.steadies else 0.0
         dark = max(self._noise / self._settings.max_noise, self._settings.min_contrast_levels / self._contrast)
         faults: tuple[tuple[LightFault, float], ...] = (
-            ("too_dark", dark), ("flicker", left_levels / self._settings.max_left_levels),
+            ("flicker", left_levels / self._settings.max_left_levels), ("too_dark", dark),
         )  # fmt: skip
         last = self.fault
         self.fault = next((f for f, size in faults if size > (self._settings.end_share if f == last else 1.0)), None)
@@ -109,10 +109,11 @@ class LightKeeper:
         """How much pixels change from frame to frame, as a share of how much they differ in the usual picture."""
         inside = slice(crop.shape[0] // 4, crop.shape[0] - crop.shape[0] // 4)
         middle = _grey(crop[inside, inside])
-        if self._last is not None and self._usual is not None:
+        if self._last is not None:
             change = cv2.subtract(middle, self._last, dtype=cv2.CV_32F)
             # The roots of changes, not their squares: of a face that moves a few pixels change much, of noise all a little.
             root = float(np.sqrt(np.abs(change - change.mean())).mean())
+            assert self._usual is not None
             quarter = slice(_SIDE_PX // 4, _SIDE_PX - _SIDE_PX // 4)
             self._contrast = max(float(self._usual[quarter, quarter].std()), 1.0)
             self._noise += self._weight(time_s) * (_NOISE_OF_ROOT * root**2 / self._contrast - self._noise)

@@ -12,6 +12,7 @@ from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Status
 from stream.clock import SourceClock
 from stream.face.quality import ValiditySettings
 from stream.face.tracker import SeenFace, SeenFaces
+from stream.history import EventCounts
 from stream.stages import ClassifyStage, FaceFeatures, FaceStage, FrameFeatures
 from tests.helpers.faces import noisy, portrait
 from tests.helpers.movements import CLASSES, SURPRISED, Movement, accepted, face_rows, grid, motion_of
@@ -95,7 +96,14 @@ def test_network_frames_are_what_the_contract_says(kind: InputKind, reference: R
 
 
 @pytest.mark.parametrize(
-    ("changes", "status"), [({"turned": True}, "face_turned"), ({"iod_px": 12.0}, "face_too_small")]
+    ("changes", "status"),
+    [
+        ({"turned": True}, "face_turned"),
+        ({"iod_px": 12.0}, "face_too_small"),
+        ({"roll_deg": 180.0}, "not_upright"),
+        ({"roll_deg": -75.0}, "not_upright"),
+        ({"alive": False}, "no_life"),
+    ],
 )
 @pytest.mark.parametrize("events", [True, False])
 def test_a_face_that_cannot_be_read_has_a_reason_and_starts_anew_afterwards(changes, status, events):
@@ -104,6 +112,32 @@ def test_a_face_that_cannot_be_read_has_a_reason_and_starts_anew_afterwards(chan
     assert statuses(results) == ["filling"] * 29 + ["ok"] * 11 + [status] * 5 + ["filling"] * 29 + ["ok"] * 6
     gated = [result.faces[0] for result in results[40:45]]
     assert all((face.prediction, face.filled, face.track) == (None, 0, 1) for face in gated)
+
+
+@pytest.mark.parametrize("fault", ["too_dark", "flicker"])
+def test_bad_light_is_no_basis_for_answers_but_the_face_stays_known(fault):
+    results = run(one_face(120) + one_face(20, light_fault=fault) + one_face(40), np.arange(180) / 30)
+    assert statuses(results)[120:140] == [fault] * 20 and statuses(results)[-5:] == ["ok"] * 5
+    assert all(result.prediction is None for result in results[120:140])
+    assert all(result.faces[0].calibrated for result in results[120:])
+    assert counted_s(results) == pytest.approx(counted_s(results[:120]) + 11 / 30, abs=0.04)
+
+
+def counted_s(results: Sequence[FrameResult]) -> float:
+    """The time in which there could have been events."""
+    counts = EventCounts()
+    for result in results:
+        counts.add(result)
+    return counts.watched_s
+
+
+def test_in_steady_light_is_what_is_measured_and_the_face_is_shown_as_it_is():
+    seen = one_face(5, steady_crop=CROPS[0])
+    stage, plain = face_stage(Script(seen)), Preprocessor(CONTRACT)
+    for index in range(5):
+        (face,) = stage.step(Frame(index, index / 30, IMAGE, 0.0)).faces
+        np.testing.assert_array_equal(face.features, plain.step(CROPS[0], index / 30))
+        np.testing.assert_array_equal(face.face.crop, CROPS[index])
 
 
 @pytest.mark.parametrize("fps", [10.0, 5.0, 3.0])

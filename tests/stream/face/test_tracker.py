@@ -14,6 +14,7 @@ from model.types import FaceCrop, Frame
 from stream.face.landmarks import HeadTurn
 from stream.face.quality import ValiditySettings
 from stream.face.tracker import FaceTracker, SeenFaces, TrackerSettings
+from tests.helpers.faces import moved, noisy, portrait
 from tests.helpers.pair_video import make_pair_video
 from tests.helpers.people import HEIGHT_PX, IOD_PX, WIDTH_PX, At, Person, picture, two_people
 from train.synth.drawn import drawn_face
@@ -267,3 +268,76 @@ def test_a_made_video_of_two_who_cross() -> None:
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="max_faces: expected 1 or more, found 0"):
         TrackerSettings(max_faces=0)
+
+
+# --- posters, and faces picked by their place ------------------------------------------------------------------------
+
+
+def swaying(person: Person, x_px: float, time_s: float, iod_px: float) -> At:
+    return At(person, x_px + math.sin(2 * time_s), 150 + 0.7 * math.sin(3 * time_s), iod_px)
+
+
+def test_a_larger_poster_gives_way_to_the_person_beside_it():
+    def scene(time_s: float) -> list[At]:
+        return [At(ANNA, LEFT_PX, iod_px=70), swaying(BEN, RIGHT_PX, time_s, 45)]
+
+    seen = watch(scene, 10.0, max_faces=1)
+    assert [shown(face.face, scene(0)) for face in seen[60].faces] == [ANNA]
+    assert any(not face.alive for frame in seen for face in frame.faces), "the hint"
+    assert [(shown(face.face, scene(0)), face.alive) for face in seen[-1].faces] == [(BEN, True)]
+    assert [face.alive for frame in seen[270:] for face in frame.faces] == [True] * 30
+
+
+def test_a_poster_alone_is_said_to_be_one():
+    seen = watch(lambda _: [At(ANNA, LEFT_PX)], 9.5, max_faces=1)
+    assert [(face.track, face.alive) for face in seen[-1].faces] == [(1, False)]
+
+
+def test_a_poster_that_was_hidden_is_known_again():
+    """Somebody passes in front of it; it does not take the other person's place meanwhile."""
+
+    def scene(time_s: float) -> list[At]:
+        there = [swaying(BEN, RIGHT_PX, time_s, 45)]
+        return there if 9.0 < time_s < 9.5 else [At(ANNA, LEFT_PX, iod_px=70), *there]
+
+    seen = watch(scene, 11.5, max_faces=1)
+    assert {
+        shown(face.face, [At(ANNA, LEFT_PX, iod_px=70), At(BEN, RIGHT_PX)])
+        for frame in seen[290:]
+        for face in frame.faces
+    } == {BEN}
+
+
+@pytest.mark.parametrize("place", [(RIGHT_PX, 150.0), (RIGHT_PX / WIDTH_PX, 150.0 / HEIGHT_PX)])
+def test_a_face_is_picked_by_its_place(place):
+    there = [At(ANNA, LEFT_PX, iod_px=70), At(BEN, RIGHT_PX, iod_px=40)]
+    tracker = FaceTracker(CONTRACT, ValiditySettings(), TrackerSettings(face_at=place))
+    try:
+        seen = [tracker.step(Frame(i, i / 30, picture(there, i), 0.0)) for i in range(280)]
+    finally:
+        tracker.close()
+    assert {shown(face.face, there) for frame in seen for face in frame.faces} == {BEN}
+    assert all(face.alive for frame in seen for face in frame.faces), "it was asked for"
+
+
+def test_a_place_has_to_be_in_the_picture():
+    with pytest.raises(ValueError, match="face_at: expected x and y of 0 or more"):
+        TrackerSettings(face_at=(-1.0, 3.0))
+
+
+# --- which way up ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("degrees", "upright"), [(0, True), (25, True), (-40, True), (180, False)])
+def test_a_face_on_its_head_is_not_upright(degrees: float, upright: bool):
+    wide = cv2.copyMakeBorder(portrait(), 100, 100, 100, 100, cv2.BORDER_REFLECT)
+    settings = ValiditySettings()
+    with tracker_of(1) as tracker:
+        seen = [
+            tracker.step(
+                Frame(i, i / 30, noisy(moved(wide, math.sin(i), 0.0, degrees)[0], np.random.default_rng(i)), 0.0)
+            )
+            for i in range(20)
+        ]
+    found = [settings.of_place(face.iod_px, face.turned, face.roll_deg) for frame in seen for face in frame.faces]
+    assert len(found) >= 5 and set(found) == ({"ok"} if upright else {"not_upright"})
