@@ -23,6 +23,7 @@ _GAP_S, _GAP_FRAMES = 0.5, 3
 """A step in time is a gap when it is longer than both."""
 _SHORT_S = 0.5
 _NO_VIDEO = "it may be cut off or of another kind"
+_EVEN_STEPS = 0.1
 _POLL_S = 0.1
 
 
@@ -42,6 +43,7 @@ class FileSource(FrameSource):
         self._fps = fps
         self._decoder: VideoDecoder | None = None
         self._opened = ExitStack()
+        self._pipe: _Pipe | None = None
         self._gaps = 0
         self._longest_gap_s = (0.0, 0.0)
         self._ended_s: float | None = None
@@ -57,11 +59,15 @@ class FileSource(FrameSource):
             first = None
         if first is None:
             self._opened.close()
+            if self._pipe is not None and self._pipe.interrupted:
+                raise KeyboardInterrupt
             advice = "pipe Matroska, MPEG-TS or the like into it" if self._path is None else _NO_VIDEO
             raise SourceError(f"{self._name} holds no video that can be decoded: {advice}")
         self._first = first
         height, width = first.image.shape[:2]
-        self._scale = decoder.stored_fps / self._fps if self._fps and decoder.stored_fps else 1.0
+        self._stored_fps = decoder.stored_fps or 30.0
+        self._scale = self._stored_fps / self._fps if self._fps else 1.0
+        self._place, self._stored_s = -1.0, -1 / self._stored_fps
         name = self._name if self._path is None else shown(self._path.name)
         fps = self._fps or decoder.fps
         self.info = SourceInfo(name, width, height, fps, live=False, frames=decoder.frames)
@@ -113,8 +119,8 @@ class FileSource(FrameSource):
         index = 0
         decode_ms = 0.0
         while picture is not None and not self._stopped.is_set():
-            time_s = last_s if picture.time_s is None else picture.time_s * self._scale
-            time_s = growing_time_s(time_s, last_s, step_s)
+            time_s = last_s if picture.time_s is None else picture.time_s
+            time_s = self._filmed_s(time_s) if self._fps else growing_time_s(time_s, last_s, step_s)
             if index and time_s - last_s > gap_s:
                 self._gaps += 1
                 self._longest_gap_s = max(self._longest_gap_s, (last_s, time_s), key=lambda gap: gap[1] - gap[0])
@@ -131,6 +137,16 @@ class FileSource(FrameSource):
             if picture is None and not self._stopped.is_set():
                 self._ended_s = last_s + lasts_s
 
+    def _filmed_s(self, stored_s: float) -> float:
+        """When the next picture was taken. Containers round their times: what is all but a whole number of pictures after
+        the one before is that."""
+        assert self._fps is not None
+        stored_s = growing_time_s(stored_s, self._stored_s, 1 / self._stored_fps)
+        steps = (stored_s - self._stored_s) * self._stored_fps
+        self._stored_s = stored_s
+        self._place += round(steps) if abs(steps - round(steps)) < _EVEN_STEPS else steps
+        return self._place / self._fps
+
     def _next(self, last_s: float) -> DecodedPicture | None:
         try:
             return next(self._pictures, None)
@@ -144,7 +160,7 @@ class FileSource(FrameSource):
         if path is None:
             if sys.stdin is None or sys.stdin.isatty():
                 raise SourceError("standard input is no pipe: give it a video, e.g. ffmpeg … | run_live.py --source -")
-            return _Pipe(sys.stdin.fileno(), self._stopped)
+            return self._piped(sys.stdin.fileno())
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -160,26 +176,35 @@ class FileSource(FrameSource):
         if not stat.S_ISREG(found.st_mode):
             descriptor = os.open(path, os.O_RDONLY)
             self._opened.callback(os.close, descriptor)
-            return _Pipe(descriptor, self._stopped)
+            return self._piped(descriptor)
         if found.st_size == 0:
             raise SourceError(f"{self._name} is empty: give a video file")
         return ffmpeg_name(path)
 
+    def _piped(self, descriptor: int) -> "_Pipe":
+        self._pipe = _Pipe(descriptor, self._stopped)
+        return self._pipe
+
 
 class _Pipe:
-    """What the decoder reads from a pipe; it ends when the source is stopped, even while nothing comes."""
+    """What the decoder reads from a pipe; it ends when the source is stopped, or the program is `interrupted`, even while
+    nothing comes."""
 
     name = "pipe"
 
     def __init__(self, descriptor: int, stopped: threading.Event) -> None:
         self._descriptor = descriptor
         self._stopped = stopped
+        self.interrupted = False
 
     def read(self, size: int) -> bytes:
-        while not self._stopped.is_set():
-            # Windows cannot wait for a pipe without reading from it.
-            if os.name == "nt" or select.select([self._descriptor], [], [], _POLL_S)[0]:
-                return os.read(self._descriptor, size)
+        try:
+            while not self._stopped.is_set():
+                # Windows cannot wait for a pipe without reading from it.
+                if os.name == "nt" or select.select([self._descriptor], [], [], _POLL_S)[0]:
+                    return os.read(self._descriptor, size)
+        except KeyboardInterrupt:  # FFmpeg, which asks, would not hand it on
+            self.interrupted = True
         return b""
 
 

@@ -1,6 +1,7 @@
 """Cameras, RTSP and files over HTTP, read by OpenCV."""
 
 import math
+import os
 import time
 from collections.abc import Iterator
 
@@ -52,7 +53,11 @@ def _stream(order: OpenOrder, url: str) -> cv2.VideoCapture:
         # Several decoder threads take a picture each, and answer that many pictures later.
         cv2.CAP_PROP_N_THREADS, 1,
     ]  # fmt: skip
-    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+    # Of a file whose camera is off for a while, so many packets of sound may come before the next picture.
+    os.environ.setdefault("OPENCV_FFMPEG_READ_ATTEMPTS", "1000000")
+    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return capture
 
 
 def _camera(order: OpenOrder) -> cv2.VideoCapture:

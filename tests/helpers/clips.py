@@ -1,8 +1,11 @@
 """Small video files for the tests."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -52,3 +55,41 @@ def timed_frames(times_s: Sequence[float]) -> PictureSource:
     """One face at the given times."""
     info = SourceInfo("frames", 512, 512, 30.0, live=False)
     return PictureSource(info, zip(times_s, face_frames(len(times_s)), strict=True))
+
+
+def write_track(
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    times_s: Sequence[float],
+    sound_s: float = 0.0,
+    tags: Mapping[str, str] | None = None,
+    matrix: tuple[int, int, int, int] | None = None,
+) -> Path:
+    """A video whose frames have times of their own, with silence of `sound_s` beside it, tags, and, for MP4, a display
+    matrix (a, b, c, d): what is at (x, y) is shown at (a·x + c·y, b·x + d·y)."""
+    with av.open(str(path), "w", options={"movflags": "use_metadata_tags"}) as file:
+        file.metadata.update(tags or {})
+        stream = file.add_stream("mpeg4", rate=30)
+        sound = file.add_stream("aac", rate=16000, layout="mono") if sound_s else None
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 600)
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        for index, (frame, time_s) in enumerate(zip(frames, times_s, strict=True)):
+            if not index:
+                stream.height, stream.width = frame.shape[:2]
+            picture = av.VideoFrame.from_ndarray(frame, "bgr24")
+            picture.pts, picture.time_base = round(600 * time_s), Fraction(1, 600)
+            file.mux(stream.encode(picture))
+        file.mux(stream.encode(None))
+        for start in range(0, round(16000 * sound_s), 1024) if sound is not None else ():
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            silence.sample_rate, silence.pts = 16000, start
+            file.mux(sound.encode(silence))
+        if sound is not None:
+            file.mux(sound.encode(None))
+    if matrix is not None:
+        data = bytearray(path.read_bytes())
+        a, b, c, d = (65536 * part for part in matrix)
+        place = data.index(b"tkhd") + 44
+        data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+        path.write_bytes(data)
+    return path

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model.contract import CropGeometry
-from tests.helpers.clips import empty_frames, write_video
+from tests.helpers.clips import empty_frames, write_track, write_video
 from train.clips.store import ClipRecord, ClipStoreWriter, StoreManifest
 from train.datasets import folder, synthetic
 from train.datasets.source import DatasetError, FrameFolder, Reading, SourceClip, StoredClip, VideoFile
@@ -203,3 +203,30 @@ def test_stores_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="clip synthetic/ann/clip-1-0 is in two stores"):
         synthetic.read([first, store(tmp_path / "second")])
     assert len(synthetic.read([first, store(tmp_path / "third", seed=2)]).clips) == 4
+
+
+def test_a_set_filmed_faster_than_it_is_stored(tmp_path: Path) -> None:
+    """--fps counts before the videos' own rate and the assumed one of folders, a sheet's fps before that."""
+    root = tmp_path / "lab"
+    video(root / "negative" / "ann_1.mp4")
+    video(root / "negative" / "ann_2.mp4")
+    frames(root / "negative" / "ann_3", range(5))
+    told = sheet(tmp_path / "told.csv", "file,onset,offset,fps", "ann_2,0,2,120")
+    reading = folder.read(root, annotation=told, filmed_fps=240.0)
+    assert {clip.clip: clip.fps for clip in reading.clips} == {
+        "negative/ann_1": 240.0,
+        "negative/ann_2": 120.0,
+        "negative/ann_3": 240.0,
+    }
+    assert not any("frame rate not known" in reason for reason in reasons(reading, "warning"))
+
+
+def test_a_rate_in_a_videos_tags_is_offered(tmp_path: Path) -> None:
+    (tmp_path / "lab" / "negative").mkdir(parents=True)
+    path = tmp_path / "lab" / "negative" / "ann_1.mp4"
+    write_track(
+        path, [np.zeros((32, 32, 3), np.uint8)] * 3, [0, 1 / 30, 2 / 30], tags={"com.android.capture.fps": "240"}
+    )
+    reading = folder.read(tmp_path / "lab")
+    assert reading.clips[0].fps == 30 and any("--fps 240" in reason for reason in reasons(reading, "warning"))
+    assert reasons(folder.read(tmp_path / "lab", filmed_fps=240.0), "warning") == []

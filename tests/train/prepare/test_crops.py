@@ -1,12 +1,18 @@
 """Onset to offset by frame number."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.contract import CropGeometry
 from model.preprocess import interpolate_clip
-from train.prepare.crops import ClipError, ClipInterval, find_interval, sample_window
+from tests.helpers.clips import face_frames, write_track
+from train.datasets.source import SourceClip, VideoFile
+from train.prepare.crops import ClipError, ClipInterval, CropReader, find_interval, sample_window
 
 
 def ramp(numbers: list[int], gain: float = 1.0) -> np.ndarray:
@@ -66,3 +72,22 @@ def test_intervals(numbers: list[int], onset: int | None, offset: int | None, ex
 def test_clips_that_lack_too_much(numbers: list[int], onset: int | None, offset: int | None, message: str) -> None:
     with pytest.raises(ClipError, match=message):
         find_interval(numbers, onset, offset)
+
+
+def test_a_phones_video_is_read_upright(tmp_path: Path) -> None:
+    pictures, times = face_frames(4), [i / 30 for i in range(4)]
+    straight = write_track(tmp_path / "straight.mp4", pictures, times)
+    turned = write_track(
+        tmp_path / "turned.mp4", [cv2.rotate(picture, cv2.ROTATE_180) for picture in pictures], times,
+        matrix=(-1, 0, 0, -1),
+    )  # fmt: skip
+    reader = CropReader(CropGeometry(), "grey")
+    try:
+        found = [
+            reader.read(SourceClip("mine", "ann", path.stem, "negative", "negative", 30.0, VideoFile(path)))
+            for path in (straight, turned)
+        ]
+    finally:
+        reader.close()
+    assert np.abs(found[0].crops.astype(int) - found[1].crops).mean() < 5
+    assert all(clip.warnings == () for clip in found)
