@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 FOLDERS = ("model", "stream", "train", "export", "microlive")
 FRAMEWORKS = {"tensorflow", "keras", "jax"}
 
-LIGHT = ("model.contract", "model.types", "model.preprocess", "model.quiet", "model.atomic", "model.checked")
+LIGHT = ("model.contract", "model.types", "model.preprocess", "model.quiet", "model.atomic", "model.signals", "model.checked")
 """What the live side may have of `model`: none of it loads a training framework."""
 
 ENGINE = ("stream.engine.engines", "stream.engine.model_file")
@@ -43,6 +43,7 @@ MAP: dict[str, tuple[str, ...]] = {
     "model/types.py": (),
     "model/quiet.py": (),
     "model/atomic.py": (),
+    "model/signals.py": (),
     "model/checked.py": ("model.contract",),
     "model/preprocess.py": ("model.contract", "model.types"),
     "stream": (*LIGHT, "stream"),
@@ -146,7 +147,7 @@ def test_the_live_side_names_no_training_framework() -> None:
     assert [p for p in live if {name.split(".")[0] for name in imported(p)} & FRAMEWORKS] == []
 
 
-@pytest.mark.parametrize("name", ["contract", "quiet", "atomic"])
+@pytest.mark.parametrize("name", ["contract", "quiet", "atomic", "signals"])
 def test_standard_library_only(name: str) -> None:
     assert {n.split(".")[0] for n in imported(ROOT / "model" / f"{name}.py")} <= set(sys.stdlib_module_names)
 

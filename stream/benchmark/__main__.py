@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] not in (*commands, "-h", "--help"):
         words.insert(0, "speed")
     given = parser.parse_args(words)
-    return exit_code(lambda: given.run(given), given.debug, interrupted=130)
+    return exit_code(lambda _: given.run(given), given.debug, interrupted=130)
 
 
 def _new_parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:

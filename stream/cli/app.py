@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.contract import ClipContract
+from model.signals import EndSignals
 from model.types import FrameResult, Pace
 from stream.cli.options import LiveOptions
 from stream.cli.outputs import Outputs, new_overlay
@@ -26,8 +27,8 @@ from stream.sources.open import list_cameras, open_source
 _SCREEN_WAIT_S = 0.1
 
 
-def run(options: LiveOptions, console: Console) -> int:
-    """Runs to the end of the source, a key, or Ctrl-C; the exit code. Errors that end it early are raised."""
+def run(options: LiveOptions, console: Console, signals: EndSignals) -> int:
+    """Runs to the end of the source, a key, or one of the signals; the exit code. Errors that end it early are raised."""
     share_processor()
     if options.list_cameras:
         return _show_cameras(console)
@@ -57,6 +58,8 @@ def run(options: LiveOptions, console: Console) -> int:
                     _show_window(live_run, pipeline, recognizer.contract, options, outputs, console)
                 else:
                     _show_panel(live_run, recognizer.contract, options, console)
+                # Files are closed and the report is made whatever else is asked for.
+                signals.finishing()
         except KeyboardInterrupt:
             console.print("Stopped.")
     console.print(live_run.summary.table())

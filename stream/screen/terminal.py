@@ -1,6 +1,5 @@
 """The run in the terminal: a panel where there is no window, and what is said of a source's connection."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from stream.screen.statement import (
     percent,
     statement,
 )
+from stream.screen.writer import ScreenWriter
 
 REFRESH_S = 1 / 8
 _WIDTH, _BAR_WIDTH = 76, 36
@@ -56,6 +56,7 @@ class Panel:
         self._waits = Waits.of_run(window_frames, with_events)
         self._clock_s = clock_s
         self._drawn_s = float("-inf")
+        self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -76,6 +77,9 @@ class Panel:
         """Whether it was drawn. `history` has taken up every result until this one, also those that were not shown."""
         now_s = self._clock_s()
         if self._live is None or now_s - self._drawn_s < REFRESH_S:
+            return False
+        # A picture that nobody has read yet is not followed by the next: they would pile up.
+        if isinstance(self._console, Screen) and self._console.behind:
             return False
         self._drawn_s = now_s
         self._live.update(self.render(result, history.recent(), health), refresh=True)
@@ -180,14 +184,22 @@ def _style(colour: Colour) -> str:
 
 
 class Screen(Console):
-    """A console that falls silent when what it writes to is closed (`| head`): the run and its files go on."""
+    """A console on standard output that never holds up who prints: the run and its files go on while the terminal is not
+    read, and when what it writes to is closed (`| head`)."""
 
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        # The interpreter flushes what is left when it ends, and would complain.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    def __init__(self) -> None:
+        self._writer = ScreenWriter(sys.stdout) if sys.stdout is not None else None
+        super().__init__(file=self._writer)
+
+    @property
+    def behind(self) -> bool:
+        """Whether what was printed still waits to be taken."""
+        return self._writer is not None and self._writer.behind
+
+    def close(self) -> None:
+        """Waits a short time for what is still to be shown."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 class ConnectionTeller:

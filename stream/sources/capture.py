@@ -17,6 +17,7 @@ from multiprocessing import connection as pipes
 from pathlib import Path
 from typing import Protocol
 
+from model.signals import signals_blocked
 from model.types import Image
 from stream.health import Connection, ConnectionState, Outage
 from stream.sources.base import Backoff, LiveSettings, SourceError
@@ -58,7 +59,8 @@ _OUTAGES = 1000
 class CaptureProcess:
     """A process that reads a camera or a stream, started on construction and ended by `kill`.
 
-    In a session of its own, so that Ctrl-C reaches the program only, which then ends it. Addresses go through the
+    In a session of its own and born without signals that end programs, so that those reach the program only, which then
+    ends it. Addresses go through the
     connection, never through the command line, which everybody on the machine can read. Raises SourceError where no
     file descriptors can be handed on.
     """
@@ -72,7 +74,7 @@ class CaptureProcess:
         self._connection: pipes.Connection = ours
         self._sending = threading.Lock()
         path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH")) if part)
-        with theirs:
+        with theirs, signals_blocked():
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _CHILD, str(theirs.fileno()), str(memory)],
                 pass_fds=(theirs.fileno(), memory),
