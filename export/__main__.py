@@ -22,6 +22,7 @@ from export.errors import ExportError
 from export.spotting_scores import with_spotting
 from model.contract import ClipContract, ContractError, MicroliveError, NetworkInput
 from model.quiet import native_log_held_back
+from model.signals import EndSignals
 
 _EPILOG = """examples:
   python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
@@ -53,8 +54,13 @@ class Run:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit."""
-    args = _parser().parse_args(argv)
+    """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit, 130 when it was
+    ended by Ctrl-C, SIGTERM or SIGHUP."""
+    with EndSignals():
+        return _main(_parser().parse_args(argv))
+
+
+def _main(args: argparse.Namespace) -> int:
     try:
         run = _untrained_run() if args.untrained else _open_run(args.run)
         if args.spotting is not None:

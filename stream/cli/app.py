@@ -91,6 +91,9 @@ def _source(options: LiveOptions, pace: Pace, recognizer: Recognizer, console: C
         difference = model_difference(replay.facts, recognizer.contract, recognizer.model_path)
         if difference is not None:
             console.print(difference, style="yellow")
+        if (state := replay.facts.get("state")) in ("running", "killed"):
+            how = "is still running" if state == "running" else "was killed"
+            console.print(f"The session has not come to its end (it {how}): what is there is replayed.", style="yellow")
         return replay
     name = f"camera {options.source}"
     if isinstance(options.source, str):

@@ -1,6 +1,7 @@
 """A run that is kept: rows, events, pictures and facts in one folder."""
 
 import contextlib
+import os
 import shutil
 import time
 from contextlib import ExitStack
@@ -67,6 +68,7 @@ class Session(Sink):
         self._facts: dict[str, Any] = first_facts(self._asked, self._settings, self._recognizer)
         write_json(self.folder.facts, self._facts)
         with ExitStack() as opening:
+            opening.callback(os.close, self.folder.hold())
             names = self._recognizer.contract.class_names
             self._csv = opening.enter_context(CsvSink(self.folder.frames, names))
             self._events = opening.enter_context(EventsSink(self.folder.events))

@@ -167,13 +167,14 @@ def test_ray_gives_the_same_answers_as_one_process(reference, data, tmp_path):
     assert sys.modules["ray"].is_initialized() is False
 
 
-def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(data, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(data, tmp_path, number):
     command = [sys.executable, "-m", "train", *flags(data, tmp_path / "run"), "--jobs", "2"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           start_new_session=True) as process:  # fmt: skip
         until(lambda: len(children(process.pid)) >= 3, process)  # two workers, and Python's tracker of resources
         workers = children(process.pid)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
+        os.killpg(process.pid, number)  # as a terminal or a service manager does, to all of them
         told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert told[0] == ""
