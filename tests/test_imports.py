@@ -14,7 +14,15 @@ from tests.helpers.paths import ROOT
 FOLDERS = ("model", "stream", "train", "export", "microlive")
 FRAMEWORKS = {"tensorflow", "keras", "jax"}
 
-LIGHT = ("model.contract", "model.types", "model.preprocess", "model.quiet", "model.atomic", "model.signals", "model.checked")
+LIGHT = (
+    "model.contract",
+    "model.types",
+    "model.preprocess",
+    "model.quiet",
+    "model.atomic",
+    "model.signals",
+    "model.checked",
+)
 """What the live side may have of `model`: none of it loads a training framework."""
 
 ENGINE = ("stream.engine.engines", "stream.engine.model_file")

@@ -30,7 +30,6 @@ class ScreenWriter(io.TextIOBase):
             self._file = -1
         self._changed = threading.Condition()
         self._waiting = bytearray()
-        self._written_bytes = 0
         self._gone = self._ending = False
         self._thread = threading.Thread(target=self._work, name="screen", daemon=True)
 
@@ -73,10 +72,10 @@ class ScreenWriter(io.TextIOBase):
         with self._changed:
             self._ending = True
             self._changed.notify_all()
-            written_bytes = -1
-            while self._waiting and self._written_bytes > written_bytes and time.monotonic() < until_s:
-                written_bytes = self._written_bytes
-                self._changed.wait_for(lambda: not self._waiting or self._written_bytes > written_bytes, _STUCK_S)
+            left_bytes = len(self._waiting) + 1
+            while 0 < len(self._waiting) < left_bytes and time.monotonic() < until_s:
+                left_bytes = len(self._waiting)
+                self._changed.wait(_STUCK_S)
         # In a write that hangs it goes on holding the file, and ends with the process.
         if not self._waiting:
             os.close(self._file)
@@ -97,6 +96,5 @@ class ScreenWriter(io.TextIOBase):
                 taken = 0
                 self._gone = True
             with self._changed:
-                self._written_bytes += taken
                 del self._waiting[: len(self._waiting) if self._gone else taken]
                 self._changed.notify_all()

@@ -14,6 +14,7 @@ import numpy as np
 
 from model.types import Event, Frame, FrameResult, Image, Pace
 from stream.engine.model_file import ModelKind
+from stream.picture_limits import too_large
 from stream.session.facts import PROJECT, contract_hash, file_hash
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER
@@ -106,6 +107,9 @@ class ReplaySource(FrameSource):
         # The file of a run that was killed ends early, of which the decoder would speak.
         with quiet_decoder():
             self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        size_px = self._capture.get(cv2.CAP_PROP_FRAME_WIDTH), self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if (wrong := too_large(*size_px)) is not None:
+            raise SessionError(f"{path}: {wrong}")
         if not self._capture.isOpened() and self._folder.part(part + 1).exists():
             raise SessionError(f"{path} is damaged: it cannot be opened as a video")
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from model.quiet import native_log_held_back
 from model.types import Frame, Pace
+from stream.picture_limits import too_large
 from stream.sources.base import FrameSource, Pacer, SourceError, SourceInfo, growing_time_s
 
 
@@ -31,7 +32,11 @@ class FileSource(FrameSource):
         self._check_path()
         with quiet_decoder():
             self._capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-            opened, first = self._capture.read() if self._capture.isOpened() else (False, None)
+            wrong = too_large(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH), self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+            opened, first = self._capture.read() if self._capture.isOpened() and not wrong else (False, None)
+        if wrong:
+            self._capture.release()
+            raise SourceError(f"{self._path}: {wrong}")
         if not opened or first is None:
             self._capture.release()
             raise SourceError(f"{self._path} holds no video that can be decoded: it may be cut off or of another kind")

@@ -4,14 +4,15 @@ import time
 from collections.abc import Iterable, Iterator
 
 from model.types import Frame, Image
-from stream.sources.base import FrameSource, SourceInfo
+from stream.picture_limits import too_large
+from stream.sources.base import FrameSource, SourceError, SourceInfo
 
 
 class PictureSource(FrameSource):
     """Pictures BGR uint8 (height, width, 3) with their times, as pairs (time_s, picture), numbered from 0.
 
     Nothing is dropped, nothing is paced. With `info.live` it is treated as a camera: its last events come by
-    `LivePipeline.finish`.
+    `LivePipeline.finish`. One that is too large raises `SourceError`.
     """
 
     def __init__(self, info: SourceInfo, pictures: Iterable[tuple[float, Image]]) -> None:
@@ -25,5 +26,7 @@ class PictureSource(FrameSource):
             if self._stopped.is_set():
                 return
             now_s = time.perf_counter()
+            if (wrong := too_large(picture.shape[1], picture.shape[0])) is not None:
+                raise SourceError(f"{self.info.name}, picture {index}: {wrong}")
             yield Frame(index, time_s, picture, time.monotonic(), 1000 * (now_s - started_s))
             started_s = time.perf_counter()

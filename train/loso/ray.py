@@ -13,15 +13,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from model.quiet import native_log_held_back
 from model.signals import ENDING
 from train.errors import TrainError, UsageError
 from train.loso.fold_job import FOLDS_A_PROCESS, FoldData, FoldFailure, FoldJob, FoldResult
 from train.loso.workers import Started, attempt
-
-Found = TypeVar("Found")
 
 LOCAL = "local"
 """Instead of an address: a cluster of this machine alone, started for the run and gone after it."""
@@ -147,18 +145,22 @@ def _cluster(ray: Any, address: str, cpus: int) -> Iterator[None]:
         if address == LOCAL:
             paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
             # Ray hands the interpreter's path to a shell, as it is.
-            environment: dict[str, Any] = {"env_vars": {"PYTHONPATH": paths}, "py_executable": shlex.quote(sys.executable)}
+            environment: dict[str, Any] = {
+                "env_vars": {"PYTHONPATH": paths},
+                "py_executable": shlex.quote(sys.executable),
+            }
             settings |= {"address": "local", "num_cpus": cpus or None, "include_dashboard": False, "_temp_dir": folder}
         else:
             environment = {"py_modules": [str(_ROOT / package) for package in _PACKAGES]}
             settings |= {"address": address}
             _require_reachable(address)
+        over = threading.Event()
         try:
             with native_log_held_back():  # native code announces its log level
-                _within(_START_S, lambda: ray.init(runtime_env=environment, **settings))
+                _start(lambda: ray.init(runtime_env=environment, **settings), over)
         except TimeoutError as error:
             raise UsageError(f"--ray {address}: no Ray cluster answered within {_START_S:g} s") from error
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except (ConnectionError, RuntimeError, ValueError, OSError, SystemExit) as error:
             text = " ".join(str(error).split())
             raise UsageError(f"--ray {address}: no Ray cluster could be used ({text})") from error
         try:
@@ -168,6 +170,7 @@ def _cluster(ray: Any, address: str, cpus: int) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+            over.set()
 
 
 def _place() -> str | None:
@@ -176,22 +179,23 @@ def _place() -> str | None:
     return "/tmp" if any(map(str.isspace, usual)) and os.access("/tmp", os.W_OK) else None
 
 
-def _within(limit_s: float, work: Callable[[], Found]) -> Found:
-    """What `work` gives or raises; TimeoutError after so long, and then it goes on in its thread."""
-    found: list[Found] = []
+def _start(connect: Callable[[], object], over: threading.Event) -> None:
+    """Raises what `connect` does, and TimeoutError when it takes too long. In a thread that stays until `over` is set: the
+    system ends Ray's processes with the thread that started them."""
+    done = threading.Event()
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            found.append(work())
+            connect()
         except BaseException as error:
             failed.append(error)
+        done.set()
+        over.wait()
 
-    thread = threading.Thread(target=run, name="ray", daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if failed:
-        raise failed[0]
-    if not found:
+    threading.Thread(target=run, name="ray", daemon=True).start()
+    if not done.wait(_START_S):
         raise TimeoutError
-    return found[0]
+    if failed:
+        over.set()
+        raise failed[0]
