@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO, cast
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -173,6 +173,8 @@ def flow_words(health: Health) -> list[str]:
         words.append(f"newest {health.newest_age_ms:.0f} ms old")
     if health.reconnects:
         words.append(f"{health.reconnects} reconnect{'s' if health.reconnects > 1 else ''}")
+    if health.gaps:
+        words.append(f"{health.gaps} gap{'s' if health.gaps > 1 else ''} in time")
     if health.crop_jitter_px is not None:
         words.append(f"jitter {health.crop_jitter_px:.2f} px")
     return words
@@ -189,7 +191,7 @@ class Screen(Console):
 
     def __init__(self) -> None:
         self._writer = ScreenWriter(sys.stdout) if sys.stdout is not None else None
-        super().__init__(file=self._writer)
+        super().__init__(file=cast(TextIO | None, self._writer))
 
     @property
     def behind(self) -> bool:
@@ -225,3 +227,26 @@ class ConnectionTeller:
 
     def _say(self, text: str) -> None:
         self._console.print(f"{self._name}: {text}", style="yellow", soft_wrap=True, markup=False, highlight=False)
+
+
+class JumpTeller:
+    """Says when a file's time jumps, the first times. To be called with the health of the run now and then."""
+
+    _MOST = 3
+    _LEAST_S = 1.0
+    """Shorter gaps are counted only."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told = 0
+        self._last_s: tuple[float, float] | None = None
+
+    def __call__(self, health: Health) -> None:
+        gap_s = health.last_gap_s
+        if gap_s is None or gap_s == self._last_s or self._told == self._MOST:
+            return
+        self._last_s = first_s, last_s = gap_s
+        if first_s - last_s > 0 or last_s - first_s > self._LEAST_S:
+            self._told += 1
+            text = f"{health.source}: its time jumps from {first_s:.1f} s to {last_s:.1f} s, which counts as a gap"
+            self._console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)

@@ -14,7 +14,7 @@ import numpy as np
 from model.quiet import native_log_held_back
 from model.types import Frame, Pace
 from stream.picture_limits import too_large
-from stream.sources.base import FrameSource, Pacer, SourceError, SourceInfo, growing_time_s
+from stream.sources.base import FileTimes, FrameSource, Pacer, SourceError, SourceInfo
 
 
 class FileSource(FrameSource):
@@ -74,11 +74,11 @@ class FileSource(FrameSource):
         step_s = 1.0 / (self.info.fps or 30.0)
         image = self._first
         pacer = Pacer(self._pace, self._stopped)
-        last_s = -step_s
+        times = FileTimes(step_s)
         index = 0
         decode_ms = 0.0
         while image is not None and not self._stopped.is_set():
-            last_s = growing_time_s(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0, last_s, step_s)
+            last_s = times.step(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0)
             pacer.wait(last_s)
             if self._stopped.is_set():
                 return
