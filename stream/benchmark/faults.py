@@ -307,7 +307,7 @@ def _jump(model: Path, provider: Provider, folder: Path, at_s: float) -> Injecte
     path, out = folder / "jump.ts", folder / "jump.csv"
     with DemoSource("fast") as source:
         images = [frame.image for frame, _ in zip(source, range(2 * _HALF_FRAMES), strict=False)]
-    path.write_bytes(_transport_stream(images[:_HALF_FRAMES], 0) + _transport_stream(images[_HALF_FRAMES:], _JUMP_S))
+    path.write_bytes(transport_stream(images[:_HALF_FRAMES], 0) + transport_stream(images[_HALF_FRAMES:], _JUMP_S))
     out.unlink(missing_ok=True)
     command = [
         sys.executable, str(ROOT / "run_live.py"), "--source", str(path), "--headless", "--pace", "realtime",
@@ -330,7 +330,7 @@ def _jump(model: Path, provider: Provider, folder: Path, at_s: float) -> Injecte
     return Injected("jump", at_s, time.monotonic() - began_s, row_s, None)
 
 
-def _transport_stream(images: Sequence[Image], start_s: float) -> bytes:
+def transport_stream(images: Sequence[Image], start_s: float) -> bytes:
     """H.264 of the pictures, whose times begin at `start_s`; such streams can be put one after the other."""
     file = io.BytesIO()
     with av.open(file, "w", format="mpegts") as container:
