@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 from model.guards import private_files
 from model.quiet import hold_standard_streams
+from model.signals import EndSignals
 from stream.cli.errors import exit_code
 from stream.cli.options import LiveOptions, parse_options
 
@@ -13,12 +15,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 well ended, 1 failed while running (one line on the error stream), 2 wrong usage."""
     hold_standard_streams()
     options = parse_options(argv)
-    # Ctrl-C is how a camera's run ends; a benchmark that is stopped has measured nothing.
+    # Ctrl-C and its like are how a camera's run ends; a benchmark that is stopped has measured nothing.
+    interrupted = 130 if options.benchmark else 0
     with private_files():
-        return exit_code(lambda: _run(options), options.debug, interrupted=130 if options.benchmark else 0)
+        return exit_code(lambda signals: _run(options, signals), options.debug, interrupted)
 
 
-def _run(options: LiveOptions) -> int:
+def _run(options: LiveOptions, signals: EndSignals) -> int:
     # What is not needed is not loaded: the benchmark measures programs of their own.
     if options.benchmark:
         from stream.benchmark.command import BenchmarkSettings, SpeedSettings, run_speed
@@ -28,13 +31,14 @@ def _run(options: LiveOptions) -> int:
         return run_speed(asked, SpeedSettings())
     from stream.screen.terminal import Screen
 
-    if options.report is not None:
-        from stream.session.report import make_report
+    with closing(Screen()) as screen:
+        if options.report is not None:
+            from stream.session.report import make_report
 
-        return make_report(options.report, Screen())
-    from stream.cli.app import run
+            return make_report(options.report, screen)
+        from stream.cli.app import run
 
-    return run(options, Screen())
+        return run(options, screen, signals)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from model.console import CleanConsole
 from model.contract import ClipContract, ContractError, MicroliveError, NetworkInput
 from model.guards import KERAS, kind_of_model
 from model.quiet import hold_standard_streams, native_log_held_back
+from model.signals import EndSignals
 
 _EPILOG = """examples:
   python -m export runs/flow --out model/bundled     write model/bundled/model.onnx
@@ -58,9 +59,14 @@ class Run:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit."""
+    """Exports; 0 when it went well, 1 when the export failed or was refused, 2 for paths that do not fit, 130 when it was
+    ended by Ctrl-C, SIGTERM or SIGHUP."""
     hold_standard_streams()
-    args = _parser().parse_args(argv)
+    with EndSignals():
+        return _main(_parser().parse_args(argv))
+
+
+def _main(args: argparse.Namespace) -> int:
     try:
         _require_apart(args)
         run = _untrained_run() if args.untrained else _open_run(args.run)

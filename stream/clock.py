@@ -38,7 +38,8 @@ class RateSettings:
 
 
 class SourceClock:
-    """Follows the timestamps of a source. `gaps` and `repeated` count what was wrong with them.
+    """Follows the timestamps of a source. `gaps` and `repeated` count what was wrong with them, `last_gap_s` is from
+    where to where the last gap was.
 
     `max_gap_s`: a longer step is a gap, and so is a jump back by more than that. A timestamp that stands still or goes
     back by less is `repeated`: its frame says nothing about time. The rate is that of the last `span_s` seconds, the
@@ -54,6 +55,7 @@ class SourceClock:
     def reset(self) -> None:
         self.gaps = 0
         self.repeated = 0
+        self.last_gap_s: tuple[float, float] | None = None
         self._last_s: float | None = None
         self._intervals_s: deque[float] = deque()
 
@@ -69,7 +71,9 @@ class SourceClock:
         self._last_s = time_s
         passed_s = time_s - last_s
         gap = not 0 < passed_s <= self._max_gap_s
-        self.gaps += gap
+        if gap:
+            self.gaps += 1
+            self.last_gap_s = (last_s, time_s)
         self._intervals_s.append(passed_s if passed_s > 0 else self._max_gap_s)
         self._forget_old()
         return "gap" if gap else "next"

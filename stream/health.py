@@ -178,8 +178,8 @@ class Health:
     Frames a second: `fps_captured` arrived (None for files, which are read as they are wanted), `fps_read` came out of
     the live loop, `fps_aligned` had their faces placed, `fps_classified` have an answer, `fps_shown` were drawn on the
     screen. `rate_hz` is the source's effective rate by its timestamps, 0 while it is not known. `newest_age_ms`: since
-    the newest frame of a live source arrived. `crop_jitter_px`: see `CropJitter`. `connection` is None for sources that
-    have none; `reconnects` counts how often it came back.
+    the newest frame of a live source arrived. `crop_jitter_px`: see `CropJitter`. `gaps` and `last_gap_s`: holes in the source's time and jumps of
+    it (`SourceClock`). `connection` is None for sources that have none; `reconnects` counts how often it came back.
     """
 
     source: str
@@ -200,10 +200,12 @@ class Health:
     crop_jitter_px: float | None = None
     connection: Connection | None = None
     reconnects: int = 0
+    gaps: int = 0
+    last_gap_s: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         numbers: dict[str, float | None] = {f"dropped[{cause}]": count for cause, count in self.dropped.items()}
-        for name in (*_HEALTH_NUMBERS, "frames", "frames_total", "reconnects"):
+        for name in (*_HEALTH_NUMBERS, "frames", "frames_total", "reconnects", "gaps"):
             numbers[name] = getattr(self, name)
         for name, value in numbers.items():
             if value is not None and not (math.isfinite(value) and value >= 0):
@@ -223,4 +225,9 @@ class Health:
         """The numbers, for scripts and reports."""
         numbers: dict[str, Any] = {name: getattr(self, name) for name in _HEALTH_NUMBERS}
         connection = None if self.connection is None else self.connection.state
-        return numbers | {"dropped": dict(self.dropped), "connection": connection, "reconnects": self.reconnects}
+        return numbers | {
+            "dropped": dict(self.dropped),
+            "connection": connection,
+            "reconnects": self.reconnects,
+            "gaps": self.gaps,
+        }

@@ -15,12 +15,13 @@ from stream.engine.engines import Engine
 from stream.face.quality import ValiditySettings
 from stream.face.tracker import FaceTracker, TrackerSettings
 from stream.health import RateMeter
+from stream.picture_limits import WAITING_BYTES
 from stream.sources.base import FrameSource
 from stream.stages import ClassifyStage, FaceStage, FrameFeatures
 
 Item = TypeVar("Item")
 _FRAMES_AHEAD = 4
-"""So many frames of a file wait between two threads."""
+"""So many frames of a file wait between two threads, fewer of large ones."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ class LivePipeline:
         ahead = 1
         if not self._source.info.live:
             ahead = _FRAMES_AHEAD
-            frames = threads.enter_context(RunAhead(frames, ahead, name="decode"))
-        features = threads.enter_context(RunAhead(self._aligned(frames, faces), ahead, name="align"))
+            frames = threads.enter_context(RunAhead(frames, ahead, "decode", lambda frame: frame.image.nbytes))
+        aligned = RunAhead(self._aligned(frames, faces), ahead, "align", lambda item: item.frame.image.nbytes)
+        features = threads.enter_context(aligned)
         # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.
         threads.callback(self.stop)
         return features
@@ -148,19 +150,23 @@ class LivePipeline:
 
 
 class RunAhead(Generic[Item]):
-    """Iterates `items` in a thread while the reader works on what came before; at most `ahead` items wait.
+    """Iterates `items` in a thread while the reader works on what came before; at most `ahead` items wait, and no
+    more once they take `WAITING_BYTES` by `bytes_of`.
 
     The thread starts with the first `next`. An exception of `items` is raised at the reader, after the items before it.
     Leaving the `with` block (or `close`) ends the thread after the item in hand.
     """
 
-    def __init__(self, items: Iterable[Item], ahead: int, name: str) -> None:
+    def __init__(
+        self, items: Iterable[Item], ahead: int, name: str, bytes_of: Callable[[Item], int] = lambda _: 0
+    ) -> None:
         if ahead < 1:
             raise ValueError(f"ahead: expected 1 or more, found {ahead}")
         self._items = items
         self._ahead = ahead
         self._changed = threading.Condition()
         self._waiting: deque[Item] = deque()
+        self._bytes_of, self._waiting_bytes = bytes_of, 0
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
@@ -193,17 +199,22 @@ class RunAhead(Generic[Item]):
                         raise self._error
                     return
                 item = self._waiting.popleft()
+                self._waiting_bytes -= self._bytes_of(item)
                 self._changed.notify_all()
             yield item
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) < self._ahead and self._waiting_bytes < WAITING_BYTES
 
     def _work(self) -> None:
         try:
             for item in self._items:
                 with self._changed:
-                    self._changed.wait_for(lambda: len(self._waiting) < self._ahead or self._closed)
+                    self._changed.wait_for(lambda: self._has_room() or self._closed)
                     if self._closed:
                         return
                     self._waiting.append(item)
+                    self._waiting_bytes += self._bytes_of(item)
                     self._changed.notify_all()
         except BaseException as error:
             self._error = error

@@ -15,13 +15,12 @@ from model.types import Event, Frame, FrameResult, Image
 from stream.clock import SourceClock
 from stream.engine.engines import Engine
 from stream.face.tracker import FaceTracker
+from stream.picture_limits import too_large
 from stream.pipeline import PipelineSettings
 from stream.stages import ClassifyStage, FaceStage
 
 PictureColour = Literal["bgr", "rgb", "grey"]
 """The order of a picture's channels: (height, width, 3) for bgr and rgb, (height, width) for grey."""
-
-_MOST_SIDE_PX = 16_384
 
 
 class FrameError(MicroliveError, ValueError):
@@ -113,8 +112,10 @@ def _as_bgr(image: Image, colour: PictureColour) -> NDArray[np.uint8]:
     if image.ndim != (2 if colour == "grey" else 3) or image.shape[2:] not in ((), (3,)):
         raise FrameError(f'image: expected {shape} for colour="{colour}", found {image.shape}')
     height, width = image.shape[:2]
-    if not (1 <= height <= _MOST_SIDE_PX and 1 <= width <= _MOST_SIDE_PX):
-        raise FrameError(f"image: expected sides of 1 to {_MOST_SIDE_PX} px, found {width} x {height}")
+    if not (height and width):
+        raise FrameError(f"image: expected sides of 1 px or more, found {width} x {height}")
+    if (wrong := too_large(width, height)) is not None:
+        raise FrameError(f"image: {wrong}")
     picture = np.array(image, order="C")
     if colour == "bgr":
         return picture

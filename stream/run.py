@@ -120,6 +120,8 @@ class LiveRun:
             newest_age_ms=None if age_s is None else 1000 * age_s,
             crop_jitter_px=self._jitter.px,
             connection=watched.connection if watched else None,
+            gaps=self._pipeline.clock.gaps,
+            last_gap_s=self._pipeline.clock.last_gap_s,
             reconnects=watched.reconnects if watched else 0,
         )
 
@@ -186,6 +188,7 @@ class LiveRun:
 
     def _note(self, result: FrameResult) -> None:
         self.summary.add(result)
+        self.summary.gaps = self._pipeline.clock.gaps
         self.history.record(result)
         self._read_rate.tick()
         self._jitter.step(result.faces[0] if result.faces else None)

@@ -20,6 +20,7 @@ LIGHT = (
     "model.preprocess",
     "model.quiet",
     "model.atomic",
+    "model.signals",
     "model.checked",
     "model.guards",
     "model.console",
@@ -56,6 +57,7 @@ MAP: dict[str, tuple[str, ...]] = {
     "model/console.py": ("model.guards",),
     "model/decoding.py": ("model.guards", "model.types"),
     "model/atomic.py": (),
+    "model/signals.py": (),
     "model/checked.py": ("model.contract",),
     "model/preprocess.py": ("model.contract", "model.types"),
     "stream": (*LIGHT, "stream"),
@@ -159,7 +161,7 @@ def test_the_live_side_names_no_training_framework() -> None:
     assert [p for p in live if {name.split(".")[0] for name in imported(p)} & FRAMEWORKS] == []
 
 
-@pytest.mark.parametrize("name", ["contract", "quiet", "atomic", "guards"])
+@pytest.mark.parametrize("name", ["contract", "quiet", "atomic", "guards", "signals"])
 def test_standard_library_only(name: str) -> None:
     assert {n.split(".")[0] for n in imported(ROOT / "model" / f"{name}.py")} <= set(sys.stdlib_module_names)
 

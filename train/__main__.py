@@ -11,6 +11,7 @@ from model.console import CleanConsole
 from model.contract import ContractError
 from model.guards import private_files
 from model.quiet import hold_standard_streams
+from model.signals import EndSignals
 from train.clips.store import StoreError
 from train.datasets.source import DatasetError
 from train.errors import TrainError, UsageError, os_error_text
@@ -30,9 +31,14 @@ with real datasets:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 when it went well, 1 when it failed, 2 for flags, values or paths that do not fit."""
+    """Runs a command; 0 when it went well, 1 when it failed, 2 for flags, values or paths that do not fit, 130 when it was
+    ended by Ctrl-C, SIGTERM or SIGHUP."""
     hold_standard_streams()
-    argv = list(sys.argv[1:] if argv is None else argv)
+    with EndSignals():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: list[str]) -> int:
     try:
         args = _parser().parse_args(argv, argparse.Namespace(argv=argv))
     except KeyboardInterrupt:  # while the commands are loaded

@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 import cv2
 
 from train.errors import TrainError
-from train.interrupts import end_with_parent, ignore_interrupts, interrupts_blocked
+from train.interrupts import interrupts_blocked, only_parent_ends_this
 
 Kept = TypeVar("Kept")
 Task = TypeVar("Task")
@@ -101,8 +101,7 @@ _kept: Any = None
 def _start(make: Callable[[], Any]) -> None:
     """One OpenCV thread each, since there is a worker a core."""
     global _kept
-    ignore_interrupts()
-    end_with_parent()
+    only_parent_ends_this()
     cv2.setNumThreads(1)
     _kept = make()
 

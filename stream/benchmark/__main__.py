@@ -61,7 +61,7 @@ A clip over and over through the live pipeline: does memory grow, and is the las
 """
 _FAULTS = """\
 The whole program on a camera of the benchmark's own that fails every 20 s: connections closed, silence, pictures cut
-or garbled, …; what is lost, and how soon is the program back? It fails when a row is lost or torn.
+or garbled or growing, a terminal that nobody reads, times that jump, …; what is lost, and how soon is the program back? It fails when a row is lost or torn.
 """
 _LATENCY = """\
 How late is an answer, from the camera to the label? Measured on a camera of the benchmark's own, by numbers drawn into
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     written, read = ([(f"--{name}", told[name]) for name in names if name in told] for names in _FILES)
     if (said := clash(written, read)) is not None:
         parser.error(said)
-    return exit_code(lambda: given.run(given), given.debug, interrupted=130)
+    return exit_code(lambda _: given.run(given), given.debug, interrupted=130)
 
 
 def _new_parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:

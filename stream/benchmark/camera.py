@@ -32,11 +32,13 @@ Fault = Literal[
     "garbage_between",
     "garbage_inside",
     "resize",
+    "grow",
     "uneven",
 ]
 """close: every connection is closed, new ones at once. gone: as if the machine were off, connections are refused.
 silent: connections are accepted, then nothing comes. stall: headers come, pictures do not. truncate: every picture ends
 in the middle. garbage: random bytes between the pictures or in the middle of each. resize: pictures of another size.
+grow: every picture is larger than the one before.
 uneven: intervals of 0.2 to 1.8 times the usual one."""
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
@@ -53,7 +55,7 @@ _MAX_PICTURES = 1 << _BITS
 
 class FaultServer:
     """Serves `picture(0)`, `picture(1)`, … to every client from the start, one every `interval_s`; None ends the
-    connection. `resized` gives the pictures of another size. `on_send` hears of every picture just before it is sent.
+    connection. `resized` gives the pictures of another size, `grown` those that grow, from 0 at each fault. `on_send` hears of every picture just before it is sent.
 
     `url` does not change, whatever `fault` is switched on. A context manager; its threads end with it.
     """
@@ -63,10 +65,11 @@ class FaultServer:
         picture: Callable[[int], bytes | None],
         interval_s: float = 1 / 30,
         resized: Callable[[int], bytes | None] | None = None,
+        grown: Callable[[int], bytes | None] | None = None,
         on_send: Callable[[int], None] | None = None,
         seed: int = 0,
     ) -> None:
-        self._picture, self._resized = picture, resized or picture
+        self._picture, self._resized, self._grown = picture, resized or picture, grown or picture
         self._interval_s = interval_s
         self._on_send = on_send
         self._rng = random.Random(seed)
@@ -149,11 +152,14 @@ class FaultServer:
                     self._clients.discard(client)
 
     def _send_pictures(self, client: socket.socket) -> None:
-        number, due_s = 0, time.monotonic()
+        number, grown, due_s = 0, 0, time.monotonic()
         while not self._stopped.is_set():
             self._wait_while("silent", "stall")
             fault = self._fault
             picture = (self._resized if fault == "resize" else self._picture)(number)
+            if fault == "grow":
+                picture = self._grown(grown)
+            grown = grown + 1 if fault == "grow" else 0
             if picture is None:
                 return
             due_s += self._interval_s * (self._rng.uniform(0.2, 1.8) if fault == "uneven" else 1.0)

@@ -1,19 +1,26 @@
 """Streaming while faults are injected: what is lost, how soon the program is back, does memory grow?"""
 
 import contextlib
+import io
 import json
+import os
+import pty
 import random
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal, Self
 
+import av
 import cv2
 import numpy as np
 import psutil
@@ -23,7 +30,14 @@ from stream.benchmark.camera import FAULTS, SIZE_PX, Fault, FaultServer, camera_
 from stream.benchmark.engine_times import ROOT, Note
 from stream.engine.model_file import Provider
 from stream.sinks.base import SinkError
+from stream.sources.demo import DemoSource
 
+RunFault = Fault | Literal["unread", "jump"]
+"""Beside the camera's. unread: nobody reads the terminal, and the camera's connections are closed. jump: beside the run,
+the program reads a transport stream at its own pace whose time jumps by two hours."""
+RUN_FAULTS: tuple[RunFault, ...] = (*FAULTS, "unread", "jump")
+_GROWN, _ROWS_MORE = 40, 100
+_HALF_FRAMES, _JUMP_S, _JUMP_FPS = 60, 7200, 30
 _PICTURES = 600
 _LOOK_S = 0.02
 _START_S = 60.0
@@ -41,7 +55,7 @@ class Injected:
     """A fault from `at_s` of the run on, for `lasted_s`. `row_s`: from its end until the next row was there; `label_s`:
     until the next answer (None: not before the next fault)."""
 
-    fault: Fault
+    fault: RunFault
     at_s: float
     lasted_s: float
     row_s: float
@@ -82,19 +96,26 @@ def run_with_faults(
     minutes: float,
     note: Note,
     every_s: float = 20.0,
-    faults: Sequence[Fault] = FAULTS,
+    faults: Sequence[RunFault] = RUN_FAULTS,
     seed: int = 0,
 ) -> FaultRun:
     """A fault every `every_s`, in turn, each for 0.5 to 8 s. Raises SinkError when the program does not start."""
     rng = random.Random(seed)
     pictures = camera_pictures(_PICTURES)
     smaller = [_half(picture) for picture in pictures[:60]]
+    larger = _grown(pictures[0])
     with (
         tempfile.TemporaryDirectory() as name,
-        FaultServer(lambda n: pictures[n % len(pictures)], 1 / 30, lambda n: smaller[n % len(smaller)]) as server,
-        _program(server.url, model, provider, Path(name)) as process,
+        FaultServer(
+            lambda n: pictures[n % len(pictures)],
+            1 / 30,
+            lambda n: smaller[n % len(smaller)],
+            lambda n: larger[min(n, len(larger) - 1)],
+        ) as server,
+        _Terminal() as terminal,
+        _program(server.url, model, provider, Path(name), terminal.side) as process,
     ):
-        run = _Run(process, Path(name), server)
+        run = _Run(process, Path(name), server, terminal)
         run.wait_for_rows()
         injected: list[Injected] = []
         for turn in range(max(1, int(60 * minutes / every_s) - 1)):
@@ -102,17 +123,50 @@ def run_with_faults(
             if process.poll() is not None:
                 break
             fault = faults[turn % len(faults)]
-            injected.append(run.inject(fault, rng.uniform(*_LASTS_S), every_s))
+            if fault == "jump":
+                injected.append(_jump(model, provider, Path(name), time.monotonic() - run.began_s))
+            else:
+                injected.append(run.inject(fault, rng.uniform(*_LASTS_S), every_s))
             note(f"fault {turn + 1}: {fault} for {injected[-1].lasted_s:.1f} s, a row {injected[-1].row_s:.2f} s later")
         run.watch_until(run.began_s + 60 * minutes)
         return _result(run, minutes, injected)
 
 
+class _Terminal:
+    """A terminal for the program to draw on, `side` its end of it. It is read, and nothing kept, while `read` is set."""
+
+    def __init__(self) -> None:
+        self._main, self.side = pty.openpty()
+        self.read = threading.Event()
+        self.read.set()
+        self._closed = False
+        self._thread = threading.Thread(target=self._drain, name="terminal", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+        self.read.set()
+        # The last end that is closed ends a read that waits.
+        os.close(self.side)
+        self._thread.join()
+        os.close(self._main)
+
+    def _drain(self) -> None:
+        with contextlib.suppress(OSError):
+            while self.read.wait() and not self._closed and os.read(self._main, 65536):
+                pass
+
+
 class _Run:
     """The program while it runs: its rows as they come, its memory."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path, server: FaultServer) -> None:
-        self.process, self.folder, self.server = process, folder, server
+    def __init__(self, process: subprocess.Popen[str], folder: Path, server: FaultServer, terminal: _Terminal) -> None:
+        self.process, self.folder, self.server, self.terminal = process, folder, server, terminal
         self.memory_mb: list[float] = []
         self.began_s = time.monotonic()
         self._rows = _Rows(folder / "run.csv")
@@ -129,9 +183,18 @@ class _Run:
             self.memory_mb.append(_memory_mb(self.process.pid))
             time.sleep(min(left_s, _MEMORY_EVERY_S))
 
-    def inject(self, fault: Fault, lasts_s: float, every_s: float) -> Injected:
+    def inject(self, fault: RunFault, lasts_s: float, every_s: float) -> Injected:
+        try:
+            return self._inject(fault, lasts_s, every_s)
+        finally:
+            self.terminal.read.set()
+
+    def _inject(self, fault: RunFault, lasts_s: float, every_s: float) -> Injected:
         at_s = time.monotonic() - self.began_s
-        self.server.fault = fault
+        if fault == "unread":
+            # Nobody reads until the program is back.
+            self.terminal.read.clear()
+        self.server.fault = "close" if fault in ("unread", "jump") else fault
         self.watch_until(time.monotonic() + lasts_s)
         self._rows.new()
         self.server.fault = None
@@ -169,7 +232,7 @@ class _Rows:
 
 
 @contextmanager
-def _program(url: str, model: Path, provider: Provider, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def _program(url: str, model: Path, provider: Provider, folder: Path, terminal: int) -> Iterator[subprocess.Popen[str]]:
     command = [
         sys.executable, str(ROOT / "run_live.py"), "--source", url, "--headless", "--model", str(model),
         "--provider", provider, "--csv", str(folder / "run.csv"), "--events", str(folder / "run.jsonl"),
@@ -177,7 +240,7 @@ def _program(url: str, model: Path, provider: Provider, folder: Path) -> Iterato
     ]  # fmt: skip
     with (
         (folder / "errors").open("w") as errors,
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors, text=True) as process,
+        subprocess.Popen(command, cwd=ROOT, stdout=terminal, stderr=errors, text=True) as process,
     ):
         try:
             yield process
@@ -237,6 +300,58 @@ def _spread(times_s: list[float]) -> dict[str, float]:
         return {}
     p50, p95, longest = np.percentile(times_s, (50, 95, 100))
     return {"p50": float(p50), "p95": float(p95), "max": float(longest), "count": len(times_s)}
+
+
+def _jump(model: Path, provider: Provider, folder: Path, at_s: float) -> Injected:
+    """`row_s`: how much longer the whole stream took than its pictures last."""
+    path, out = folder / "jump.ts", folder / "jump.csv"
+    with DemoSource("fast") as source:
+        images = [frame.image for frame, _ in zip(source, range(2 * _HALF_FRAMES), strict=False)]
+    path.write_bytes(transport_stream(images[:_HALF_FRAMES], 0) + transport_stream(images[_HALF_FRAMES:], _JUMP_S))
+    out.unlink(missing_ok=True)
+    command = [
+        sys.executable, str(ROOT / "run_live.py"), "--source", str(path), "--headless", "--pace", "realtime",
+        "--model", str(model), "--provider", provider, "--csv", str(out),
+    ]  # fmt: skip
+    began_s, row_s = time.monotonic(), _BACK_S
+    rows, seen = _Rows(out), -1  # a header
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while process.poll() is None and time.monotonic() - began_s < _START_S:
+                seen += len(rows.new())
+                time.sleep(_LOOK_S)
+                if seen <= 0:
+                    first_s = time.monotonic()
+                elif seen == len(images):
+                    row_s = max(0.0, time.monotonic() - first_s - len(images) / _JUMP_FPS)
+                    break
+        finally:
+            process.kill()
+    return Injected("jump", at_s, time.monotonic() - began_s, row_s, None)
+
+
+def transport_stream(images: Sequence[Image], start_s: float) -> bytes:
+    """H.264 of the pictures, whose times begin at `start_s`; such streams can be put one after the other."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=_JUMP_FPS)
+        stream.height, stream.width, stream.pix_fmt = *images[0].shape[:2], "yuv420p"
+        stream.options = {"preset": "ultrafast", "tune": "zerolatency"}
+        stream.codec_context.time_base = Fraction(1, _JUMP_FPS)
+        for index, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = round(_JUMP_FPS * start_s) + index, Fraction(1, _JUMP_FPS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def _grown(jpeg: bytes) -> list[bytes]:
+    """The picture with ever more rows below it."""
+    picture: Image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    border = cv2.BORDER_REPLICATE
+    larger = [cv2.copyMakeBorder(picture, 0, _ROWS_MORE * n, 0, 0, border) for n in range(1, _GROWN + 1)]
+    return [cv2.imencode(".jpg", image)[1].tobytes() for image in larger]
 
 
 def _half(jpeg: bytes) -> bytes:

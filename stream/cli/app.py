@@ -1,5 +1,6 @@
 """The live program: opens what the options ask for, shows the run, says how it ended."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,15 +8,17 @@ from rich.console import Console
 from rich.table import Table
 
 from model.contract import ClipContract
+from model.signals import EndSignals
 from model.types import FrameResult, Pace
 from stream.cli.options import LiveOptions
 from stream.cli.outputs import Outputs, new_overlay, run_name
 from stream.engine.model_file import model_words
+from stream.health import Health
 from stream.machine import share_processor
 from stream.pipeline import LivePipeline
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
-from stream.screen.terminal import ConnectionTeller, Panel
+from stream.screen.terminal import ConnectionTeller, JumpTeller, Panel
 from stream.screen.window import Window, display_available, save_snapshot
 from stream.session.replay import ReplaySource, model_difference, recorded_settings, require_recording
 from stream.session.session_folder import SessionFolder
@@ -26,8 +29,8 @@ from stream.sources.open import list_cameras, open_source
 _SCREEN_WAIT_S = 0.1
 
 
-def run(options: LiveOptions, console: Console) -> int:
-    """Runs to the end of the source, a key, or Ctrl-C; the exit code. Errors that end it early are raised."""
+def run(options: LiveOptions, console: Console, signals: EndSignals) -> int:
+    """Runs to the end of the source, a key, or one of the signals; the exit code. Errors that end it early are raised."""
     share_processor()
     if options.list_cameras:
         return _show_cameras(console)
@@ -61,12 +64,16 @@ def run(options: LiveOptions, console: Console) -> int:
             console.print(source.notice, style="yellow", markup=False, highlight=False)
         for line in outputs.greeting():
             console.print(line, soft_wrap=True, markup=False, highlight=False)
+        # What is live has no time of its own but that of arrival; its outages are told.
+        tell = (lambda _: None) if source.info.live else JumpTeller(console)
         try:
             with live_run:
                 if windowed:
-                    _show_window(live_run, pipeline, recognizer.contract, options, outputs, console)
+                    _show_window(live_run, pipeline, recognizer.contract, options, outputs, console, tell)
                 else:
-                    _show_panel(live_run, recognizer.contract, options, console)
+                    _show_panel(live_run, recognizer.contract, options, console, tell)
+                # Files are closed and the report is made whatever else is asked for.
+                signals.finishing()
         except KeyboardInterrupt:
             console.print("Stopped.")
     console.print(live_run.summary.table())
@@ -104,6 +111,9 @@ def _source(options: LiveOptions, pace: Pace, recognizer: Recognizer, console: C
         difference = model_difference(replay.facts, recognizer.contract, recognizer.model_path)
         if difference is not None:
             console.print(difference, style="yellow")
+        if (state := replay.facts.get("state")) in ("running", "killed"):
+            how = "is still running" if state == "running" else "was killed"
+            console.print(f"The session has not come to its end (it {how}): what is there is replayed.", style="yellow")
         return replay
     teller = ConnectionTeller(console, options.label or source_name(options.source))
     return open_source(options.source, pace, options.live, teller, options.fps)
@@ -122,13 +132,23 @@ def _new_run(recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource
     return LiveRun(pipeline, source, recognizer.contract.class_names, labels)
 
 
-def _show_panel(live_run: LiveRun, contract: ClipContract, options: LiveOptions, console: Console) -> None:
+def _show_panel(
+    live_run: LiveRun,
+    contract: ClipContract,
+    options: LiveOptions,
+    console: Console,
+    tell: Callable[[Health], None],
+) -> None:
     with Panel(console, contract.class_names, contract.frames, options.detect_events) as panel:
         last: FrameResult | None = None
         while not live_run.ended:
             # Without a new frame too: the state of the connection and the rates change.
             last = live_run.take(_SCREEN_WAIT_S) or last
-            if last is not None and panel.update(last, live_run.history, live_run.health()):
+            if last is None:
+                continue
+            health = live_run.health()
+            tell(health)
+            if panel.update(last, live_run.history, health):
                 live_run.note_shown()
 
 
@@ -139,6 +159,7 @@ def _show_window(
     options: LiveOptions,
     outputs: Outputs,
     console: Console,
+    tell: Callable[[Health], None],
 ) -> None:
     overlay = new_overlay(contract, options)
     last: FrameResult | None = None
@@ -151,7 +172,9 @@ def _show_window(
                 continue
             if newest is not None:
                 live_run.note_shown()
-            picture = overlay.draw(last, live_run.history, live_run.health())
+            health = live_run.health()
+            tell(health)
+            picture = overlay.draw(last, live_run.history, health)
             picture = overlay.draw_paused(picture) if pipeline.paused else picture
             command = window.show(overlay.draw_help(picture) if helping else picture)
             if command == "quit":
@@ -163,7 +186,7 @@ def _show_window(
                 live_run.history.reset()
             elif command == "snapshot":
                 if options.session is not None and options.session.anonymise:
-                    picture = outputs.snapshot_overlay().draw(last, live_run.history, live_run.health())
+                    picture = outputs.snapshot_overlay().draw(last, live_run.history, health)
                 console.print(f"Snapshot: {save_snapshot(picture, options.snapshots)}", soft_wrap=True, markup=False)
             elif command == "help":
                 helping = not helping

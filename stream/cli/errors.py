@@ -5,19 +5,27 @@ from collections.abc import Callable
 
 from model.contract import MicroliveError
 from model.guards import shown
+from model.signals import EndSignals
+from stream.screen.writer import ScreenWriter
 
 
-def exit_code(run: Callable[[], int], debug: bool, interrupted: int) -> int:
-    """Of `run`; 1 and a line on the error stream when it raises, `interrupted` after Ctrl-C. With `debug` errors pass."""
-    try:
-        return run()
-    except KeyboardInterrupt:
-        return interrupted
-    except Exception as error:
-        if debug:
-            raise
-        print(f"error: {shown(_one_line(error))}", file=sys.stderr)
-        return 1
+def exit_code(run: Callable[[EndSignals], int], debug: bool, interrupted: int) -> int:
+    """Of `run`; 1 and a line on the error stream when it raises, `interrupted` after Ctrl-C, SIGTERM or SIGHUP. With `debug`
+    errors pass."""
+    with EndSignals() as signals:
+        try:
+            return run(signals)
+        except KeyboardInterrupt:
+            return interrupted
+        except Exception as error:
+            if debug:
+                raise
+            signals.finishing()
+            if sys.stderr is not None:
+                writer = ScreenWriter(sys.stderr)
+                writer.write(f"error: {shown(_one_line(error))}\n")
+                writer.close()
+            return 1
 
 
 def _one_line(error: Exception) -> str:

@@ -19,6 +19,7 @@ LATENCY = "latency"
 class RunSummary:
     """Counts results; `table()` for people, `as_dict()` for scripts. Percentiles are of the last 1000 frames.
 
+    `gaps` in the source's time are counted elsewhere.
     Labels and statuses are those of the first face in every frame, events those of all faces.
     """
 
@@ -30,6 +31,7 @@ class RunSummary:
         self.frames = 0
         self.faces = 0
         self.answers = 0
+        self.gaps = 0
         self.labels: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.event_counts = EventCounts()
@@ -85,6 +87,8 @@ class RunSummary:
             counts.add_row(
                 Text(f"  {name}"), str(self.labels[name]), _share(self.labels[name], self.answers, "of the answers")
             )
+        if self.gaps:
+            counts.add_row("gaps in time", str(self.gaps), "")
         tables = [counts, *self._event_tables()]
         times = self.times()
         if not times:

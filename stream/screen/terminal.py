@@ -1,11 +1,10 @@
 """The run in the terminal: a panel where there is no window, and what is said of a source's connection."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO, cast
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -30,6 +29,7 @@ from stream.screen.statement import (
     percent,
     statement,
 )
+from stream.screen.writer import ScreenWriter
 
 REFRESH_S = 1 / 8
 _WIDTH, _BAR_WIDTH = 76, 36
@@ -57,6 +57,7 @@ class Panel:
         self._waits = Waits.of_run(window_frames, with_events)
         self._clock_s = clock_s
         self._drawn_s = float("-inf")
+        self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -77,6 +78,9 @@ class Panel:
         """Whether it was drawn. `history` has taken up every result until this one, also those that were not shown."""
         now_s = self._clock_s()
         if self._live is None or now_s - self._drawn_s < REFRESH_S:
+            return False
+        # A picture that nobody has read yet is not followed by the next: they would pile up.
+        if isinstance(self._console, Screen) and self._console.behind:
             return False
         self._drawn_s = now_s
         self._live.update(self.render(result, history.recent(), health), refresh=True)
@@ -170,6 +174,8 @@ def flow_words(health: Health) -> list[str]:
         words.append(f"newest {health.newest_age_ms:.0f} ms old")
     if health.reconnects:
         words.append(f"{health.reconnects} reconnect{'s' if health.reconnects > 1 else ''}")
+    if health.gaps:
+        words.append(f"{health.gaps} gap{'s' if health.gaps > 1 else ''} in time")
     if health.crop_jitter_px is not None:
         words.append(f"jitter {health.crop_jitter_px:.2f} px")
     return words
@@ -181,14 +187,22 @@ def _style(colour: Colour) -> str:
 
 
 class Screen(CleanConsole):
-    """A console that falls silent when what it writes to is closed (`| head`): the run and its files go on."""
+    """A console on standard output that never holds up who prints: the run and its files go on while the terminal is not
+    read, and when what it writes to is closed (`| head`)."""
 
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        # The interpreter flushes what is left when it ends, and would complain.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    def __init__(self) -> None:
+        self._writer = ScreenWriter(sys.stdout) if sys.stdout is not None else None
+        super().__init__(file=cast(TextIO | None, self._writer))
+
+    @property
+    def behind(self) -> bool:
+        """Whether what was printed still waits to be taken."""
+        return self._writer is not None and self._writer.behind
+
+    def close(self) -> None:
+        """Waits a short time for what is still to be shown."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 class ConnectionTeller:
@@ -214,3 +228,26 @@ class ConnectionTeller:
 
     def _say(self, text: str) -> None:
         self._console.print(f"{self._name}: {text}", style="yellow", soft_wrap=True, markup=False, highlight=False)
+
+
+class JumpTeller:
+    """Says when a file's time jumps, the first times. To be called with the health of the run now and then."""
+
+    _MOST = 3
+    _LEAST_S = 1.0
+    """Shorter gaps are counted only."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told = 0
+        self._last_s: tuple[float, float] | None = None
+
+    def __call__(self, health: Health) -> None:
+        gap_s = health.last_gap_s
+        if gap_s is None or gap_s == self._last_s or self._told == self._MOST:
+            return
+        self._last_s = first_s, last_s = gap_s
+        if first_s - last_s > 0 or last_s - first_s > self._LEAST_S:
+            self._told += 1
+            text = f"{health.source}: its time jumps from {first_s:.1f} s to {last_s:.1f} s, which counts as a gap"
+            self._console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)

@@ -49,7 +49,7 @@ def false_alarms(facts: Mapping[str, Any], accepted: int) -> FalseAlarms:
 
 def state_words(facts: Mapping[str, Any]) -> str:
     state = str(facts.get("state", "unknown"))
-    return "not finished (killed, or still running)" if state == "running" else state
+    return {"running": "still running", "killed": "not finished (killed)"}.get(state, state)
 
 
 def title(facts: Mapping[str, Any]) -> str:
@@ -71,9 +71,9 @@ def notices(facts: Mapping[str, Any], rows: RowSummary) -> list[str]:
     model = facts.get("model", {})
     found = [str(model.get("disclaimer", ""))]
     state = str(facts.get("state"))
-    if state == "running":
+    if state in ("running", "killed"):
         found.append(
-            "This run did not come to its end: it was killed, or is still going on. Everything below is what it had "
+            f"This run {'is still going on' if state == 'running' else 'did not come to its end: it was killed'}. Everything below is what it had "
             "written until then; its health is as it was at its last frame, or up to ten seconds before that."
         )
     elif state != "finished":

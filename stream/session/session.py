@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import time
 from contextlib import ExitStack
@@ -74,6 +75,7 @@ class Session(Sink):
             self._facts: dict[str, Any] = first_facts(self._asked, self._settings, self._recognizer)
             write_json(self.folder.facts, self._facts)
             with ExitStack() as opening:
+                opening.callback(os.close, self.folder.hold())
                 names = self._recognizer.contract.class_names
                 self._csv = opening.enter_context(CsvSink(self.folder.frames, names))
                 self._events = opening.enter_context(EventsSink(self.folder.events))

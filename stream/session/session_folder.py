@@ -1,5 +1,8 @@
 """What is kept of a run, where the parts of a session lie, and what its session.json must say for a report and a replay."""
 
+import contextlib
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Required
@@ -135,7 +138,8 @@ class SessionFolder:
         return self.recording / f"{number:04d}.mkv"
 
     def read_facts(self) -> dict[str, Any]:
-        """session.json without what is null, since what is not known may also be left out.
+        """session.json without what is null, since what is not known may also be left out. The `state` of a run that nobody
+        writes any more is "killed" where it still says "running".
 
         Raises:
             SessionError: this is no session, one of another version, or its facts are of other kinds.
@@ -156,7 +160,36 @@ class SessionFolder:
             checked(TypeAdapter(_Facts), facts)
         except MisfitError as error:
             raise SessionError(f"{self.facts}: {error}") from None
+        if facts.get("state") == "running" and sys.platform != "win32" and self._is_left():
+            facts["state"] = "killed"
         return facts
+
+    def hold(self) -> int:
+        """A file descriptor that says, until it is closed or its process has ended, that the session is being written."""
+        if sys.platform == "win32":
+            return os.open(os.devnull, os.O_RDONLY)  # no folder can be opened there, and no state is doubted
+        import fcntl  # POSIX only
+
+        held = os.open(self.path, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # not every network drive has locks
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return held
+
+    def _is_left(self) -> bool:
+        """Whether no process holds it."""
+        import fcntl
+
+        try:
+            held = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(held)
 
 
 def is_number(value: object, largest: float = _SHOWABLE) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import cv2
 
 from model.types import FrameResult, Image
+from stream.picture_limits import PictureQueue
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import LineFile, Sink, SinkError, reason
 from stream.sinks.video import DEFAULT_FPS, MAX_FPS
@@ -43,7 +44,7 @@ class SourceRecorder(Sink):
         self._writer: cv2.VideoWriter | None = None
         self._error: SinkError | None = None
         self._closed = False
-        self._queue: queue.Queue[FrameResult | None] = queue.Queue(_WAITING)
+        self._queue = PictureQueue(_WAITING)
         try:
             folder.recording.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:

@@ -20,6 +20,7 @@ from model.atomic import target_of
 from model.types import Event, FrameResult
 from stream.health import Health
 from stream.history import LiveHistory
+from stream.picture_limits import PictureQueue
 from stream.screen.overlay import Overlay
 from stream.sinks.base import Sink, SinkError, open_own, reason
 from stream.sources.file import ffmpeg_name
@@ -41,7 +42,7 @@ _FRAGMENTED = {"movflags": "frag_every_frame+empty_moov+default_base_moof", "flu
 
 
 class RecordSink(Sink):
-    """Draws and encodes in a thread of its own, behind a queue of `capacity` results.
+    """Draws and encodes in a thread of its own, behind a queue of `capacity` results, fewer of large pictures.
 
     Every frame is in the file, at its own time, so that a source with an uneven rate plays at its true speed. The last
     one lasts one frame of the rate `fps` (30 where that is None or no camera's rate).
@@ -76,7 +77,7 @@ class RecordSink(Sink):
         self._stream: VideoStream | None = None
         self._error: SinkError | None = None
         self._last_events: Sequence[Event] = ()
-        self._queue: queue.Queue[FrameResult | None] = queue.Queue(capacity)
+        self._queue = PictureQueue(capacity)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._closed = False
         if self.path.suffix.lower() != ".mp4":

@@ -159,9 +159,11 @@ class FrameSource(ABC):
 
 
 class Pacer:
-    """Holds frames back to the speed they were taken at. After a hold-up (pause, slow reader) it goes on from there."""
+    """Holds frames back to the speed they were taken at. After a hold-up (pause, slow reader) it goes on from there, and
+    after a jump of the times too: no frame is waited for longer than a second."""
 
     _LATE_S = 0.25
+    _LONGEST_S = 1.0
 
     def __init__(self, pace: Pace, stopped: threading.Event) -> None:
         self._realtime = pace == "realtime"
@@ -174,12 +176,27 @@ class Pacer:
         now_s = time.monotonic()
         if self._started_s is None or now_s - self._started_s - time_s > self._LATE_S:
             self._started_s = now_s - time_s
+        self._started_s = min(self._started_s, now_s + self._LONGEST_S - time_s)
         self._stopped.wait(max(0.0, self._started_s + time_s - now_s))
 
 
-def growing_time_s(time_s: float, last_s: float, step_s: float) -> float:
-    """Some containers give no times or times that stand still; the frame rate stands in for them."""
-    return time_s if time_s > last_s else last_s + step_s
+class FileTimes:
+    """The times of a file's frames. Some containers give none, or times that stand still: the frame rate, by `step_s`,
+    stands in for them. A jump back, by more than a second, is the file's own."""
+
+    _JUMP_S = 1.0
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s = step_s
+        self._last_s = -step_s
+        self._told_s = -math.inf
+
+    def step(self, told_s: float) -> float:
+        """The time of the next frame, of which the container says `told_s`."""
+        jumped_back = told_s < self._told_s - self._JUMP_S
+        self._told_s = told_s
+        self._last_s = told_s if jumped_back or told_s > self._last_s else self._last_s + self._step_s
+        return self._last_s
 
 
 def without_credentials(url: str) -> str:

@@ -17,8 +17,10 @@ from multiprocessing import connection as pipes
 from pathlib import Path
 from typing import Protocol
 
+from model.signals import signals_blocked
 from model.types import Image
 from stream.health import Connection, ConnectionState, Outage
+from stream.picture_limits import MOST_PIXELS
 from stream.sources.base import Backoff, LiveSettings, SourceError
 from stream.sources.capture_protocol import (
     CapturedPicture,
@@ -42,8 +44,8 @@ _DECODER = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
     "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay",
     "OPENCV_LOG_LEVEL": "SILENT",
-    # What a damaged picture claims to be would fill the memory: no camera has a hundred megapixels.
-    "OPENCV_IO_MAX_IMAGE_PIXELS": str(100_000_000),
+    # What a damaged picture claims to be would fill the memory.
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
 }
 _LAST_WAIT_S = 2.0
 _START_TIMEOUT_S = 20.0
@@ -58,7 +60,8 @@ _OUTAGES = 1000
 class CaptureProcess:
     """A process that reads a camera or a stream, started on construction and ended by `kill`.
 
-    In a session of its own, so that Ctrl-C reaches the program only, which then ends it. Addresses go through the
+    In a session of its own and born without signals that end programs, so that those reach the program only, which then
+    ends it. Addresses go through the
     connection, never through the command line, which everybody on the machine can read. Raises SourceError where no
     file descriptors can be handed on.
     """
@@ -72,7 +75,7 @@ class CaptureProcess:
         self._connection: pipes.Connection = ours
         self._sending = threading.Lock()
         path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH")) if part)
-        with theirs:
+        with theirs, signals_blocked():
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _CHILD, str(theirs.fileno()), str(memory)],
                 pass_fds=(theirs.fileno(), memory),
@@ -289,6 +292,8 @@ class CaptureWatch(threading.Thread):
         if not self._live:
             return SourceError(f"{name} broke off before its end: {lost.reason}")
         if self._newest_s is None and not self._settings.wait:
+            if lost.too_large:
+                return SourceError(f"{name} cannot be read: {lost.reason}")
             if isinstance(self._target, int):
                 return SourceError(f"{name} cannot be opened: see --list-cameras")
             return SourceError(f"{name} cannot be opened: {lost.reason}; check the address and that the server is up")

@@ -27,6 +27,7 @@ from stream.sources.capture_protocol import (
     Reader,
     Ready,
     RingWriter,
+    TooLargeError,
 )
 from stream.sources.mjpeg_reader import open_mjpeg
 from stream.sources.opencv_reader import OpenCvReader
@@ -78,7 +79,7 @@ class Capture:
                     self._connection.send(Opened(width, height, reader.fps, reader.live, reader.frames))
                 self._place(found, reader.live)
         except CaptureError as error:
-            return Lost(str(error))
+            return Lost(str(error), too_large=isinstance(error, TooLargeError))
         except Exception as error:
             # Its words could repeat the address.
             what = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

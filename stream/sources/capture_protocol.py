@@ -17,9 +17,18 @@ from numpy.typing import NDArray
 
 from model.contract import MicroliveError
 from model.types import Image
+from stream.picture_limits import PICTURE_BYTES, too_large
 
 SLOTS = 4
 """One being written, one waiting, one being copied, and one to spare."""
+
+
+class CaptureError(MicroliveError, RuntimeError):
+    """Nothing can be read (any more): a few words that say why, with nothing of the address in them."""
+
+
+class TooLargeError(CaptureError):
+    """Its pictures are larger than those that are read."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,10 +91,12 @@ class Damaged:
 
 @dataclass(frozen=True)
 class Lost:
-    """From the process: it could not be opened, or has ended. `ended` where the other side ended it in good order."""
+    """From the process: it could not be opened, or has ended. `ended` where the other side ended it in good order;
+    `too_large` where nothing is wrong with it but the size of its pictures."""
 
     reason: str
     ended: bool = False
+    too_large: bool = False
 
 
 Order = OpenOrder | FreeSlot
@@ -100,23 +111,29 @@ def shared_file() -> int:
         return os.dup(file.fileno())
 
 
+_SLOT_BYTES = -(-PICTURE_BYTES // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+
+
 class RingWriter:
-    """Places pictures in slots. A slot that is too small moves to the end of the file and grows."""
+    """Places pictures in slots. Each has room for the largest picture; memory is taken only by what was written, and
+    given back when pictures get much smaller."""
 
     def __init__(self, file: int) -> None:
-        self._file = file
-        self._offsets, self._sizes = [0] * SLOTS, [0] * SLOTS
-        self._end = 0
+        os.ftruncate(file, SLOTS * _SLOT_BYTES)
+        self._map = mmap.mmap(file, SLOTS * _SLOT_BYTES)
+        self._memory = np.frombuffer(self._map, np.uint8)
+        self._used_bytes = [0] * SLOTS
 
     def write(self, slot: int, image: Image) -> int:
-        """Copies a uint8 picture (height, width, 3); where it lies in the file."""
-        if image.nbytes > self._sizes[slot]:
-            size = -(-image.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
-            self._offsets[slot], self._sizes[slot] = self._end, size
-            self._end += size
-            os.ftruncate(self._file, self._end)
-            self._memory = np.frombuffer(mmap.mmap(self._file, self._end), np.uint8)
-        offset = self._offsets[slot]
+        """Copies a uint8 picture (height, width, 3); where it lies in the file. Raises `TooLargeError`."""
+        if (wrong := too_large(image.shape[1], image.shape[0])) is not None:
+            raise TooLargeError(wrong)
+        offset = slot * _SLOT_BYTES
+        if 2 * image.nbytes < self._used_bytes[slot]:
+            if hasattr(mmap, "MADV_REMOVE"):
+                self._map.madvise(mmap.MADV_REMOVE, offset, self._used_bytes[slot])
+            self._used_bytes[slot] = 0
+        self._used_bytes[slot] = max(self._used_bytes[slot], image.nbytes)
         self._memory[offset : offset + image.nbytes].reshape(image.shape)[...] = image
         return offset
 
@@ -134,10 +151,6 @@ class RingReader:
             size = os.fstat(self._file.fileno()).st_size
             self._memory = np.frombuffer(mmap.mmap(self._file.fileno(), size, prot=mmap.PROT_READ), np.uint8)
         return self._memory[offset:end].reshape(shape).copy()
-
-
-class CaptureError(MicroliveError, RuntimeError):
-    """Nothing can be read (any more): a few words that say why, with nothing of the address in them."""
 
 
 @dataclass(frozen=True, eq=False)

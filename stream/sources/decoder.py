@@ -11,6 +11,7 @@ import cv2
 from av.error import FFmpegError, InvalidDataError
 
 from model.types import Image
+from stream.picture_limits import too_large
 
 _MOST_FAILURES = 100
 """So often in a row reading may fail where the container is damaged."""
@@ -33,7 +34,7 @@ class DecodedPicture:
 class VideoDecoder:
     """Opens at once; needs `close()`. `target`: what FFmpeg takes, or something with `read(size)`.
 
-    `fps`, the mean, `stored_fps`, the rate between two pictures where none is missing, 0 where nobody knows; `frames` None
+    `size_px` (width, height) as stored, 0 where nobody knows; `fps`, the mean, `stored_fps`, the rate between two pictures where none is missing, 0 where nobody knows; `frames` None
     there. `stated_end_s`: when the last picture ends, as the container has it.
     `filmed_fps`: the rate at which it was filmed, where its tags say that this is another one. `damaged` counts what could
     not be decoded. Raises `FFmpegError`, also from `pictures`, ValueError without a video in it.
@@ -49,6 +50,7 @@ class VideoDecoder:
             raise ValueError("no video in it")
         stream.thread_type = "AUTO"
         self._stream = stream
+        self.size_px = (stream.width or 0, stream.height or 0)
         self.stored_fps = _usable(stream.guessed_rate)
         self.fps = _usable(stream.average_rate) or self.stored_fps
         began_s = Fraction(self._container.start_time or 0, av.time_base)
@@ -66,6 +68,8 @@ class VideoDecoder:
 
     def pictures(self) -> Iterator[DecodedPicture]:
         for frame in self._frames():
+            if (wrong := too_large(frame.width, frame.height)) is not None:
+                raise ValueError(wrong)
             # As OpenCV converts, to the last bit.
             image: Image = frame.to_ndarray(format="bgr24", interpolation="BICUBIC")
             matrix = frame.side_data.get("DISPLAYMATRIX")

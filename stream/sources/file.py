@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,8 @@ from av.error import FFmpegError
 
 from model.quiet import native_log_held_back
 from model.types import Frame, Pace
-from stream.sources.base import FrameSource, Pacer, SourceError, SourceInfo, growing_time_s
+from stream.picture_limits import too_large
+from stream.sources.base import FileTimes, FrameSource, Pacer, SourceError, SourceInfo
 from stream.sources.decoder import DecodedPicture, VideoDecoder
 
 _GAP_S, _GAP_FRAMES = 0.5, 3
@@ -49,18 +50,19 @@ class FileSource(FrameSource):
         self._ended_s: float | None = None
 
     def __enter__(self) -> Self:
-        try:
-            with quiet_decoder():
-                self._decoder = decoder = VideoDecoder(self._target())
-                self._opened.callback(decoder.close)
-                self._pictures = decoder.pictures()
-                first = next(self._pictures, None)
-        except (FFmpegError, ValueError):
-            first = None
+        first = wrong = None
+        with suppress(FFmpegError, ValueError), quiet_decoder():
+            self._decoder = decoder = VideoDecoder(self._target())
+            self._opened.callback(decoder.close)
+            self._pictures = decoder.pictures()
+            wrong = too_large(*decoder.size_px)
+            first = None if wrong else next(self._pictures, None)
         if first is None:
             self._opened.close()
             if self._pipe is not None and self._pipe.interrupted:
                 raise KeyboardInterrupt
+            if wrong:
+                raise SourceError(f"{self._name}: {wrong}")
             advice = "pipe Matroska, MPEG-TS or the like into it" if self._path is None else _NO_VIDEO
             raise SourceError(f"{self._name} holds no video that can be decoded: {advice}")
         self._first = first
@@ -68,6 +70,7 @@ class FileSource(FrameSource):
         self._stored_fps = decoder.stored_fps or 30.0
         self._scale = self._stored_fps / self._fps if self._fps else 1.0
         self._place, self._stored_s = -1.0, -1 / self._stored_fps
+        self._stored_times = FileTimes(1 / self._stored_fps)
         name = self._name if self._path is None else shown(self._path.name)
         fps = self._fps or decoder.fps
         self.info = SourceInfo(name, width, height, fps, live=False, frames=decoder.frames)
@@ -115,15 +118,16 @@ class FileSource(FrameSource):
         gap_s = max(_GAP_S, _GAP_FRAMES * step_s)
         picture: DecodedPicture | None = self._first
         pacer = Pacer(self._pace, self._stopped)
-        last_s = -step_s
+        times = FileTimes(step_s)
         index = 0
         decode_ms = 0.0
+        last_s = -step_s
         while picture is not None and not self._stopped.is_set():
             time_s = last_s if picture.time_s is None else picture.time_s
-            time_s = self._filmed_s(time_s) if self._fps else growing_time_s(time_s, last_s, step_s)
-            if index and time_s - last_s > gap_s:
+            time_s = self._filmed_s(time_s) if self._fps else times.step(time_s)
+            if index and abs(time_s - last_s) > gap_s:
                 self._gaps += 1
-                self._longest_gap_s = max(self._longest_gap_s, (last_s, time_s), key=lambda gap: gap[1] - gap[0])
+                self._longest_gap_s = max(self._longest_gap_s, (last_s, time_s), key=lambda gap: abs(gap[1] - gap[0]))
             last_s = time_s
             pacer.wait(last_s)
             if self._stopped.is_set():
@@ -141,7 +145,7 @@ class FileSource(FrameSource):
         """When the next picture was taken. Containers round their times: what is all but a whole number of pictures after
         the one before is that."""
         assert self._fps is not None
-        stored_s = growing_time_s(stored_s, self._stored_s, 1 / self._stored_fps)
+        stored_s = self._stored_times.step(stored_s)
         steps = (stored_s - self._stored_s) * self._stored_fps
         self._stored_s = stored_s
         self._place += round(steps) if abs(steps - round(steps)) < _EVEN_STEPS else steps

@@ -11,12 +11,12 @@ from typing import Self
 from model.types import Frame, Pace
 from stream.health import Connection, Outage, RateMeter, SourceStatus
 from stream.sources.base import (
+    FileTimes,
     FrameSource,
     LiveSettings,
     Pacer,
     SourceError,
     SourceInfo,
-    growing_time_s,
     without_credentials,
 )
 from stream.sources.capture import CaptureProcess, CaptureWatch
@@ -118,7 +118,7 @@ class LiveSource(FrameSource):
     def __iter__(self) -> Iterator[Frame]:
         pacer = Pacer(self._pace, self._stopped)
         step_s = 1.0 / (self.info.fps or 30.0)
-        time_s = -step_s
+        times = FileTimes(step_s)
         while True:
             with self._fresh:
                 self._fresh.wait_for(lambda: self._waiting or self._finished or self._stopped.is_set())
@@ -134,7 +134,7 @@ class LiveSource(FrameSource):
                 time_s = picture.captured_s - self._started_s
                 yield Frame(picture.index, time_s, image, picture.captured_s, picture.decode_ms)
                 continue
-            time_s = growing_time_s(picture.media_s, time_s, step_s)
+            time_s = times.step(picture.media_s)
             pacer.wait(time_s)
             if self._stopped.is_set():
                 return

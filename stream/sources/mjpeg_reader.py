@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from model.decoding import decode_picture
 from model.types import Image
-from stream.sources.capture_protocol import Captured, CaptureError, Damaged
+from stream.picture_limits import jpeg_size_px, too_large
+from stream.sources.capture_protocol import Captured, CaptureError, Damaged, TooLargeError
 
 _START = b"\xff\xd8\xff"
 _NO_RESTART = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -32,6 +33,7 @@ _BETWEEN_SCANS = {_SCAN, _END, 0xC4, 0xDB, 0xDC, 0xDD, 0xFE}
 _MAX_BYTES = 64 * 1024 * 1024
 _PICTURES = ("multipart/", "image/jpeg", "video/x-motion-jpeg", "video/x-mjpeg", "video/mjpeg")
 _CHUNK_BYTES = 256 * 1024
+_LARGE_IN_A_ROW = 3
 _HARMLESS = re.compile(rb"Corrupt JPEG data: (\d|1[0-6]) extraneous bytes before marker 0xd9")
 """Many cameras fill their pictures up to a multiple of 4, 8 or 16 bytes."""
 
@@ -152,7 +154,7 @@ class MjpegReader:
         self._fresh = threading.Condition()
         self._newest: tuple[bytes, float] | None = None
         self._arrived = 0
-        self._damaged = self._told = 0
+        self._damaged = self._told = self._large = 0
         self._end: CaptureError | None = None
         self._ended = False
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
@@ -170,7 +172,7 @@ class MjpegReader:
             if newest is not None:
                 jpeg, captured_s = newest
                 started_s = time.perf_counter()
-                image = self._decoder.decode(jpeg)
+                image = None if self._is_large(jpeg) else self._decoder.decode(jpeg)
                 decode_ms = 1000 * (time.perf_counter() - started_s)
                 if image is not None:
                     # Of those that were overtaken nobody knows whether they are damaged.
@@ -186,10 +188,20 @@ class MjpegReader:
                     raise self._end
                 return
 
+    def _is_large(self, jpeg: bytes) -> bool:
+        """By its header, before it takes any memory. One of them may be damaged; several say what the camera gives."""
+        wrong = too_large(*jpeg_size_px(jpeg))
+        self._large = 0 if wrong is None else self._large + 1
+        if wrong is not None and self._large >= _LARGE_IN_A_ROW:
+            # The thread that drains is not to go on for nobody.
+            self._ended = True
+            raise TooLargeError(wrong)
+        return wrong is not None
+
     def _drain(self) -> None:
         end: CaptureError | None = None
         try:
-            while data := self._response.read1(_CHUNK_BYTES):
+            while not self._ended and (data := self._response.read1(_CHUNK_BYTES)):
                 pictures = self._splitter.feed(data)
                 with self._fresh:
                     if pictures:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import cv2
 
-from stream.sources.capture_protocol import Captured, CaptureError, OpenOrder
+from stream.picture_limits import too_large
+from stream.sources.capture_protocol import Captured, CaptureError, OpenOrder, TooLargeError
 
 
 class OpenCvReader:
@@ -23,6 +24,9 @@ class OpenCvReader:
             raise CaptureError(
                 "it cannot be opened" if isinstance(order.target, int) else "no answer, or no video in it"
             )
+        size_px = self._capture.get(cv2.CAP_PROP_FRAME_WIDTH), self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if (wrong := too_large(*size_px)) is not None:
+            raise TooLargeError(wrong)
         fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else 0.0
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)

@@ -1,5 +1,6 @@
 """The live loop: one result a frame, and no event is lost at the end. Threads that work ahead."""
 
+import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.types import Event, FrameResult
+from model.types import Event, Frame, FrameResult
 from stream.engine.engines import WindowEngine
 from stream.engine.model_file import LoadedModel, load_model
 from stream.events.detector import EventDetector
+from stream.picture_limits import WAITING_BYTES, PictureQueue
 from stream.pipeline import LivePipeline, PipelineSettings, RunAhead
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceError, SourceInfo
@@ -220,3 +222,35 @@ def test_closed_before_it_began() -> None:
 def test_bounds_are_checked() -> None:
     with pytest.raises(ValueError, match="expected 1 or more"):
         RunAhead([], 0, "none")
+
+
+def test_large_items_wait_in_bytes_not_in_numbers() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(8):
+            taken.append(number)
+            yield number
+
+    with RunAhead(items(), 4, "large", lambda _: WAITING_BYTES) as ahead:
+        reader = iter(ahead)
+        for number in range(8):
+            assert next(reader) == number
+            # One waits, and the next is in hand.
+            assert len(taken) <= number + 3
+
+
+def test_results_with_large_pictures_wait_in_bytes() -> None:
+    image = np.broadcast_to(np.uint8(0), (4320, 7680, 3))
+    large = FrameResult(Frame(0, 0.0, image, 0.0), (), "no_face", (), 1.0, {})
+    small = FrameResult(Frame(0, 0.0, np.zeros((8, 8, 3), np.uint8), 0.0), (), "no_face", (), 1.0, {})
+    waiting = PictureQueue(4)
+    for _ in range(3):
+        waiting.put_nowait(large)
+        with pytest.raises(queue.Full):
+            waiting.put_nowait(small)
+        assert waiting.get_nowait() is large
+    for _ in range(4):
+        waiting.put_nowait(small)
+    with pytest.raises(queue.Full):
+        waiting.put_nowait(None)

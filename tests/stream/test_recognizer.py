@@ -342,3 +342,12 @@ def test_what_differs_is_not_equal() -> None:
     other = replace(one, frame=replace(one.frame, image=one.frame.image.astype(np.int16)))
     assert one != other, "the same numbers of another type"
     assert one != replace(one, faces=(replace(one.faces[0], face=face(x=101)),))
+
+
+def test_pictures_beyond_the_limit_are_refused_before_they_are_copied(tmp_path: Path) -> None:
+    save_tiny_model(tmp_path / "tiny.onnx")
+    huge = np.broadcast_to(np.uint8(0), (16000, 16000, 3))
+    with Recognizer(tmp_path / "tiny.onnx") as recognizer:
+        with pytest.raises(FrameError, match="pictures of 16000 x 16000 px are too large: up to 64 megapixels"):
+            recognizer.process(huge, 0.0)
+        assert recognizer.process(np.zeros((48, 64, 3), np.uint8), 0.0).frame.index == 0

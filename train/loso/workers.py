@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model.quiet import native_log_held_back
 from train.clips.samples import Samples
 from train.errors import TrainError, UsageError
-from train.interrupts import end_with_parent, ignore_interrupts, interrupts_blocked
+from train.interrupts import interrupts_blocked, only_parent_ends_this
 from train.loso.fold_job import FOLDS_A_PROCESS, FoldData, FoldFailure, FoldJob, FoldResult, fold_name
 
 Started = Callable[[FoldJob], None]
@@ -57,7 +57,7 @@ def local_folds(data: FoldData, jobs: Sequence[FoldJob], workers: int, started: 
                     raise outcome.error()
     finally:
         for worker in pool:
-            worker.process.terminate()
+            worker.process.kill()
         for worker in pool:
             worker.end()
 
@@ -93,7 +93,7 @@ class _Worker:
 
     def begin(self, job: FoldJob, started: Started) -> None:
         if self._folds == FOLDS_A_PROCESS:
-            self.process.terminate()
+            self.process.kill()
             self.end()
             self._start()
         self.job = job
@@ -135,8 +135,7 @@ class _Worker:
 
 def _serve(pipe: Connection, data: FoldData) -> None:
     """A worker's life: folds from the pipe, outcomes into it, until either end goes."""
-    ignore_interrupts()
-    end_with_parent()
+    only_parent_ends_this()
     while True:
         try:
             job = pipe.recv()

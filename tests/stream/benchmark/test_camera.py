@@ -52,7 +52,7 @@ def test_rows_are_followed_as_they_come(tmp_path) -> None:
 def test_times_to_recover_in_numbers() -> None:
     assert faults._spread([]) == {}
     assert faults._spread([0.1, 0.2, 0.3]) == pytest.approx({"p50": 0.2, "p95": 0.29, "max": 0.3, "count": 3})
-    assert len(set(itertools.chain(faults.FAULTS))) == 9
+    assert len(set(itertools.chain(faults.RUN_FAULTS))) == 12
 
 
 @pytest.mark.slow
@@ -61,12 +61,19 @@ def test_a_short_run_with_faults_loses_nothing(tmp_path) -> None:
     save_tiny_model(tmp_path / "tiny.onnx")
     told: list[str] = []
     found = faults.run_with_faults(
-        tmp_path / "tiny.onnx", "cpu", 0.5, told.append, every_s=10.0, faults=("gone", "truncate")
+        tmp_path / "tiny.onnx",
+        "cpu",
+        1.0,
+        told.append,
+        every_s=10.0,
+        faults=("gone", "truncate", "grow", "unread", "jump"),
     )
     assert found.exit_code == 0 and found.errors == ()
     assert found.rows > 0 and found.rows_lost == 0 and found.rows_torn == 0
-    assert [one.fault for one in found.faults] == ["gone", "truncate"] == list(found.recover_by_fault_s)
-    assert found.reconnects >= 1 and found.dropped["bad_frame"] >= 1 and len(told) == 2
+    names = ["gone", "truncate", "grow", "unread", "jump"]
+    assert [one.fault for one in found.faults] == names == list(found.recover_by_fault_s)
+    assert max(one.row_s for one in found.faults) < 20.0
+    assert found.reconnects >= 1 and found.dropped["bad_frame"] >= 1 and len(told) == 5
 
 
 @pytest.mark.slow

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 import run_live
 from model.types import Event
+from stream.benchmark.faults import transport_stream
 from stream.cli.options import parse_options
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceInfo
 from stream.sources.pictures import PictureSource
-from tests.helpers.clips import write_video
+from tests.helpers.clips import face_frames, write_video
 from tests.helpers.models import save_tiny_model
 from tests.helpers.people import At, picture, two_people
 from train.synth.demo_clip import DemoClip
@@ -115,3 +116,19 @@ def test_bad_usage(argv: list[str], says: str, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as caught:
         parse_options(argv)
     assert caught.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_a_jump_in_time_is_told_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Forwards and back again: told while the run goes on, in the summary and in the report."""
+    save_tiny_model(tmp_path / "tiny.onnx")
+    path, out, report = tmp_path / "jump.ts", tmp_path / "out.csv", tmp_path / "run.json"
+    images = [frame[: frame.shape[0] & ~1, : frame.shape[1] & ~1] for frame in face_frames(30)]
+    starts_s = (5.0, 7205.0, 3.0)
+    path.write_bytes(b"".join(transport_stream(images[10 * n : 10 * n + 10], s) for n, s in enumerate(starts_s)))
+    argv = ["--source", path, "--model", tmp_path / "tiny.onnx", "--headless", "--pace", "realtime"]
+    assert run_live.main([str(word) for word in (*argv, "--csv", out, "--json", report)]) == 0
+    shown = capsys.readouterr().out
+    assert "jump.ts: its time jumps from 0.3 s to 7200.0 s, which counts as a gap" in shown
+    assert "gaps in time" in shown and len(out.read_text().splitlines()) >= 31
+    told = json.loads(report.read_text())
+    assert told["timestamps"]["gaps"] == told["health"]["gaps"] >= 2 and told["frames"] == 30

@@ -138,7 +138,7 @@ def test_credentials_and_tokens_are_nowhere(given: str) -> None:
     assert "secret" not in told and "camera.example" in told
 
 
-def test_a_killed_run_is_readable(folder: Path, tmp_path: Path) -> None:
+def test_a_killed_run_is_readable(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SIGKILL in the middle: rows, recording and facts are there, up to the last moment."""
     session = tmp_path / "s"
     argv = ["--source", "demo", "--model", str(folder / "tiny.onnx"), "--headless", "--pace", "realtime"]
@@ -146,7 +146,9 @@ def test_a_killed_run_is_readable(folder: Path, tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         rows = session / "frames.csv"
         until(lambda: rows.exists() and rows.read_text().count("\n") > 60, process)
+        assert SessionFolder(session).read_facts()["state"] == "running"
         os.kill(process.pid, signal.SIGKILL)
+    assert SessionFolder(session).read_facts()["state"] == "killed"
     facts = facts_of(session)
     assert facts["state"] == "running" and facts["ended"] is None and facts["source"]["name"] == "demo"
     with rows.open(newline="") as file:
@@ -160,10 +162,11 @@ def test_a_killed_run_is_readable(folder: Path, tmp_path: Path) -> None:
     assert kept >= len(table) - 1 - 30
     assert not list(session.glob(".*.part.*")) and not (session / "report.html").exists()
     assert run("--report", session) == 0
-    assert "did not come to its end" in (session / "report.html").read_text()
+    assert "did not come to its end: it was killed" in (session / "report.html").read_text()
     # And it replays: every picture that is whole gives its row again.
     argv = ("--replay", session, "--model", folder / "tiny.onnx", "--check", "--headless", "--pace", "fast")
     assert run(*argv, "--csv", tmp_path / "again.csv") == 0
+    assert "it was killed" in capsys.readouterr().out
     again = cells_of(tmp_path / "again.csv")
     assert again == cells_of(rows)[: len(again)] and len(again) >= len(table) - 30
 

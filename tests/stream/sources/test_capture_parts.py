@@ -2,7 +2,9 @@
 
 import io
 import itertools
+import mmap
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,12 +14,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from model.types import FaceCrop, FaceResult
+from stream.benchmark.camera import FaultServer
 from stream.cli.options import parse_options
 from stream.face.quality import CropJitter
 from stream.health import Connection
+from stream.picture_limits import jpeg_size_px
 from stream.screen.statement import disconnected
 from stream.screen.terminal import ConnectionTeller
-from stream.sources.base import CameraSettings, LiveSettings
+from stream.sources.base import CameraSettings, LiveSettings, SourceError
 from stream.sources.capture_protocol import (
     SLOTS,
     CapturedPicture,
@@ -25,6 +29,7 @@ from stream.sources.capture_protocol import (
     OpenOrder,
     RingReader,
     RingWriter,
+    TooLargeError,
     shared_file,
 )
 from stream.sources.live import LiveSource
@@ -231,3 +236,54 @@ def test_crop_jitter_of_a_crop_that_rests_or_starts_anew() -> None:
     assert meter.px == 0.0
     meter.step(None)
     assert meter.px is None
+
+
+def test_pictures_that_grow_take_the_memory_of_the_largest(tmp_path: Path) -> None:
+    """And give it back when they are small again."""
+    path = tmp_path / "memory"
+    file = os.open(path, os.O_RDWR | os.O_CREAT) if not hasattr(os, "memfd_create") else shared_file()
+    writer, reader = RingWriter(os.dup(file)), RingReader(file)
+    for turn in range(40):
+        image = np.full((100 * (turn + 1), 640, 3), turn, np.uint8)
+        offset = writer.write(turn % SLOTS, image)
+        assert (reader.read(offset, image.shape) == turn).all()
+    largest = 100 * 40 * 640 * 3
+    assert os.fstat(file).st_blocks * 512 <= 1.1 * SLOTS * largest
+    for slot in range(SLOTS):
+        writer.write(slot, np.zeros((10, 10, 3), np.uint8))
+    if hasattr(mmap, "MADV_REMOVE"):
+        assert os.fstat(file).st_blocks * 512 < largest / 4
+    with pytest.raises(TooLargeError, match="20000 x 10 px are too large: up to 64 megapixels"):
+        writer.write(0, np.broadcast_to(np.uint8(0), (10, 20000, 3)))
+
+
+def test_the_size_in_a_jpeg_s_header() -> None:
+    assert [jpeg_size_px(picture) for picture in PICTURES] == [(16, 16), (40, 24), (64, 48), (33, 17)]
+    for rubbish in (b"", b"\xff\xd8", b"\xff\xd8\xff\xe0\x00\x00", PICTURES[0][:20], bytes(1000)):
+        assert jpeg_size_px(rubbish) == (0, 0)
+
+
+def claiming(picture: bytes, width: int, height: int) -> bytes:
+    """The JPEG with another size in its header."""
+    at = picture.index(b"\xff\xc0") + 5
+    return picture[:at] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + picture[at + 4 :]
+
+
+def test_a_camera_of_too_many_pixels_is_one_clear_line() -> None:
+    huge = claiming(PICTURES[0], 16000, 16000)
+    says = "cannot be read: pictures of 16000 x 16000 px are too large: up to 64 megapixels"
+    with FaultServer(lambda _: huge, 0.01) as server, pytest.raises(SourceError, match=says):
+        LiveSource(server.url).__enter__()
+
+
+def test_one_header_that_is_damaged_costs_one_picture() -> None:
+    huge, whole = claiming(PICTURES[0], 16000, 16000), PICTURES[1]
+    with (
+        FaultServer(lambda n: huge if n % 5 == 2 else whole, 0.01) as server,
+        LiveSource(server.url) as source,
+    ):
+        for frame in source:
+            assert frame.image.shape == (24, 40, 3)
+            if source.status().dropped["bad_frame"] > 2:
+                break
+        assert source.status().reconnects == 0

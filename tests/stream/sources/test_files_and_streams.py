@@ -3,19 +3,23 @@
 import contextlib
 import itertools
 import socket
+import time
 from pathlib import Path
 from urllib.parse import quote
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.sources.base import LiveSettings, SourceError, source_name, without_credentials
+from stream.benchmark.faults import transport_stream
+from stream.sources.base import FileTimes, LiveSettings, SourceError, SourceInfo, source_name, without_credentials
 from stream.sources.demo import DemoSource
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.open import open_source
+from stream.sources.pictures import PictureSource
 from tests.helpers.clips import write_video
 from tests.helpers.mjpeg_server import mjpeg_server
 
@@ -179,3 +183,44 @@ def test_the_demo_tells_its_truth() -> None:
         assert {event.label for event in source.events} == {"negative", "positive", "surprise"}
         first = next(iter(source))
         assert first.image.shape == (source.info.height_px, source.info.width_px, 3) and first.time_s == 0.0
+
+
+@pytest.mark.parametrize(("first_s", "then_s"), [(10.0, 7210.0), (20.0, 15.0)])
+def test_a_jump_of_the_times_is_not_waited_for(tmp_path: Path, first_s: float, then_s: float) -> None:
+    """At its own pace: every picture at once after the jump, at the file's own time."""
+    path = tmp_path / "jump.ts"
+    pictures = numbered(20)
+    path.write_bytes(transport_stream(pictures[:10], first_s) + transport_stream(pictures[10:], then_s))
+    with FileSource(path, "realtime") as source:
+        began_s = time.monotonic()
+        times_s = [frame.time_s for frame in source]
+        assert time.monotonic() - began_s < 30.0
+    expected = np.concatenate([np.arange(10) / 30, then_s - first_s + np.arange(10) / 30])
+    np.testing.assert_allclose(times_s, expected, atol=1e-3)
+
+
+def test_times_that_a_file_does_not_have_are_stood_in_for() -> None:
+    times = FileTimes(0.1)
+    told_s = [0.0, 0.1, 0.1, 0.05, 0.4, 0.0, *[0.0] * 30, 5.0, 0.0, 0.2, -8.0, -7.9]
+    found = [times.step(time_s) for time_s in told_s]
+    np.testing.assert_allclose(found[:6], [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    np.testing.assert_allclose(found[6:36], 0.6 + 0.1 * np.arange(30))
+    assert found[36:] == [5.0, 0.0, 0.2, -8.0, -7.9]
+
+
+def test_a_file_of_too_many_pixels_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "wide.avi"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mjpeg", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 20000, 16, "yuvj420p"
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 20000, 3), np.uint8), format="bgr24")))
+        file.mux(stream.encode(None))
+    with pytest.raises(SourceError, match="pictures of 20000 x 16 px are too large"), FileSource(path):
+        pass
+
+
+def test_made_pictures_are_limited_too() -> None:
+    huge = np.broadcast_to(np.uint8(0), (9000, 9000, 3))
+    info = SourceInfo("made", 9000, 9000, 30.0, live=False)
+    with pytest.raises(SourceError, match="made, picture 0: pictures of 9000 x 9000 px are too large"):
+        list(PictureSource(info, [(0.0, huge)]))

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -167,13 +168,46 @@ def test_ray_gives_the_same_answers_as_one_process(reference, data, tmp_path):
     assert sys.modules["ray"].is_initialized() is False
 
 
-def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(data, tmp_path):
+@pytest.mark.slow
+def test_ray_where_paths_hold_spaces(data, tmp_path):
+    """An environment and a folder for temporary files whose names would be two words for a shell."""
+    pytest.importorskip("ray")
+    environment, temporary = tmp_path / "an environment", tmp_path / "temporary files"
+    temporary.mkdir()
+    environment.mkdir()
+    for name in ("lib", "pyvenv.cfg"):
+        (environment / name).symlink_to(Path(sys.prefix) / name)
+    (environment / "bin").mkdir()
+    (environment / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    command = [str(environment / "bin" / "python"), "-m", "train", *flags(data, tmp_path / "a run"), "--ray", "local"]
+    done = subprocess.run(
+        [*command, "--epochs", "1", "--jobs", "2"], cwd=ROOT, env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True, text=True, timeout=DEADLINE_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a run" / "scores.json").exists()
+
+
+def test_a_ray_address_that_does_not_answer_is_told_of(data, tmp_path):
+    """Something takes the connection, and never says a word."""
+    pytest.importorskip("ray")
+    code = "import sys, train.loso.ray as r; r._START_S = 3.0; from train.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        command = [sys.executable, "-c", code, *flags(data, tmp_path / "run"), "--ray", address]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(f"--ray {address}: no Ray cluster answered within 3 s")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_run_and_its_workers_with_one_line(data, tmp_path, number):
     command = [sys.executable, "-m", "train", *flags(data, tmp_path / "run"), "--jobs", "2"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           start_new_session=True) as process:  # fmt: skip
         until(lambda: len(children(process.pid)) >= 3, process)  # two workers, and Python's tracker of resources
         workers = children(process.pid)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
+        os.killpg(process.pid, number)  # as a terminal or a service manager does, to all of them
         told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert told[0] == ""

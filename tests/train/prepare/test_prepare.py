@@ -127,14 +127,15 @@ def test_a_killed_run_goes_on_and_leaves_no_process(
     require_same(out, done)
 
 
-def test_ctrl_c_while_workers_start_is_one_line(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_while_workers_start_is_one_line(root: Path, tmp_path: Path, number: signal.Signals) -> None:
     """Workers load their libraries for a second: an interrupt that reached them would end in tracebacks."""
     command = ["prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out"), *FLAGS[:-1], "2"]
     with subprocess.Popen([sys.executable, "-m", "train", *command], cwd=ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, start_new_session=True) as process:  # fmt: skip
         until(lambda: len(children(process.pid)) >= 3, process)  # two workers, and Python's tracker of resources
         workers = children(process.pid)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
+        os.killpg(process.pid, number)  # as a terminal or a service manager does, to all of them
         told = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130 and told[0] == ""
     assert told[1].splitlines()[-1] == "stopped; finished clips are kept: give the same command again to go on"
