@@ -15,7 +15,7 @@ from model.contract import MicroliveError
 from model.types import Event, FaceResult, Frame, FrameResult
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
-from stream.push import FrameError
+from stream.given_pictures import FrameError
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceInfo
 from stream.sources.open import open_source
