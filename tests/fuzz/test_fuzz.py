@@ -28,7 +28,20 @@ def test_mutated_inputs_end_as_they_should(corpus: Path, flags: tuple[str, ...])
     kinds = "video,model,replay,report"
     out = corpus / "fuzz.json"
     # In a process of its own: a fork must find no threads, and other tests have made some.
-    command = [sys.executable, "-m", "tests.fuzz", "--kinds", kinds, "--keep", str(corpus), "--json", str(out), "--timeout", "120", *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz",
+        "--kinds",
+        kinds,
+        "--keep",
+        str(corpus),
+        "--json",
+        str(out),
+        "--timeout",
+        "120",
+        *flags,
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     facts = json.loads(out.read_text())
     assert (done.returncode, facts["failures"]) == (0, []), done.stderr

@@ -18,6 +18,7 @@ from stream.cli.options import parse_options
 from stream.cli.outputs import run_facts
 from tests.helpers.models import save_tiny_model
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 TOKEN = "a-token-for-tests-only"
 
@@ -69,14 +70,14 @@ def test_ctrl_c_with_viewers_that_do_not_listen(folder: Path) -> None:
                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
             )
             asyncio.run(watch())
-            shown, errors = process.communicate(timeout=30)
+            shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and "Stopped." in shown and errors == ""
 
 
 def test_the_end_of_a_file_ends_the_view(folder: Path) -> None:
     with started(folder, "--serve", "0.0.0.0:0", "--pace", "fast", "--max-frames", "40") as process:
         url = line_with(process, "Web view").split()[-1]
-        shown, errors = process.communicate(timeout=60)
+        shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and errors == ""
     assert re.fullmatch(r"http://[\d.]+:\d+/\?token=[\w-]{32}", url)
     assert url not in shown
