@@ -42,6 +42,7 @@ def test_engines_alone_need_neither_opencv_nor_mediapipe_nor_tensorflow_nor_rich
     assert report["provider"] == "CPU" and report["machine"]["versions"]["numpy"]
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_on_a_file(line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = write_video(tmp_path / "clip.mp4", face_frames(45))
     out, chart = tmp_path / "bench.json", tmp_path / "bench.png"

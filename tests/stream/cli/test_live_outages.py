@@ -251,7 +251,7 @@ def test_the_screen_is_closed_and_the_files_are_written_all_the_same(folder: Pat
         process.stdout.readline()
         process.stdout.close()
         errors = process.stderr.read()
-        process.wait(60)
+        process.wait(DEADLINE_S)
     assert process.returncode == 0 and errors == ""
     assert len(rows_of(out)) == json.loads(report.read_text())["frames"] == 50
 
@@ -265,6 +265,6 @@ def test_rows_into_a_pipe_that_is_closed(folder: Path) -> None:
             process.stdout.readline()
         process.stdout.close()
         errors = process.stderr.read()
-        process.wait(60)
+        process.wait(DEADLINE_S)
     assert process.returncode == 1
     assert errors == "error: cannot write the CSV file /dev/stdout: Broken pipe\n"

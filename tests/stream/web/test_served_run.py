@@ -56,11 +56,11 @@ def test_ctrl_c_with_viewers_that_do_not_listen(folder: Path) -> None:
             async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}live") as line:
                 state: dict = {}
                 while state.get("frame", -1) < 3:
-                    data = (await asyncio.wait_for(line.receive(), 30)).data
+                    data = (await asyncio.wait_for(line.receive(), DEADLINE_S)).data
                     state = json.loads(data[4 : 4 + int.from_bytes(data[:4], "big")])
                     await line.send_str("")
                 process.send_signal(signal.SIGINT)
-                while (await asyncio.wait_for(line.receive(), 30)).type is aiohttp.WSMsgType.BINARY:
+                while (await asyncio.wait_for(line.receive(), DEADLINE_S)).type is aiohttp.WSMsgType.BINARY:
                     pass
                 assert line.close_code == 1001
 
