@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         Status,
     )
     from stream.engine.model_file import EngineChoice, ModelError, Provider
+    from stream.given_pictures import FrameError, PictureColour
     from stream.machine import VERSION as __version__
-    from stream.push import FrameError, PictureColour
     from stream.recognizer import Recognizer
     from stream.sinks.base import Sink, SinkError
     from stream.sinks.tables import CsvSink, EventsSink
@@ -70,7 +70,7 @@ _HOMES = {
     "model.contract": "ClipContract ContractError MicroliveError",
     "model.types": "Event EventKind FaceCrop FaceResult Frame FrameResult Pace Prediction Rejection Status",
     "stream.engine.model_file": "EngineChoice ModelError Provider",
-    "stream.push": "FrameError PictureColour",
+    "stream.given_pictures": "FrameError PictureColour",
     "stream.recognizer": "Recognizer",
     "stream.sinks.base": "Sink SinkError",
     "stream.sinks.tables": "CsvSink EventsSink",

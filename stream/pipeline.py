@@ -14,6 +14,7 @@ from stream.clock import SourceClock
 from stream.engine.engines import Engine
 from stream.face.quality import ValiditySettings
 from stream.face.tracker import FaceTracker, TrackerSettings
+from stream.given_pictures import checked_frame
 from stream.health import RateMeter
 from stream.picture_limits import WAITING_BYTES
 from stream.sources.base import FrameSource
@@ -129,11 +130,12 @@ class LivePipeline:
         return features
 
     def _frames(self) -> Iterator[Frame]:
+        name = self._source.info.name
         for count, frame in enumerate(self._source, start=1):
             self._going.wait()
             if self._stopped:
                 return
-            yield frame
+            yield checked_frame(frame, name)
             if count == self._settings.max_frames:
                 return
 

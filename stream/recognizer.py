@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,10 +23,11 @@ from stream.engine.model_file import (
     choose_model,
     load_model,
 )
+from stream.face.landmarks import FaceMeshDetector
+from stream.given_pictures import PictureColour, TimeWatch
 from stream.pipeline import LivePipeline, PipelineSettings
-from stream.push import PictureColour, PushLoop
+from stream.push import PushLoop
 from stream.sources.base import FrameSource
-from stream.sources.live import LiveSource
 from stream.sources.open import open_source
 
 
@@ -130,23 +132,26 @@ class Recognizer:
         """Of the model on the CPU."""
         return self._model.threads
 
-    def run(self, source: FrameSource | Path | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
+    def run(self, source: FrameSource | PathLike[str] | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
         """One result for every frame of a source.
 
         The end of a file decides the events that are still open: its last result has them. The frames of a live source are
         not held back for that: `on_event` is called with its last events. Threads and the source end with the iterator.
 
         Args:
-            source: A camera's index, a file, a URL, "demo", or a FrameSource not yet open.
+            source: A camera's index, a file, a URL, "demo", or a FrameSource not yet open. Pictures that a program has
+                itself, and those of a `cv2.VideoCapture` that it has opened, go through `process`.
             pace: Of a file: "fast" as soon as frames are wanted, "realtime" no faster than they were taken.
 
         Returns:
             An iterator of results.
 
         Raises:
-            SourceError: The source cannot be opened, at the first result; or it breaks off, after the results before that.
+            SourceError: It is none of these; it cannot be opened, at the first result; or it breaks off or gives what is no
+                frame, after the results before that.
             ModelError: The model cannot be run.
-            MicroliveError: The recognizer is closed, now or while the iterator is in use.
+            MicroliveError: The recognizer is closed, now or while the iterator is in use; or this process was forked from
+                one that has looked for faces.
 
         Example:
             ```python
@@ -154,7 +159,9 @@ class Recognizer:
             ```
         """
         self._require_open()
-        return self._told(source, pace)
+        if isinstance(source, FrameSource):
+            return self._told(source, TimeWatch())
+        return self._told(open_source(source, pace))
 
     def process(self, image: Image, time_s: float, colour: PictureColour = "bgr") -> FrameResult:
         """The next frame of a program's own video: the same result that `run` gives for a source of the same frames.
@@ -171,7 +178,7 @@ class Recognizer:
         Raises:
             FrameError: The picture or its time does not fit. Nothing has changed: the next frame can be given.
             ModelError: The model cannot be run. The faces and windows are forgotten, as after any other error on the way.
-            MicroliveError: The recognizer is closed.
+            MicroliveError: The recognizer is closed; or this process was forked from one that has looked for faces.
 
         Example:
             ```python
@@ -180,8 +187,7 @@ class Recognizer:
                 print(recognizer.process(read[1], time.monotonic()).status)
             ```
         """
-        with self._lock:
-            self._require_open()
+        with self._turn():
             result = self._pushed.step(image, time_s, colour)
             self._tell(result)
             return result
@@ -200,8 +206,7 @@ class Recognizer:
             events += recognizer.finish()
             ```
         """
-        with self._lock:
-            self._require_open()
+        with self._turn():
             events = self._pushed.finish()
             self._tell_events(events)
             return events
@@ -212,8 +217,7 @@ class Recognizer:
         Raises:
             MicroliveError: The recognizer is closed.
         """
-        with self._lock:
-            self._require_open()
+        with self._turn():
             self._pushed.reset()
 
     def close(self) -> None:
@@ -237,16 +241,14 @@ class Recognizer:
         settings = replace(self._settings, max_frames=max_frames)
         return LivePipeline(source, self.contract, new_engine or self.engine, settings)
 
-    def _told(self, source: FrameSource | Path | str | int, pace: Pace) -> Iterator[FrameResult]:
-        if isinstance(source, int):
-            source = LiveSource(source)
-        elif isinstance(source, Path | str):
-            source = open_source(str(source), pace)
+    def _told(self, source: FrameSource, watch: TimeWatch | None = None) -> Iterator[FrameResult]:
         with source:
             pipeline = self.pipeline(source)
             with closing(pipeline.results() if source.info.live else _with_last_events(pipeline)) as results:
                 for result in results:
                     self._require_open()
+                    if watch is not None:
+                        watch.step(result.frame.time_s)
                     self._tell(result)
                     yield result
             self._tell_events(pipeline.finish())
@@ -261,7 +263,15 @@ class Recognizer:
             for event in events:
                 self._on_event(event)
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        FaceMeshDetector.require_own_process()  # first: a thread that held the lock is not there in a fork
+        with self._lock:
+            self._require_open()
+            yield
+
     def _require_open(self) -> None:
+        FaceMeshDetector.require_own_process()
         if self._closed:
             raise MicroliveError("the recognizer is closed: make a new Recognizer")
 

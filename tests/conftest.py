@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The same examples in every run, so that a change is what makes a test fail. To look for new ones:
-# pytest --hypothesis-profile=default
-settings.register_profile("fixed", derandomize=True)
+# The same examples in every run, and none that a busy machine fails, so that a change is what makes a test fail. To look
+# for new ones: pytest --hypothesis-profile=default
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ of a head."""
 import importlib
 import importlib.util
 import math
+import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.contract import MicroliveError
 from model.quiet import native_log_held_back
 from model.types import Image
 
@@ -79,10 +81,23 @@ def roll_deg(landmarks: NDArray[np.float32]) -> float:
 class FaceMeshDetector:
     """Face Mesh on BGR pictures. `static` treats every picture on its own (photos); else faces are followed (video).
 
-    `refine_landmarks` stays off: it jitters a third more and costs more.
+    `refine_landmarks` stays off: it jitters a third more and costs more. MediaPipe does not outlive a fork: in a process
+    forked after its first use, `require_own_process` raises MicroliveError instead of waiting for threads that are not there.
     """
 
+    _process: int | None = None
+
+    @classmethod
+    def require_own_process(cls) -> None:
+        if cls._process not in (None, os.getpid()):
+            raise MicroliveError(
+                "faces have been looked for before this process was forked, and MediaPipe cannot go on in a fork: start "
+                'processes before the first frame, or with multiprocessing.get_context("spawn")'
+            )
+
     def __init__(self, static: bool = False, max_faces: int = 1, min_confidence: float = 0.5) -> None:
+        self.require_own_process()
+        FaceMeshDetector._process = os.getpid()
         face_mesh = load_face_mesh_class()
         with native_log_held_back(shown_on_error=True):
             self._mesh: Any = face_mesh(
@@ -99,6 +114,7 @@ class FaceMeshDetector:
 
     def detect(self, image: Image) -> list[NDArray[np.float32]]:
         """Landmarks (468, 2) float32 in pixels for every face of a BGR picture (height, width, 3), largest face first."""
+        self.require_own_process()
         height, width = image.shape[:2]
         found = self._mesh.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).multi_face_landmarks or []
         faces = [np.array([(p.x * width, p.y * height) for p in face.landmark], np.float32) for face in found]
@@ -129,7 +145,8 @@ class FaceMeshDetector:
         return bool(differences_deg) and (sum(differences_deg) / len(differences_deg) > 90 or min(differences_deg) > 35)
 
     def close(self) -> None:
-        self._mesh.close()
+        if self._process == os.getpid():
+            self._mesh.close()
 
     def __enter__(self) -> Self:
         return self

@@ -83,7 +83,7 @@ class LightKeeper:
         self._before.append(small, time_s)
         self._count += 1
         weight = max(1.0 / self._count, self._weight(time_s))
-        self._usual = cv2.addWeighted(small, weight, self._usual, 1.0 - weight, 0.0)
+        self._usual = np.asarray(cv2.addWeighted(small, weight, self._usual, 1.0 - weight, 0.0), np.float32)
         self._last_s = time_s
         if time_s - self._looked_s >= self._settings.look_every_s:
             self._looked_s = time_s
@@ -132,7 +132,8 @@ class _Brightness:
         """The next small picture (side, side)."""
         inside = small[_EDGE_PX : _SIDE_PX - _EDGE_PX, _EDGE_PX : _SIDE_PX - _EDGE_PX]
         self._times_s.append(time_s)
-        self._cells.append(cv2.resize(inside, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).ravel())
+        cells = cv2.resize(inside, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+        self._cells.append(np.asarray(cells, np.float32).ravel())
         while len(self._times_s) > 2 and self._times_s[1] <= time_s - self._settings.span_s:
             self._times_s.popleft()
             self._cells.popleft()
@@ -162,7 +163,7 @@ def _planes() -> NDArray[np.float32]:
     """(4, side, side): even, from left to right, from top to bottom, and how a rolling shutter bends the latter."""
     along = np.linspace(-1.0, 1.0, _SIDE_PX, dtype=np.float32)
     across, down = np.meshgrid(along, along)
-    return np.stack([np.ones_like(down), across, down, down**2])
+    return np.stack([np.ones_like(down), across, down, down**2]).astype(np.float32)
 
 
 _PLANES = _planes()

@@ -4,13 +4,16 @@ Which cameras there are.
 """
 
 import contextlib
+import os
 import re
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
+from typing import get_args
 
 from model.types import Pace
 from stream.health import Connection
-from stream.sources.base import FrameSource, LiveSettings, SourceInfo, source_name
+from stream.sources.base import FrameSource, LiveSettings, SourceError, SourceInfo, source_name
 from stream.sources.capture import CaptureProcess
 from stream.sources.capture_protocol import CaptureError, Opened, OpenOrder, Ready
 from stream.sources.demo import DemoSource
@@ -24,7 +27,7 @@ _START_TIMEOUT_S, _OPEN_TIMEOUT_S = 20.0, 5.0
 
 
 def open_source(
-    source: str | int,
+    source: str | os.PathLike[str] | int,
     pace: Pace = "realtime",
     settings: LiveSettings | None = None,
     on_change: Callable[[Connection], None] | None = None,
@@ -45,7 +48,7 @@ def open_source(
         A source that is not yet open: open it with `with`, or give it to `Recognizer.run`.
 
     Raises:
-        SourceError: The address is no URL; when it is opened, it cannot be.
+        SourceError: It is no source or no pace at all; the address is no URL; when it is opened, it cannot be.
 
     Example:
         ```python
@@ -53,6 +56,9 @@ def open_source(
             print(source.info.fps, sum(1 for frame in source))
         ```
     """
+    source = _word(source)
+    if pace not in get_args(Pace):
+        raise SourceError(f"pace: expected {' or '.join(get_args(Pace))}, found {pace!r}")
     source_name(source)
     if isinstance(source, int) or "://" in source:
         return LiveSource(source, settings, pace, on_change)
@@ -73,6 +79,19 @@ def _is_of_pictures(path: Path) -> bool:
             return path.is_dir() or path.suffix.casefold() in PICTURES
         return bool(_PATTERN.search(str(path)))
     return False
+
+
+def _word(source: object) -> str | int:
+    """What a user's program gave, as a user types it."""
+    if isinstance(source, Integral) and not isinstance(source, bool):
+        return int(source)
+    word = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    if not isinstance(word, str):
+        raise SourceError(
+            f'source: expected a camera\'s index, a file, a URL, "demo" or a FrameSource, found {type(source).__name__}; '
+            "give pictures that a program has itself to Recognizer.process(image, time_s), one by one, and then call finish()"
+        )
+    return word
 
 
 def list_cameras() -> list[SourceInfo]:

@@ -168,7 +168,10 @@ class Runner:
         hung = pid == 0
         if hung:
             os.kill(one.pid, signal.SIGUSR1)  # where it hangs
-            time.sleep(_STACKS_S)
+            deadline_s = time.monotonic() + _GRACE_S
+            while not _size(one.folder / STACKS) and time.monotonic() < deadline_s:
+                time.sleep(0.02)
+            time.sleep(_STACKS_S)  # until the rest is written
             _kill(one.pid)
             _, status, usage = os.wait4(one.pid, 0)
         seconds = time.monotonic() - one.started_s
@@ -269,6 +272,10 @@ def _marked(number: int, others: frozenset[int]) -> list[int]:
         if f"{_MARK}={number}".encode() in environment:
             found.append(pid)
     return found
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _kill(pid: int) -> None:

@@ -1,24 +1,18 @@
 """Mutated inputs through the real commands, a few of each cheap kind; and that the tool sees what it looks for."""
 
-import ctypes
 import json
-import os
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
-from tests.fuzz import forked
-from tests.fuzz.case import Case
-from tests.fuzz.forked import Runner
+from tests.fuzz.misbehaviour import WRONG
 from tests.fuzz.mutations import mutated, mutated_archive
 from tests.fuzz.text_mutations import mutated_csv, mutated_json, mutated_lines, mutated_yaml
-from tests.fuzz.verdict import problems
 from tests.helpers.paths import ROOT
 
 # Of commands
@@ -34,7 +28,20 @@ def test_mutated_inputs_end_as_they_should(corpus: Path, flags: tuple[str, ...])
     kinds = "video,model,replay,report"
     out = corpus / "fuzz.json"
     # In a process of its own: a fork must find no threads, and other tests have made some.
-    command = [sys.executable, "-m", "tests.fuzz", "--kinds", kinds, "--keep", str(corpus), "--json", str(out), *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz",
+        "--kinds",
+        kinds,
+        "--keep",
+        str(corpus),
+        "--json",
+        str(out),
+        "--timeout",
+        "120",
+        *flags,
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     facts = json.loads(out.read_text())
     assert (done.returncode, facts["failures"]) == (0, []), done.stderr
@@ -45,108 +52,36 @@ def test_mutated_inputs_end_as_they_should(corpus: Path, flags: tuple[str, ...])
     assert not list(corpus.glob("0*")), "sound inputs are kept"
 
 
-# Of the tool: commands that do what no command may
+# Of the tool
 
 
-def _hang() -> int:
-    threading.Event().wait()
-    return 0
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """In a process of its own, for the same reason."""
+    folder = tmp_path_factory.mktemp("misbehaviour")
+    command = [sys.executable, "-m", "tests.fuzz.misbehaviour", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-def _crash() -> int:
-    ctypes.string_at(0)
-    return 0
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_seen(name: str, seen: dict[str, Any]) -> None:
+    assert name in seen[name]
 
 
-def _raise() -> int:
-    raise KeyError("nobody expected this")
+def test_a_hang_is_shown_where_it_is_and_what_is_good_is_good(seen: dict[str, Any]) -> None:
+    assert "in _hang" in seen["stacks"], "it does not say where"
+    assert seen["good"] == []
 
 
-def _say_nothing() -> int:
-    return 1
+def test_commands_run_side_by_side(seen: dict[str, Any]) -> None:
+    assert seen["side by side"] == {str(number): number % 3 for number in range(7)}
 
 
-def _be_unclear() -> int:
-    print("error: unexpected KeyError: 'x' (run again with --debug for the details)", file=sys.stderr)
-    return 1
-
-
-def _tear() -> int:
-    Path("rows.csv").write_text("a,b\n1,2\n3")
-    return 0
-
-
-def _leave_a_process() -> int:
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-    return 0
-
-
-def _leave_a_thread() -> int:
-    threading.Thread(target=time.sleep, args=(60,), daemon=True, name="forgotten").start()
-    return 0
-
-
-def _end_strangely() -> int:
-    return 3
-
-
-def _be_good() -> int:
-    Path("rows.csv").write_text("a,b\n1,2\n")
-    print("error: rows.csv is no video: give one", file=sys.stderr)
-    return 1
-
-
-WRONG: dict[str, Callable[[], int]] = {
-    "hang": _hang,
-    "crash": _crash,
-    "traceback": _raise,
-    "silent": _say_nothing,
-    "unclear": _be_unclear,
-    "torn": _tear,
-    "orphan": _leave_a_process,
-    "threads": _leave_a_thread,
-    "code": _end_strangely,
-}
-
-
-@pytest.mark.parametrize("name", [*WRONG, "good"])
-def test_what_is_wrong_is_seen(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = WRONG.get(name, _be_good)
-    monkeypatch.setattr(forked, "_called", lambda case, argv: _as_a_command(command))
-    monkeypatch.setattr(forked, "_GRACE_S", 0.3)
-    case = Case("run_live", (), "none", ("rows.csv",))
-
-    def prepared() -> Iterator[tuple[int, Path, Case]]:
-        yield 1, tmp_path, case
-
-    [(number, ended)] = Runner(jobs=1, timeout_s=1.0 if name == "hang" else 60.0).run(prepared())
-    found = [kind for kind, _ in problems(case, tmp_path, ended)]
-    assert number == 1
-    assert (name in found) if name in WRONG else found == []
-    if name == "hang":
-        assert "_hang" in (tmp_path / forked.STACKS).read_text(), "it does not say where"
-
-
-def _as_a_command(command: Callable[[], int]) -> int:
-    import traceback
-
-    try:
-        return command()
-    except Exception:
-        traceback.print_exc()
-        return 1
-
-
-def test_commands_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forked, "_called", lambda case, argv: int(argv[0]))
-
-    def prepared() -> Iterator[tuple[int, Path, Case]]:
-        for number in range(7):
-            (tmp_path / str(number)).mkdir()
-            yield number, tmp_path / str(number), Case("train", (str(number % 3),), "", ())
-
-    ended = dict(Runner(jobs=3, timeout_s=60.0).run(prepared()))
-    assert {number: one.code for number, one in ended.items()} == {number: number % 3 for number in range(7)}
+def test_a_process_of_the_tool_leaves_the_callers_alone(seen: dict[str, Any]) -> None:
+    caller, inner, failure = seen["in_child"]
+    assert inner not in (caller, 0) and "nobody expected this" in failure
 
 
 # Of the mutations
@@ -205,11 +140,3 @@ def test_an_archive_stays_one(tmp_path: Path) -> None:
             members = {name: archive.read(name) for name in archive.namelist()}
         assert set(members) == {"a.xml", "b.xml"} and how[:5] in members
         assert sum(content != DATA for content in members.values()) <= 1
-
-
-def test_a_process_of_the_tool_leaves_the_callers_alone(tmp_path: Path) -> None:
-    pid = os.getpid()
-    forked.in_child(lambda: (tmp_path / "seen").write_text(str(os.getpid())))
-    assert int((tmp_path / "seen").read_text()) not in (pid, 0)
-    with pytest.raises(RuntimeError, match="nobody expected this"):
-        forked.in_child(_raise)

@@ -6,6 +6,7 @@ from typing import Self
 
 from stream.sources.base import SourceError
 from stream.sources.live import LiveSource
+from tests.helpers.processes import DEADLINE_S
 
 
 class Watched:
@@ -32,7 +33,7 @@ class Watched:
 
     def __exit__(self, *_: object) -> None:
         self.source.__exit__(None, None, None)
-        self._thread.join(10)
+        self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive()
 
     def _read(self) -> None:
@@ -48,16 +49,16 @@ class Watched:
         """Waits for so many more frames."""
         with self._changed:
             wanted = len(self.frames) + count
-            assert self._changed.wait_for(lambda: len(self.frames) >= wanted, 60), self.source.status()
+            assert self._changed.wait_for(lambda: len(self.frames) >= wanted, DEADLINE_S), self.source.status()
 
     def until(self, condition: Callable[[], bool]) -> None:
         pause = threading.Event()
-        for _ in range(3000):
+        for _ in range(int(DEADLINE_S / 0.02)):
             if condition():
                 return
             pause.wait(0.02)
         raise AssertionError(self.source.status())
 
     def ended(self) -> None:
-        self._thread.join(60)
+        self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive()

@@ -9,6 +9,7 @@ import pytest
 
 from model.quiet import native_log_held_back
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 
 def test_what_native_code_writes_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
@@ -33,15 +34,15 @@ def test_blocks_of_two_threads_may_overlap(capfd: pytest.CaptureFixture[str]) ->
     def first() -> None:
         with native_log_held_back():
             first_in.set()
-            assert first_out.wait(10)
+            assert first_out.wait(DEADLINE_S)
             os.write(2, b"noise")
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert first_in.wait(10)
+    assert first_in.wait(DEADLINE_S)
     with native_log_held_back():
         first_out.set()
-        thread.join(10)
+        thread.join(DEADLINE_S)
         os.write(2, b"noise")
     os.write(2, b"after")
     assert capfd.readouterr().err == "after"

@@ -19,6 +19,7 @@ from stream.sources.base import SourceError, SourceInfo
 from stream.sources.pictures import PictureSource
 from tests.helpers.faces import portrait
 from tests.helpers.models import save_tiny_model
+from tests.helpers.processes import DEADLINE_S
 
 OPEN = Event(1, "micro", "surprise", 0.1, 0.2, 0.3, 0.7, 1.2)
 
@@ -89,7 +90,7 @@ def test_the_frames_of_a_live_source_are_not_held_back_for_them(path: Path) -> N
             given.append(index)
             yield index / 30, portrait()
             # A camera: the next picture comes when this one has been answered.
-            assert answered.wait(30)
+            assert answered.wait(DEADLINE_S)
             answered.clear()
 
     answered = threading.Event()

@@ -15,13 +15,14 @@ from model.contract import MicroliveError
 from model.types import Event, FaceResult, Frame, FrameResult
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
-from stream.push import FrameError
+from stream.given_pictures import FrameError
 from stream.recognizer import Recognizer
 from stream.sources.base import SourceInfo
 from stream.sources.open import open_source
 from stream.sources.pictures import PictureSource
 from tests.helpers.clips import Frames, face_frames
 from tests.helpers.models import save_tiny_model
+from tests.helpers.processes import DEADLINE_S
 from tests.helpers.results import face, prediction, result
 
 GAP_FROM, GAP_S = 210, 1.5
@@ -114,7 +115,7 @@ def test_two_recognizers_in_two_threads_give_what_each_gives_alone(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=120)
+        thread.join(timeout=DEADLINE_S)
     same(found["first"], expected)
     same(found["second"], alone)
 
@@ -138,7 +139,7 @@ def test_threads_that_share_one_take_turns(tiny: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=60)
+            thread.join(timeout=DEADLINE_S)
     assert len(outcomes) == 3 * count
     taken = sorted(index for index in outcomes if index is not None)
     assert taken == list(range(len(taken))) and taken

@@ -195,7 +195,7 @@ def _read(args: argparse.Namespace) -> Reading:
         raise UsageError(
             f"folder: expected one --root and at most two --annotation, found {len(args.root)} and {len(args.annotation)}"
         )
-    from train.datasets import folder  # loads pandas
+    from train.datasets import folder  # loads openpyxl
 
     for path in (*args.root, *args.annotation):
         if not path.exists():

@@ -6,6 +6,7 @@ whole. Videos' frames are numbered from 0.
 """
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ VIDEOS = (".mp4", ".avi", ".mov")
 ASSUMED_FPS = 30.0
 
 _NAME = re.compile(r"([^_]+)_(.+)")
-_FPS = re.compile(r"(?=.*[1-9])[0-9]{1,6}(\.[0-9]*)?")
+# After a comma no three digits: that can be a thousand.
+_FPS = re.compile(r"(?=.*[1-9])[0-9]{1,6}(\.[0-9]*|,(?![0-9]{3}$)[0-9]*)?")
 _LAYOUT = "<class>/<subject>_<clip>.mp4, .avi or .mov, or <class>/<subject>_<clip>/ with frames in it"
 _SHEET = SheetKind(
     "a folder's clips",
@@ -167,7 +169,8 @@ def _subject(entry: _Entry, people: _Told | None) -> str:
     if people is not None:
         row = people.rows.get(entry)
         if row is None or not row["Subject"]:
-            raise _Unusable(people.path, "no subject for this clip", entry, row and row.number)
+            why = "no row has it" if row is None else "the cell is empty; write the subject in every row"
+            raise _Unusable(people.path, f"no subject for this clip: {why}", entry, row and row.number)
         return row["Subject"]
     named = _NAME.fullmatch(entry.name)
     if named is None:
@@ -210,17 +213,21 @@ def _moments(
         if row[name] and number is None:
             raise _Unusable(frames.path, f"{name}: expected a frame number, found {row[name]!r}", entry, row.number)
     if row["fps"] and not _FPS.fullmatch(row["fps"]):
-        raise _Unusable(frames.path, f"fps: expected a number above 0, found {row['fps']!r}", entry, row.number)
-    return float(row["fps"] or 0), numbers["Onset"], numbers["Apex"], numbers["Offset"]
+        raise _Unusable(
+            frames.path, f"fps: expected a number above 0 such as 29.97, found {row['fps']!r}", entry, row.number
+        )
+    return float(row["fps"].replace(",", ".") or 0), numbers["Onset"], numbers["Apex"], numbers["Offset"]
 
 
 def _told(path: Path, entries: list[_Entry], defects: list[Defect]) -> _Told:
     sheet = open_sheet(path, _SHEET)
+    defects.extend(sheet.remarks)
     columns = sheet.rows[0].cells
     told = _Told(path, _rows(sheet, entries, defects), "subject" in columns, {"onset", "offset"} <= columns.keys())
     if not (told.subjects or told.frames):
         raise DatasetError(
-            f"{path}: expected a column subject, or onset and offset, beside the file names; found neither"
+            f"{path}, row {sheet.header_row}: expected a column subject, or onset and offset, beside the file names; "
+            f"found neither in {', '.join(columns)}"
         )
     return told
 
@@ -230,7 +237,7 @@ def _rows(sheet: Sheet, entries: list[_Entry], defects: list[Defect]) -> dict[_E
     by_name: dict[str, list[_Entry]] = defaultdict(list)
     for entry in entries:
         for name in (entry.name, entry.clip):
-            by_name[name.casefold()].append(entry)
+            by_name[_folded(name)].append(entry)
     rows: dict[_Entry, SheetRow] = {}
     path = sheet.path
     for row in sheet.rows:
@@ -250,9 +257,14 @@ def _rows(sheet: Sheet, entries: list[_Entry], defects: list[Defect]) -> dict[_E
 
 def _named(cell: str, by_name: Mapping[str, list[_Entry]]) -> list[_Entry]:
     """The clips that a cell names, the longest end of its path first."""
-    path = PureWindowsPath(cell.casefold())  # takes both kinds of slash
+    path = PureWindowsPath(_folded(cell))  # takes both kinds of slash
     parts = [*path.parts[:-1], path.stem if path.suffix in VIDEOS else path.name]
     for name in ("/".join(parts[-2:]), parts[-1]):
         if name in by_name:
             return by_name[name]
     return []
+
+
+def _folded(name: str) -> str:
+    """Without case, and whether an accent is a character of its own: macOS writes file names so, sheets do not."""
+    return unicodedata.normalize("NFC", name.casefold())

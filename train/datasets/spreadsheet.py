@@ -1,27 +1,18 @@
 """Annotation sheets: the table found by the names of its columns, whatever the file, the sheet and the row.
 
-Cells come as text (`"006"` stays `"006"`, 46.0 becomes `"46"`), formulas as the value that was saved with them.
+A subject that is written once, over the rows of its clips, is taken for all of them.
 """
 
-import csv
 import re
-import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
-import pandas as pd
-from openpyxl.utils.exceptions import InvalidFileException
-
-from model.atomic import regular_file
+from train.datasets.sheet_file import SHEET_ENDINGS, Cells, read_cells
 from train.datasets.source import DatasetError, Defect
 
-_BROKEN = (InvalidFileException, zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, ValueError, KeyError,
-           IndexError, AttributeError, TypeError)  # fmt: skip
 _NEARBY = 2
+_LONGEST_FOUND = 120
 
 
 @dataclass(frozen=True)
@@ -60,6 +51,7 @@ class Sheet:
     name: str
     header_row: int
     rows: tuple[SheetRow, ...]
+    remarks: tuple[Defect, ...] = ()
 
 
 def key(column: str) -> str:
@@ -68,34 +60,8 @@ def key(column: str) -> str:
 
 
 def frame_number(text: str) -> int | None:
-    """The frame number that a cell holds; None for anything but a whole number of 0 or more."""
-    return int(float(text)) if re.fullmatch(r"[0-9]{1,15}(\.0*)?", text) else None
-
-
-def read_cells(path: Path) -> dict[str, list[list[str]]]:
-    """All cells of a file (.xlsx, .xlsm, .csv) as stripped text, by sheet. Raises DatasetError."""
-    suffix = path.suffix.casefold()
-    if suffix == ".xls":
-        raise DatasetError(f"{path}: the old .xls format; open it in a spreadsheet program and save it as .xlsx")
-    try:
-        if suffix == ".csv":
-            with regular_file(path).open(newline="", encoding="utf-8-sig") as file:
-                return {path.stem: [[cell.strip() for cell in row] for row in csv.reader(file)]}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl's remarks on styles and validation, which are not read
-            frames = pd.read_excel(
-                regular_file(path), sheet_name=None, header=None, dtype=str, na_filter=False, engine="openpyxl"
-            )
-    except (*_BROKEN, csv.Error) as error:
-        what = "a CSV file" if suffix == ".csv" else "an .xlsx spreadsheet"
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DatasetError(f"{path}: cannot be read as {what} ({reason}); take a fresh copy of it") from error
-    return {
-        str(name): [
-            [cell.strip() if isinstance(cell, str) else "" for cell in row] for row in frame.to_numpy().tolist()
-        ]
-        for name, frame in frames.items()
-    }
+    """The frame number that a cell holds; None for anything but a whole number of 0 or more ("1,000" can be two)."""
+    return int(float(text.replace(",", "."))) if re.fullmatch(r"[0-9]{1,15}(\.0*|,0{0,2})?", text) else None
 
 
 def open_sheet(path: Path, kind: SheetKind) -> Sheet:
@@ -110,7 +76,7 @@ def open_sheet(path: Path, kind: SheetKind) -> Sheet:
         index, lacking = headers[name]
         if not lacking:
             try:
-                return _checked(Sheet(path, name, index + 1, _rows(cells[name], index, kind)), kind)
+                return _checked(_filled(Sheet(path, name, index + 1, _rows(cells[name], index, kind))), kind)
             except DatasetError as error:
                 unfit.append(error)
     if unfit:
@@ -121,7 +87,11 @@ def open_sheet(path: Path, kind: SheetKind) -> Sheet:
     name = min(order, key=lambda name: len(headers[name][1]))
     index, lacking = headers[name]
     if len(lacking) > len(kind.columns) - 2:
-        raise DatasetError(f"{path}: no row with the columns {wanted}; is this the annotation of {kind.title}?")
+        first, row = next(((n, row) for n, row in enumerate(cells[name], 1) if any(row)), (1, []))
+        found = ", ".join(filter(None, row))[:_LONGEST_FOUND] or "nothing"
+        raise DatasetError(
+            f"{path}: no row with the columns {wanted}; row {first} has {found}; is this the annotation of {kind.title}?"
+        )
     raise DatasetError(f"{path}: sheet {name!r}, row {index + 1}: missing column {', '.join(lacking)} of {kind.title}")
 
 
@@ -147,7 +117,7 @@ def find_sheet(
         return None, [], reasons
     rest = ", ".join(str(sheet.path) for sheet in fitting[1:])
     reason = f"this annotation sheet is used; {rest} would fit as well; choose with --annotation FILE"
-    return fitting[0], [Defect("warning", fitting[0].path, reason)] if rest else [], reasons
+    return fitting[0], [*fitting[0].remarks, *([Defect("warning", fitting[0].path, reason)] if rest else [])], reasons
 
 
 def no_sheet(
@@ -163,7 +133,7 @@ def no_sheet(
     )
 
 
-def _closest_header(rows: list[list[str]], kind: SheetKind) -> tuple[int, list[str]]:
+def _closest_header(rows: Cells, kind: SheetKind) -> tuple[int, list[str]]:
     """The first row that has most of the columns, and the columns it lacks."""
     best: tuple[int, list[str]] = (0, [names[0] for names in kind.columns])
     for index, row in enumerate(rows):
@@ -174,7 +144,7 @@ def _closest_header(rows: list[list[str]], kind: SheetKind) -> tuple[int, list[s
     return best
 
 
-def _rows(cells: list[list[str]], header: int, kind: SheetKind) -> tuple[SheetRow, ...]:
+def _rows(cells: Cells, header: int, kind: SheetKind) -> tuple[SheetRow, ...]:
     """The rows below the header with anything in one of the columns."""
     names = {key(name): key(group[0]) for group in (*kind.columns, *kind.optional) for name in group}
     columns: dict[str, int] = {}
@@ -183,10 +153,29 @@ def _rows(cells: list[list[str]], header: int, kind: SheetKind) -> tuple[SheetRo
             columns.setdefault(names.get(key(cell), key(cell)), index)
     rows = []
     for index in range(header + 1, len(cells)):
-        row = {name: cells[index][column] for name, column in columns.items() if column < len(cells[index])}
+        there = cells[index]
+        row = {name: there[column] if column < len(there) else "" for name, column in columns.items()}
         if any(row.get(key(group[0])) for group in kind.columns):
             rows.append(SheetRow(index + 1, row))
     return tuple(rows)
+
+
+def _filled(sheet: Sheet) -> Sheet:
+    """With the subject of the row above where it is written once for all of somebody's rows, as merged cells are saved
+    in a .csv. Not where it may have been forgotten: then a subject stands in more than one place, or few are empty."""
+    column = key("Subject")
+    written = [row[column] for row in sheet.rows if row[column]]
+    empty = len(sheet.rows) - len(written)
+    if not (written and sheet.rows[0][column] and len(written) == len(set(written)) and empty >= len(written)):
+        return sheet
+    rows: list[SheetRow] = []
+    for row in sheet.rows:
+        rows.append(row if row[column] else SheetRow(row.number, {**row.cells, column: rows[-1][column]}))
+    first = next(row.number for row in sheet.rows if not row[column])
+    reason = (
+        f"Subject is empty in {empty} rows, this the first: the one above it is taken; write it in every row if not so"
+    )
+    return replace(sheet, rows=tuple(rows), remarks=(Defect("warning", sheet.path, reason, first),))
 
 
 def _checked(sheet: Sheet, kind: SheetKind) -> Sheet:
@@ -225,4 +214,4 @@ def sheets_in(folder: Path) -> list[Path]:
 
 
 def is_sheet(name: str) -> bool:
-    return name.casefold().endswith((".xlsx", ".xlsm", ".xls")) and not name.startswith(("~$", "."))
+    return name.casefold().endswith(SHEET_ENDINGS) and not name.startswith(("~$", "."))

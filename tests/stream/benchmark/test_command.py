@@ -19,6 +19,7 @@ from stream.benchmark.soak import LoopedFile, soak
 from stream.recognizer import Recognizer
 from tests.helpers.clips import face_frames, write_video
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 
 def test_engines_alone_need_neither_opencv_nor_mediapipe_nor_tensorflow_nor_rich(line: Path, tmp_path: Path) -> None:
@@ -41,6 +42,7 @@ def test_engines_alone_need_neither_opencv_nor_mediapipe_nor_tensorflow_nor_rich
     assert report["provider"] == "CPU" and report["machine"]["versions"]["numpy"]
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_on_a_file(line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = write_video(tmp_path / "clip.mp4", face_frames(45))
     out, chart = tmp_path / "bench.json", tmp_path / "bench.png"
@@ -190,7 +192,7 @@ def test_ctrl_c_ends_a_measurement_without_a_word(name: str, tmp_path: Path) -> 
         assert process.stderr.readline().startswith("measuring: ")
         time.sleep(1)
         os.killpg(process.pid, signal.SIGINT)
-        shown, errors = process.communicate(timeout=30)
+        shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130 and "Traceback" not in errors + shown
     assert all(line.startswith("measuring: ") for line in errors.splitlines()), errors
     assert not (tmp_path / "out.json").exists()

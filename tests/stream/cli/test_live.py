@@ -22,6 +22,7 @@ from stream.sources.file import FileSource
 from tests.helpers.clips import empty_frames, face_frames, timed_frames, write_video
 from tests.helpers.models import CLASSES, save_tiny_model, tiny_contract
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,7 @@ def test_ctrl_c_ends_a_live_run_and_keeps_its_rows(folder: Path, tmp_path: Path)
         while not (out.exists() and len(out.read_text().splitlines()) > 3):
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
         process.send_signal(signal.SIGINT)
-        shown, errors = process.communicate(timeout=20)
+        shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and "Stopped." in shown and "Traceback" not in errors
     assert len(rows_of(out)) >= 3
 

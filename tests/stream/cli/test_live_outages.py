@@ -22,6 +22,7 @@ from tests.helpers.clips import face_frames, write_video
 from tests.helpers.mjpeg_server import endless_server
 from tests.helpers.models import save_tiny_model
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_stream_that_comes_and_goes(server: FaultServer, folder: Path, tmp_pat
         server.fault = "resize"
         wait_until(process, has_rows(out, in_the_gap + 60))
         process.send_signal(signal.SIGINT)
-        shown, errors = process.communicate(timeout=60)
+        shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and "Traceback" not in errors and "hush" not in shown + errors
     rows = rows_of(out)
     times_s, numbers = [float(row["time_s"]) for row in rows], [int(row["frame"]) for row in rows]
@@ -127,7 +128,7 @@ def test_a_server_that_is_gone_for_20_seconds(server: FaultServer, folder: Path,
         server.fault = None
         wait_until(process, has_rows(out, len(before.splitlines()) + 20))
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and "Traceback" not in errors
     assert out.read_bytes().startswith(before) and before.endswith(b"\n")
     (outage,) = json.loads(report.read_text())["health"]["outages"]
@@ -163,7 +164,7 @@ def test_ctrl_c_while_nothing_comes(server: FaultServer, folder: Path, tmp_path:
         server.fault = fault
         assert any("lost, opening it again" in line for line in process.stdout or ())
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and "Traceback" not in errors
 
 
@@ -172,7 +173,7 @@ def test_a_stream_that_is_given_up(server: FaultServer, folder: Path, tmp_path: 
     with program(folder, "--source", server.url, "--csv", out, "--retry-for", 0.3) as process:
         wait_until(process, has_rows(out, 5))
         server.fault = "gone"
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1 and "given up after 0.3 s" in errors and len(errors.splitlines()) == 1
     assert len(rows_of(out)) >= 5
 
@@ -183,7 +184,7 @@ def test_a_server_that_comes_later(server: FaultServer, folder: Path) -> None:
         told = iter(process.stdout or ())
         assert any("waiting for it: connection refused" in line for line in told)
         server.fault = None
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, errors
 
 
@@ -199,10 +200,10 @@ def test_the_model_file_changes_during_the_run(folder: Path, tmp_path: Path, wha
             model.unlink()
         else:
             model.write_bytes(b"" if what == "emptied" else b"another model" * 1000)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, errors
     with program(folder, *clip, "--pace", "fast", "--csv", undisturbed) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE_S)
     rows, expected = rows_of(out), rows_of(undisturbed)
     for row in rows + expected:
         del row["latency_ms"]
@@ -217,7 +218,7 @@ def test_rows_that_find_the_disk_full(folder: Path, tmp_path: Path) -> None:
     """One line says so, the run ends, and the last row is whole."""
     out = tmp_path / "out.csv"
     with program(folder, "--source", folder / "clip.mp4", "--csv", out, preexec_fn=limit_files) as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert errors.startswith("error: cannot write the CSV file ") and "File too large" in errors
     assert len(errors.splitlines()) == 1
@@ -228,7 +229,7 @@ def test_rows_that_find_the_disk_full(folder: Path, tmp_path: Path) -> None:
 def test_a_recording_that_finds_the_disk_full(folder: Path, tmp_path: Path) -> None:
     argv = ("--source", folder / "clip.mp4", "--record", tmp_path / "out.mp4")
     with program(folder, *argv, preexec_fn=limit_files) as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert errors.startswith("error: cannot write the video ") and "File too large" in errors
     assert len(errors.splitlines()) == 1
@@ -236,7 +237,7 @@ def test_a_recording_that_finds_the_disk_full(folder: Path, tmp_path: Path) -> N
 
 def test_a_full_disk_at_the_start(folder: Path) -> None:
     with program(folder, "--source", folder / "clip.mp4", "--csv", "/dev/full") as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1 and errors == (
         "error: cannot write the CSV file /dev/full: No space left on device\n"
     )
@@ -250,7 +251,7 @@ def test_the_screen_is_closed_and_the_files_are_written_all_the_same(folder: Pat
         process.stdout.readline()
         process.stdout.close()
         errors = process.stderr.read()
-        process.wait(60)
+        process.wait(DEADLINE_S)
     assert process.returncode == 0 and errors == ""
     assert len(rows_of(out)) == json.loads(report.read_text())["frames"] == 50
 
@@ -264,6 +265,6 @@ def test_rows_into_a_pipe_that_is_closed(folder: Path) -> None:
             process.stdout.readline()
         process.stdout.close()
         errors = process.stderr.read()
-        process.wait(60)
+        process.wait(DEADLINE_S)
     assert process.returncode == 1
     assert errors == "error: cannot write the CSV file /dev/stdout: Broken pipe\n"

@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.clips import face_frames, write_video
 from tests.helpers.models import save_tiny_model
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 
 def press(key: str) -> None:
@@ -33,7 +34,7 @@ def test_keys_in_the_live_window(display: str, tmp_path: Path) -> None:
             assert process.poll() is None, process.communicate()
             press("s")
         press("q")
-        shown, errors = process.communicate(timeout=60)
+        shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, errors
     assert "No display" not in shown and "Snapshot:" in shown and "Traceback" not in errors
     picture = cv2.imread(str(next(tmp_path.glob("shots/*.png"))))

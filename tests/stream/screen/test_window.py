@@ -12,6 +12,7 @@ import pytest
 from stream.screen.window import Window, command_of, display_available
 from stream.sinks.base import SinkError
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 ON_LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a display")
 TITLE = "microlive window test"
@@ -56,7 +57,7 @@ def test_a_missing_display_is_found_out_without_dying(display):
     program = "from stream.screen.window import display_available; print(display_available())"
     environment = {**os.environ, "DISPLAY": display, "WAYLAND_DISPLAY": "wayland-0"}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_S
     )
     assert (done.returncode, done.stdout) == (0, "False\n")
 
@@ -79,7 +80,9 @@ def program(display) -> Iterator[subprocess.Popen[str]]:
 
 
 def xdotool(*arguments: str) -> str:
-    return subprocess.run(["xdotool", *arguments], check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(
+        ["xdotool", *arguments], check=True, capture_output=True, text=True, timeout=DEADLINE_S
+    ).stdout
 
 
 def find_window() -> str:
@@ -95,7 +98,7 @@ def test_keys_are_commands(program):
     xdotool("key", "x", "Escape")
     assert program.stdout.readline() == "quit\n"
     assert program.stdout.readline() == "closed\n"
-    assert program.wait(60) == 0
+    assert program.wait(DEADLINE_S) == 0
 
 
 @pytest.mark.gui
@@ -103,7 +106,7 @@ def test_the_close_button_is_quit(program, display):
     press_close_button(display, int(find_window()))
     assert program.stdout.readline() == "quit\n"
     assert program.stdout.readline() == "closed\n"
-    assert program.wait(60) == 0
+    assert program.wait(DEADLINE_S) == 0
 
 
 @pytest.mark.gui

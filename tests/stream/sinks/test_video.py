@@ -21,6 +21,7 @@ from stream.sinks.base import SinkError
 from stream.sinks.video import RecordSink, SteadyClock
 from tests.helpers.happenings import event
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 from tests.helpers.results import CLASSES, HEALTH, prediction, result
 
 
@@ -230,7 +231,7 @@ def test_a_live_recording_drops_and_counts_what_it_cannot_take(tmp_path):
     with new_video(tmp_path / "video.mp4", block=False, overlay=overlay) as sink:
         sink.write(numbered(0, 0.0))
         sink.write(numbered(1, 1 / 30))
-        assert overlay.started.wait(10)  # frame 0 is being drawn, frame 1 is in hand, the queue is empty
+        assert overlay.started.wait(DEADLINE_S)  # frame 0 is being drawn, frame 1 is in hand, the queue is empty
         for index in range(2, 20):
             sink.write(numbered(index, index / 30))
         assert sink.dropped == 18 - 8

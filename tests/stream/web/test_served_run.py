@@ -18,6 +18,7 @@ from stream.cli.options import parse_options
 from stream.cli.outputs import run_facts
 from tests.helpers.models import save_tiny_model
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import DEADLINE_S
 
 TOKEN = "a-token-for-tests-only"
 
@@ -55,11 +56,11 @@ def test_ctrl_c_with_viewers_that_do_not_listen(folder: Path) -> None:
             async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}live") as line:
                 state: dict = {}
                 while state.get("frame", -1) < 3:
-                    data = (await asyncio.wait_for(line.receive(), 30)).data
+                    data = (await asyncio.wait_for(line.receive(), DEADLINE_S)).data
                     state = json.loads(data[4 : 4 + int.from_bytes(data[:4], "big")])
                     await line.send_str("")
                 process.send_signal(signal.SIGINT)
-                while (await asyncio.wait_for(line.receive(), 30)).type is aiohttp.WSMsgType.BINARY:
+                while (await asyncio.wait_for(line.receive(), DEADLINE_S)).type is aiohttp.WSMsgType.BINARY:
                     pass
                 assert line.close_code == 1001
 
@@ -69,14 +70,14 @@ def test_ctrl_c_with_viewers_that_do_not_listen(folder: Path) -> None:
                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
             )
             asyncio.run(watch())
-            shown, errors = process.communicate(timeout=30)
+            shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and "Stopped." in shown and errors == ""
 
 
 def test_the_end_of_a_file_ends_the_view(folder: Path) -> None:
     with started(folder, "--serve", "0.0.0.0:0", "--pace", "fast", "--max-frames", "40") as process:
         url = line_with(process, "Web view").split()[-1]
-        shown, errors = process.communicate(timeout=60)
+        shown, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0 and errors == ""
     assert re.fullmatch(r"http://[\d.]+:\d+/\?token=[\w-]{32}", url)
     assert url not in shown

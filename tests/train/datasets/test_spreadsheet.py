@@ -9,8 +9,9 @@ from tests.helpers.dataset_trees import casme2_tree, samm_tree, smic_tree
 from tests.helpers.workbooks import Formula, write_workbook
 from train.datasets import casme2, samm, smic
 from train.datasets.registry import read_dataset
+from train.datasets.sheet_file import read_cells
 from train.datasets.source import DatasetError
-from train.datasets.spreadsheet import frame_number, key, open_sheet, read_cells, sheets_in
+from train.datasets.spreadsheet import frame_number, key, open_sheet, sheets_in
 
 HEADER = [
     "Subject",

@@ -286,6 +286,7 @@ def test_live_lines_get_every_frame_in_turn_in_their_colour(tmp_path: Path) -> N
 # The whole command, with real runs
 
 
+@pytest.mark.slow
 def test_the_command_trains_scores_times_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, held, out = tmp_path / "data", tmp_path / "held", tmp_path / "out"
     write_store(data)

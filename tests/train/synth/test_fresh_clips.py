@@ -196,6 +196,7 @@ def test_classes_that_cannot_be_made_and_missing_photos_are_refused(store, tmp_p
     assert f"{missing}: expected a folder of portraits, found none" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_and_says_what_it_was_trained_on(store, tmp_path):
     """Killed hard in the middle of the second epoch, just after a backup; the rest must repeat the whole run."""
     whole = fit(settings(store, tmp_path / "whole"), Console(file=io.StringIO()))
