@@ -134,7 +134,8 @@ class Recognizer:
         not held back for that: `on_event` is called with its last events. Threads and the source end with the iterator.
 
         Args:
-            source: A camera's index, a file, a URL, "demo", or a FrameSource not yet open.
+            source: A camera's index, a file, a folder of pictures, a URL, "demo", or a FrameSource not yet open; see
+                `open_source`, which also takes the rate at which it was filmed.
             pace: Of a file: "fast" as soon as frames are wanted, "realtime" no faster than they were taken.
 
         Returns:
