@@ -139,8 +139,9 @@ class Recognizer:
         not held back for that: `on_event` is called with its last events. Threads and the source end with the iterator.
 
         Args:
-            source: A camera's index, a file, a URL, "demo", or a FrameSource not yet open. Pictures that a program has
-                itself, and those of a `cv2.VideoCapture` that it has opened, go through `process`.
+            source: A camera's index, a file, a folder of pictures, a URL, "demo", or a FrameSource not yet open; see
+                `open_source`, which also takes the rate at which it was filmed. Pictures that a program has itself, and
+                those of a `cv2.VideoCapture` that it has opened, go through `process`.
             pace: Of a file: "fast" as soon as frames are wanted, "realtime" no faster than they were taken.
 
         Returns:

@@ -55,7 +55,7 @@ MAP: dict[str, tuple[str, ...]] = {
     "model/guards.py": (),
     "model/quiet.py": (),
     "model/console.py": ("model.guards",),
-    "model/decoding.py": ("model.guards", "model.types"),
+    "model/decoding.py": ("model.atomic", "model.guards", "model.types"),
     "model/atomic.py": (),
     "model/signals.py": (),
     "model/checked.py": ("model.contract",),

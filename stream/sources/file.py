@@ -100,7 +100,7 @@ class FileSource(FrameSource):
     def remarks(self) -> tuple[str, ...]:
         found: list[str] = []
         if self.losses:
-            found.append(f"{self.info.name}: {self.losses['bad_frame']} pictures cannot be decoded and are left out")
+            found.append(f"{self.info.name}: pictures left out that cannot be decoded: {self.losses['bad_frame']}")
         if self._gaps:
             first_s, last_s = self._longest_gap_s
             which = "a gap" if self._gaps == 1 else f"{self._gaps} gaps, the longest"

@@ -92,14 +92,14 @@ class PictureFileSource(FrameSource):
         missing = [(before, after) for before, after in pairwise(range(len(self._places))) if self._passed(after) > 1]
         if missing:
             count, after = sum(self._passed(after) - 1 for _, after in missing), self._files[missing[0][0]]
-            found.append(f"{count} pictures are missing, going by their numbers: the first after {shown(after.name)}")
+            found.append(f"pictures missing, going by their numbers: {count}, the first after {shown(after.name)}")
         if self._unreadable:
             found.append(
-                f"{len(self._unreadable)} pictures cannot be read and are left out: the first {self._unreadable[0]}"
+                f"pictures left out that cannot be read: {len(self._unreadable)}, the first {self._unreadable[0]}"
             )
         if self._resized:
             height, width = self._size_px
-            found.append(f"{self._resized} pictures are of another size than the first ({width}x{height})")
+            found.append(f"pictures of another size than the first ({width}x{height}): {self._resized}")
         return tuple(f"{self.info.name}: {line}" for line in found)
 
     def _passed(self, index: int) -> int:

@@ -137,7 +137,7 @@ def test_what_is_damaged_is_counted_and_gone_on_from(tmp_path: Path) -> None:
         times = [frame.time_s for frame in source]
         assert source.losses == {"bad_frame": 3}
     np.testing.assert_allclose(times, [t for i, t in enumerate(EVEN_S) if i not in (10, 11, 20)], atol=0.002)
-    assert source.remarks() == ("bad.mkv: 3 pictures cannot be decoded and are left out",)
+    assert source.remarks() == ("bad.mkv: pictures left out that cannot be decoded: 3",)
 
 
 def test_what_was_odd_is_in_the_summary_and_in_the_json_and_in_the_session(tmp_path: Path) -> None:
@@ -210,9 +210,9 @@ def test_missing_unreadable_and_resized_pictures_are_told_and_counted(tmp_path: 
         assert [round(100 * frame.time_s) for frame in frames] == [0, 1, 3, 6, 7]
         assert source.losses == {"bad_frame": 1}
         assert source.remarks() == (
-            "set: 2 pictures are missing, going by their numbers: the first after f_024.png",
-            "set: 1 pictures cannot be read and are left out: the first f_016.png",
-            "set: 1 pictures are of another size than the first (48x48)",
+            "set: pictures missing, going by their numbers: 2, the first after f_024.png",
+            "set: pictures left out that cannot be read: 1, the first f_016.png",
+            "set: pictures of another size than the first (48x48): 1",
         )
 
 

@@ -150,6 +150,8 @@ def test_json_holds_everything(tmp_path, capsys):
         (["--dataset", "samm", "--root", "none"], "--root none: expected a folder, found none"),
         (["--dataset", "samm", "--root", "deep/data"], "SAMM: no annotation sheet under deep/data"),
         (["--dataset", "samm", "--root", "deep/data", "--annotation", "none"], "--annotation none: expected a file"),
+        (["--dataset", "samm", "--root", "deep/data", "--fps", "200"], "--fps: samm has its own frame rate"),
+        (["--dataset", "folder", "--root", "deep/data", "--fps", "0"], "--fps: expected a number above 0, found 0"),
         (["--dataset", "samm", "--root", "deep", "--annotation", "deep/a.xlsx"], "a.xlsx: cannot be read as an .xlsx"),
     ],
 )
