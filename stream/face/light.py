@@ -61,7 +61,7 @@ class LightKeeper:
 
     def reset(self) -> None:
         """The same face is aligned anew; how its light was stays known."""
-        self._usual: NDArray[np.float32] | None = None
+        self._usual: NDArray[Any] | None = None
         self._count = 0
         self._last: Image | None = None
         self._last_s = 0.0
@@ -126,9 +126,9 @@ class _Brightness:
     def __init__(self, settings: LightSettings) -> None:
         self._settings = settings
         self._times_s: deque[float] = deque()
-        self._cells: deque[NDArray[np.float32]] = deque()
+        self._cells: deque[NDArray[Any]] = deque()
 
-    def append(self, small: NDArray[np.float32], time_s: float) -> None:
+    def append(self, small: NDArray[Any], time_s: float) -> None:
         """The next small picture (side, side)."""
         inside = small[_EDGE_PX : _SIDE_PX - _EDGE_PX, _EDGE_PX : _SIDE_PX - _EDGE_PX]
         self._times_s.append(time_s)
@@ -159,7 +159,7 @@ class _Brightness:
         return float(np.median(sizes)) if periodic and hz[best] >= self._settings.min_hz else 0.0
 
 
-def _planes() -> NDArray[np.float32]:
+def _planes() -> NDArray[Any]:
     """(4, side, side): even, from left to right, from top to bottom, and how a rolling shutter bends the latter."""
     along = np.linspace(-1.0, 1.0, _SIDE_PX, dtype=np.float32)
     across, down = np.meshgrid(along, along)
@@ -186,11 +186,11 @@ def _grey(picture: Image) -> Image:
     return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
-def _small(picture: Image) -> NDArray[np.float32]:
+def _small(picture: Image) -> NDArray[Any]:
     return cv2.resize(_grey(picture), (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _light_change(usual: NDArray[np.float32], small: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _light_change(usual: NDArray[Any], small: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Gain and offset (side, side), smooth over the face, with small = gain * usual + offset but for what moves."""
     inside = slice(_EDGE_PX, _SIDE_PX - _EDGE_PX)
     usable = (small > 5) & (small < 245)

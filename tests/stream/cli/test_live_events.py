@@ -101,12 +101,18 @@ def test_options() -> None:
     options = parse_options(["--source", "demo", "--max-faces", "3", "--events", "e.jsonl"])
     assert (options.max_faces, options.detect_events, options.events) == (3, True, Path("e.jsonl"))
     assert not parse_options(["--no-events"]).detect_events
+    assert options.face_at is None and parse_options(["--face", "0.5,120"]).face_at == (0.5, 120.0)
 
 
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
         (["--max-faces", "0"], "expected 1 or more, found 0"),
+        (
+            ["--face", "left"],
+            "expected X,Y in pixels or as shares of the picture, such as 320,180 or 0.5,0.4, found 'left'",
+        ),
+        (["--face", "-1,3"], "--face"),
         (["--max-faces", "17"], "expected up to 16 faces, found 17"),
         (["--no-events", "--events", "e.jsonl"], "--no-events leaves nothing to write to --events"),
         (["--events", "same", "--csv", "same"], "name the same file twice"),

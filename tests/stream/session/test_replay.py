@@ -213,6 +213,8 @@ def test_nothing_compared_is_no_success(tmp_path: Path) -> None:
         ),
         (lambda s: edit_facts(s, settings=5), "session.json: settings: expected an object, found 5"),
         (lambda s: edit_facts(s, settings={"max_faces": 10**9}), "settings.max_faces: expected 64 or less"),
+        (lambda s: edit_facts(s, settings={"face_at": [0.5]}), "settings.face_at: "),
+        (lambda s: edit_facts(s, settings={"face_at": [0.5, -1.0]}), "settings.face_at"),
         (lambda s: (s / "source" / "times.csv").unlink(), "times.csv cannot be read"),
         (
             lambda s: (s / "source" / "times.csv").write_bytes(TIMES + b"0,0,0,1,512,512\n\xff\n"),
