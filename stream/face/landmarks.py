@@ -142,7 +142,7 @@ class FaceMeshDetector:
                 nearest = found[int(np.argmin(off_px))]
                 differences_deg.append(abs((roll_deg(nearest) - side_deg + 180) % 360 - 180))
         # Of an upright face one of the two may be wrong, but not both.
-        return bool(differences_deg) and (sum(differences_deg) / len(differences_deg) > 90 or min(differences_deg) > 35)
+        return bool(differences_deg) and (sum(differences_deg) / len(differences_deg) > 90 or min(differences_deg) > 28)
 
     def close(self) -> None:
         if self._process == os.getpid():

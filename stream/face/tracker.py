@@ -24,6 +24,8 @@ from stream.face.quality import ValiditySettings
 _OTHERS = 3
 """Faces that are looked for besides those that are followed."""
 
+_UPRIGHT_LOOKS = 2
+
 
 @dataclass(frozen=True)
 class TrackerSettings:
@@ -87,6 +89,12 @@ class _Track:
 
     def __init__(self, number: int, follower: FaceFollower, turned: bool, upside_down: bool) -> None:
         self.number, self.follower, self.turned, self.upside_down = number, follower, turned, upside_down
+        self.upright_looks = 0
+
+    def judge_upside_down(self, seems_so: bool) -> None:
+        """It takes two looks after each other to be the right way up again."""
+        self.upright_looks = 0 if seems_so else self.upright_looks + 1
+        self.upside_down = seems_so or (self.upside_down and self.upright_looks < _UPRIGHT_LOOKS)
 
     @property
     def outline(self) -> NDArray[np.float32]:
@@ -217,10 +225,11 @@ class FaceTracker:
             kept.append(track)
             was_turned, track.turned = track.turned, self._validity.is_turned(face.turn)
             # What was placed on a turned face has not the right size.
-            if track.follower.drifted(face) or (was_turned and not track.turned):
+            placed = track.follower.drifted(face) or (was_turned and not track.turned)
+            if placed:
                 track.follower.place(frame.image, grey, face, frame.time_s)
-            if track.upside_down:
-                track.upside_down = self._detector.is_upside_down(frame.image, face.landmarks)
+            if placed or track.upside_down:
+                track.judge_upside_down(self._detector.is_upside_down(frame.image, face.landmarks))
         self._keep(kept)
         return free
 

@@ -328,7 +328,7 @@ def test_a_place_has_to_be_in_the_picture():
 # --- which way up ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("degrees", "upright"), [(0, True), (25, True), (-40, True), (180, False)])
+@pytest.mark.parametrize(("degrees", "upright"), [(0, True), (25, True), (-40, True), (70, False), (180, False)])
 def test_a_face_on_its_head_is_not_upright(degrees: float, upright: bool):
     wide = cv2.copyMakeBorder(portrait(), 100, 100, 100, 100, cv2.BORDER_REFLECT)
     settings = ValiditySettings()
