@@ -22,7 +22,6 @@ from stream.screen.terminal import ConnectionTeller, JumpTeller, Panel
 from stream.screen.window import Window, display_available, save_snapshot
 from stream.session.replay import ReplaySource, model_difference, recorded_settings, require_recording
 from stream.session.session_folder import SessionFolder
-from stream.sinks.base import SinkError
 from stream.sources.base import FrameSource, NamedSource, source_name
 from stream.sources.open import list_cameras, open_source
 
@@ -36,8 +35,6 @@ def run(options: LiveOptions, console: Console, signals: EndSignals) -> int:
         return _show_cameras(console)
     if options.replay is not None:
         options = _as_recorded(options, SessionFolder(options.replay))
-        if (said := options.clash()) is not None:  # now that the session has named its model
-            raise SinkError(said)
     recognizer = Recognizer(
         options.model,
         options.provider,

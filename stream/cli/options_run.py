@@ -32,8 +32,8 @@ camera or a stream the newest frame wins; when it breaks off, the program says s
 again and goes on when it is back. Of a file no frame is dropped, its times are its own,
 and it is turned upright. A video filmed at 240 frames a second and stored at 30 has true
 times with --fps 240. Of an address only scheme, host and port are shown or written. A
-command line can be read by everybody on the machine: give an address with a password by
---source-file or MICROLIVE_SOURCE.
+command line can be read by everybody on the machine: an address with a password is given
+by --source-file or MICROLIVE_SOURCE.
 
   python run_live.py --list-cameras
   python run_live.py --camera 1 --size 1280x720 --fps 30 --wait

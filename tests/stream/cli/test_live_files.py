@@ -115,7 +115,7 @@ def test_the_model_that_a_session_names_is_not_written_over(
 ) -> None:
     before = (folder / "tiny.onnx").read_bytes()
     assert run("--replay", recorded, "--headless", "--csv", folder / "tiny.onnx") == 1
-    assert "--csv would write over what --model reads" in capsys.readouterr().err
+    assert "give it with --model" in capsys.readouterr().err
     assert (folder / "tiny.onnx").read_bytes() == before
 
 
@@ -130,7 +130,8 @@ def test_a_benchmark_leaves_its_clip_alone(option: str, place: Path, capsys: pyt
 
 def test_what_is_apart_may_lie_side_by_side(folder: Path, recorded: Path, tmp_path: Path) -> None:
     shutil.copytree(recorded, tmp_path / "r")
-    argv = ("--replay", tmp_path / "r", "--headless", "--csv", tmp_path / "r" / "again.csv")
+    argv = ("--replay", tmp_path / "r", "--model", folder / "tiny.onnx", "--headless")
+    argv = (*argv, "--csv", tmp_path / "r" / "again.csv")
     assert run(*argv, "--events", os.devnull, "--json", os.devnull) == 0
     assert (tmp_path / "r" / "again.csv").exists() and stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
@@ -273,7 +274,9 @@ ENDLESS = ["frames.csv", "events.jsonl", "session.json", "source/times.csv", "so
 
 @pytest.mark.parametrize("kind", ["fifo", "zero"])
 @pytest.mark.parametrize("name", ENDLESS)
-def test_a_session_with_a_file_that_has_no_end_is_refused(name: str, kind: str, recorded: Path, tmp_path: Path) -> None:
+def test_a_session_with_a_file_that_has_no_end_is_refused(
+    name: str, kind: str, folder: Path, recorded: Path, tmp_path: Path
+) -> None:
     """In a process of its own, which must end by itself."""
     shutil.copytree(recorded, tmp_path / "s")
     path = tmp_path / "s" / name
@@ -282,8 +285,10 @@ def test_a_session_with_a_file_that_has_no_end_is_refused(name: str, kind: str, 
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    reads = "--replay" if name.startswith("source/") else "--report"
-    command = [sys.executable, ROOT / "run_live.py", "--headless", reads, tmp_path / "s"]
+    asked = ["--replay", tmp_path / "s", "--model", folder / "tiny.onnx"]
+    if not name.startswith("source/"):
+        asked = ["--report", tmp_path / "s"]
+    command = [sys.executable, ROOT / "run_live.py", "--headless", *asked]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (
         done.returncode == 1
