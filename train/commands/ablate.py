@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     require_places(given.get("json"))
     if given.get("rows") == ():
-        raise UsageError("--rows: expected one row or more, found none")
+        raise UsageError(f"--rows: expected some of {', '.join(VARIANTS)}, found none")
     plan = LeftOutPlan(read_spec(SPEC), settings, given.get("rows", ()))
     if settings.config.class_weights == "none" and any("class_weights" not in row.overrides for row in plan.rows):
         raise UsageError("--class-weights: expected weights for the rows with a weighted loss, found 'none'")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from model.atomic import regular_file
 from model.contract import MicroliveError
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
@@ -185,8 +186,10 @@ def _pictures(
     """The clip's pictures, their frame rate, 0 where it is unknown, and what is to be known of it."""
     if not entry.path.is_dir():
         try:
-            with FileSource(entry.path, fps=filmed_fps) as source:
+            with FileSource(regular_file(entry.path), fps=filmed_fps) as source:
                 return VideoFile(entry.path), source.info.fps, source.notice
+        except OSError as error:  # it is no file: a pipe or a device
+            raise _Unusable(entry.path, error.strerror or "cannot be read", entry) from error
         except SourceError as error:
             raise _Unusable(entry.path, str(error).removeprefix(str(entry.path)).strip(), entry) from error
     folders = [folder for folder in scan([entry.path]).folders if folder.names]

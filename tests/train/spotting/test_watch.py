@@ -71,7 +71,7 @@ def parsed(command: Any, *argv: str) -> argparse.Namespace:
 
 
 def run_with(monkeypatch: pytest.MonkeyPatch, command: Any, recognizer: FakeRecognizer, *argv: str) -> int:
-    monkeypatch.setattr(command, "open_recognizer", lambda model: recognizer)
+    monkeypatch.setattr(command, "open_recognizer", lambda model, **_: recognizer)
     args = parsed(command, *argv)
     return args.run(args)
 
