@@ -62,8 +62,6 @@ _MOVED = {
     "--viewers": "latency --viewers N",
 }
 _INSTEAD_OF_EACH_OTHER = ("camera", "source", "source_file", "list_cameras", "replay", "report")
-
-
 _CHOSEN = ("model", "engine", "max_faces", "face")
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import cv2
 
+from model.guards import shown
 from model.types import FrameResult, Image
 from stream.picture_limits import PictureQueue
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import LineFile, Sink, SinkError, reason
 from stream.sinks.video import DEFAULT_FPS, MAX_FPS
-from stream.sources.file import ffmpeg_name, shown
+from stream.sources.file import ffmpeg_name, is_utf8
 
 HEADER = "frame,time_s,restart,part,width,height"
 LOSSLESS = "HFYU"
@@ -114,9 +115,9 @@ class SourceRecorder(Sink):
         self._part += 1
         self._size_px = size_px
         path = self._folder.part(self._part)
-        if shown(path) != str(path):
+        if not is_utf8(path):
             # OpenCV ends the process.
-            raise SinkError(f"cannot write the recording {shown(path)}: its name is no UTF-8; give another folder")
+            raise SinkError(f"cannot write the recording {shown(str(path))}: its name is no UTF-8; give another folder")
         codec = LOSSLESS if self._draw is None else DRAWINGS
         writer = cv2.VideoWriter(ffmpeg_name(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), self._fps, size_px)
         if not writer.isOpened():

@@ -14,6 +14,7 @@ from typing import Self
 
 from av.error import FFmpegError
 
+from model.guards import shown
 from model.quiet import native_log_held_back
 from model.types import Frame, Pace
 from stream.picture_limits import too_large
@@ -39,7 +40,7 @@ class FileSource(FrameSource):
     def __init__(self, path: Path | None, pace: Pace = "realtime", fps: float | None = None) -> None:
         super().__init__()
         self._path = path
-        self._name = "standard input" if path is None else shown(path)
+        self._name = "standard input" if path is None else shown(str(path))
         self._pace: Pace = pace
         self._fps = fps
         self._decoder: VideoDecoder | None = None
@@ -217,9 +218,9 @@ def ffmpeg_name(path: Path) -> str:
     return f"file:{os.path.abspath(path)}"
 
 
-def shown(path: Path | str) -> str:
-    """A file's name for people: what is no UTF-8 cannot be written anywhere."""
-    return os.fsencode(path).decode("utf-8", "replace")
+def is_utf8(path: Path) -> bool:
+    """Whether a file's name is: OpenCV's writers end the process over one that is not."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
 
 
 @contextmanager

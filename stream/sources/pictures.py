@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Self
 
 from model.decoding import read_picture
+from model.guards import shown
 from model.types import Frame, Image, Pace
 from stream.picture_limits import too_large
 from stream.sources.base import FrameSource, Pacer, SourceError, SourceInfo
-from stream.sources.file import shown
 
 PICTURES = (".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 USUAL_FPS = 30.0
@@ -63,14 +63,16 @@ class PictureFileSource(FrameSource):
         try:
             self._files = find_pictures(self._asked)
         except OSError as error:
-            raise SourceError(f"{shown(self._asked)} cannot be read: {error.strerror}") from error
+            raise SourceError(f"{shown(str(self._asked))} cannot be read: {error.strerror}") from error
         if not self._files:
             what = "is a folder without pictures" if self._asked.is_dir() else "matches no picture"
-            raise SourceError(f"{shown(self._asked)} {what} ({', '.join(PICTURES)}): give a video file, or pictures")
+            raise SourceError(
+                f"{shown(str(self._asked))} {what} ({', '.join(PICTURES)}): give a video file, or pictures"
+            )
         self._places = _places(self._files)
         first = next((image for path in self._files if (image := read_picture(path)) is not None), None)
         if first is None:
-            raise SourceError(f"{shown(self._asked)}: none of {len(self._files)} pictures can be read")
+            raise SourceError(f"{shown(str(self._asked))}: none of {len(self._files)} pictures can be read")
         self._size_px = first.shape[:2]
         height, width = self._size_px
         fps, name = self._fps or USUAL_FPS, shown(self._asked.name or self._asked.resolve().name)

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import whole_file
+from model.guards import shown
 from model.types import Image
 from stream.sources.base import SourceInfo
-from stream.sources.file import ffmpeg_name, shown
+from stream.sources.file import ffmpeg_name, is_utf8
 from train.errors import TrainError
 from train.synth.confounders import draw_texture
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD, PICTURE_SIDE_IOD, FaceSource
@@ -306,8 +307,8 @@ def compressed(frames: Iterable[TimedPicture], fps: float) -> Iterator[TimedPict
 
 def _open_writer(path: Path, fps: float, picture: Image) -> cv2.VideoWriter:
     height, width = picture.shape[:2]
-    if shown(path) != str(path):  # OpenCV ends the process
-        raise TrainError(f"{shown(path)}: no video can be written there, its name is no UTF-8")
+    if not is_utf8(path):
+        raise TrainError(f"{shown(str(path))}: no video can be written there, its name is no UTF-8")
     writer = cv2.VideoWriter(ffmpeg_name(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
     if not writer.isOpened():
         raise TrainError(f"{path.parent}: no video can be written there (OpenCV's MPEG-4 encoder did not start)")
