@@ -3,12 +3,17 @@
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What nohup or a script's `&` has these tests ignore, the programs that they start would ignore too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, and none that a busy machine fails, so that a change is what makes a test fail. To look
 # for new ones: pytest --hypothesis-profile=default

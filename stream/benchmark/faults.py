@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import os
-import pty
 import random
 import signal
 import subprocess
@@ -136,6 +135,8 @@ class _Terminal:
     """A terminal for the program to draw on, `side` its end of it. It is read, and nothing kept, while `read` is set."""
 
     def __init__(self) -> None:
+        import pty  # POSIX only
+
         self._main, self.side = pty.openpty()
         self.read = threading.Event()
         self.read.set()

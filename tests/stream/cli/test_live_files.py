@@ -106,7 +106,7 @@ def test_whatever_is_read_is_not_written(argv: str, says: str, place: Path, caps
     (place / "x").mkdir()
     demo = str(ROOT / "stream" / "sources" / "demo.mp4")
     with pytest.raises(SystemExit) as caught:
-        parse_options(argv.replace("DIR", str(place)).replace("DEMO", demo).split())
+        parse_options([word.replace("DIR", str(place)).replace("DEMO", demo) for word in argv.split()])
     assert caught.value.code == 2 and says.replace("DIR", str(place)) in capsys.readouterr().err
 
 

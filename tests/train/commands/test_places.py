@@ -84,7 +84,7 @@ def test_no_command_writes_over_what_it_reads(
     bundled = ROOT / "model" / "bundled" / "model.onnx"
     (at / "x").mkdir()
     before = everything(at), bundled.read_bytes()
-    assert main(argv.replace("AT", str(at)).replace("BUNDLED", str(bundled)).split()) == 2
+    assert main([word.replace("AT", str(at)).replace("BUNDLED", str(bundled)) for word in argv.split()]) == 2
     said = capsys.readouterr().err.strip()
     assert says in said and len(said.splitlines()) == 1
     assert (everything(at), bundled.read_bytes()) == before
@@ -111,7 +111,7 @@ def test_an_export_leaves_its_run_alone(argv: str, says: str, at: Path, capsys: 
         (at / name).mkdir()
         (at / name / "parity.json").symlink_to(f"../{target}")
     before = everything(at)
-    assert exporter.main(argv.replace("AT", str(at)).split()) == 2
+    assert exporter.main([word.replace("AT", str(at)) for word in argv.split()]) == 2
     assert says in capsys.readouterr().err and everything(at) == before
 
 
@@ -156,7 +156,7 @@ def test_what_has_no_end_is_refused(name: str, command: str, kind: str, at: Path
         os.mkfifo(at / name)
     else:
         (at / name).symlink_to("/dev/zero")
-    words = command.replace("AT", str(at)).split()
+    words = [word.replace("AT", str(at)) for word in command.split()]
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
     # A frame that is none is passed over, with a warning.
     assert done.returncode in ((0,) if name.endswith("0001.png") else (1, 2)), done.stderr
