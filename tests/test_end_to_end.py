@@ -136,6 +136,7 @@ def test_streams_stepped_together_do_not_mix(line: Path) -> None:
                 np.testing.assert_allclose(answers[i], one, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_eval_of_the_exported_model_equals_that_of_the_run(line: Path, tmp_path: Path) -> None:
     scores = []
     for model in (line / "run", line / "exported" / "model.onnx"):

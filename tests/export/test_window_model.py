@@ -192,6 +192,7 @@ def test_bad_paths_get_one_clear_line(plain, tmp_path, capsys):
     assert caught.value.code == 2
 
 
+@pytest.mark.slow
 def test_half_precision_is_written_on_request_and_answers_alike(paper, tmp_path):
     run, contract, out = paper
     assert main([str(run), "--out", str(tmp_path / "half"), "--fp16"]) == 0

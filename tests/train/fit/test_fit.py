@@ -419,6 +419,7 @@ def test_the_contract_says_what_was_trained_and_how_well(finished):
     assert built.input_shape == contract.input_shape
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_and_ends_as_if_it_never_stopped(finished, store, tmp_path):
     """Killed hard in the middle of the second epoch, just after a backup; the rest must repeat the whole run."""
     config, metrics, out = finished
