@@ -53,12 +53,14 @@ def test_recognizers_may_start_in_threads_of_a_new_process() -> None:
     code = (
         "import os, threading, numpy as np\n"
         "from stream.recognizer import Recognizer\n"
+        "statuses = []\n"
         "def work():\n"
         "    with Recognizer() as recognizer:\n"
-        "        print(recognizer.process(np.zeros((48, 64, 3), np.uint8), 0.0).status)\n"
+        "        statuses.append(recognizer.process(np.zeros((48, 64, 3), np.uint8), 0.0).status)\n"
         "threads = [threading.Thread(target=work) for _ in range(3)]\n"
         "[thread.start() for thread in threads]\n"
         "[thread.join() for thread in threads]\n"
+        "print(*statuses)\n"
         "os.write(2, b'after')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
