@@ -1,8 +1,11 @@
 """Files of runs: the folder of one, when it may be used again, and JSON and text read and written without surprises."""
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Container, Iterable
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +48,6 @@ class RunDir:
         Raises:
             UsageError: it holds a finished run, another run, or something else; `overwrite` clears the first two.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path}: expected a folder for the run, found a file")
         if not self.config.is_file() and other_files(self.path, {"features"}):
             raise UsageError(f"{self.path}: expected an empty folder or a run, found other files; choose another --out")
         if overwrite:
@@ -99,6 +100,47 @@ class RunDir:
         self.drop_weights()
         for path in (value for value in vars(self).values() if value != self.path):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_use(folder: Path) -> Iterator[None]:
+    """Holds a run's folder, made where it is not there, for one process at a time; a killed process lets go of it.
+
+    An empty folder that the block leaves empty is removed again if it was made here. Where folders cannot be locked
+    (Windows, some network drives) nobody holds them.
+
+    Raises:
+        UsageError: another process holds it, or it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: expected a folder for the run, found a file")
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    held = _locked(folder)
+    try:
+        yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it holds the run
+                folder.rmdir()
+        if held is not None:
+            os.close(held)
+
+
+def _locked(folder: Path) -> int | None:
+    if sys.platform == "win32":
+        return None
+    import fcntl  # POSIX only
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise UsageError(f"{folder}: another run is writing there; wait for its end, or choose another --out") from None
+    except OSError:
+        pass  # a network drive without locks
+    return held
 
 
 def other_files(folder: Path, known: Container[str]) -> list[str]:

@@ -27,7 +27,7 @@ from train.clips.samples import (
     scaling_of,
     split_by_people,
 )
-from train.files import RunDir, write_text, write_with
+from train.files import RunDir, sole_use, write_text, write_with
 from train.fit.plots import draw_confusion, draw_curves, draw_reliability
 from train.fit.resume import EpochListener, EpochResult, RunKeeper, best_epoch
 from train.fit.trainer import Trainer, TrainingProgress, predict
@@ -71,22 +71,23 @@ def fit(
         made = fresh_clips(config, contract, faces)
         config.loss_weights(samples.class_names, np.bincount(made.labels, minlength=len(samples.class_names)).tolist())
     run = RunDir(config.out)
-    resumes = run.begin(config, overwrite)
-    with clip_progress(console, "preparing clips", len(samples.ids)) as advance:
-        features = load_features(stores, contract, config, advance)
-    data = TrainingSet(features, samples, split, _scaling(features, split, made, console), made)
-    contract = replace(contract, input=config.network_input(*data.scaling))
-    run.record_data(_data_facts([features_key(store, contract) for store in stores], data))
-    console.print(_opening(contract, data, run, resumes), highlight=False, soft_wrap=True)
-    lacking = [name for name, n in zip(samples.class_names, samples.counts(split.validation), strict=True) if not n]
-    if lacking and len(split.validation):
-        console.print(
-            f"no clips of {', '.join(lacking)} among the validation people: UF1 counts 0 for them", style="yellow"
-        )
-    with RunKeeper(run) as keeper, listener(console, config.epochs) as progress:
-        trainer = Trainer(config, data, keeper)
-        history = trainer.train(progress)
-    return _finish(trainer, config, contract, data, run, history, command)
+    with sole_use(run.path):
+        resumes = run.begin(config, overwrite)
+        with clip_progress(console, "preparing clips", len(samples.ids)) as advance:
+            features = load_features(stores, contract, config, advance)
+        data = TrainingSet(features, samples, split, _scaling(features, split, made, console), made)
+        contract = replace(contract, input=config.network_input(*data.scaling))
+        run.record_data(_data_facts([features_key(store, contract) for store in stores], data))
+        console.print(_opening(contract, data, run, resumes), highlight=False, soft_wrap=True)
+        lacking = [name for name, n in zip(samples.class_names, samples.counts(split.validation), strict=True) if not n]
+        if lacking and len(split.validation):
+            console.print(
+                f"no clips of {', '.join(lacking)} among the validation people: UF1 counts 0 for them", style="yellow"
+            )
+        with RunKeeper(run) as keeper, listener(console, config.epochs) as progress:
+            trainer = Trainer(config, data, keeper)
+            history = trainer.train(progress)
+        return _finish(trainer, config, contract, data, run, history, command)
 
 
 def _finish(

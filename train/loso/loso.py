@@ -1,8 +1,9 @@
 """A leave-one-subject-out run from data to scores: every person is tested once a seed by a network that never saw them."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from train.clips.samples import (
 )
 from train.clips.store import ClipStore
 from train.errors import UsageError, check_type
+from train.files import sole_use
 from train.fit.pretrained import Pretrained, open_pretrained
 from train.fit_config import TrainConfig
 from train.loso.fold_job import FoldData, FoldJob, FoldResult, fold_name
@@ -135,36 +137,47 @@ def loso(
     splits = _splits(settings, samples, excluded)
     run = LosoDir(config.out)
     keys = [features_key(store, contract) for store in stores]
-    resumes = run.begin(_head(settings, samples, keys, command), _sample_lines(stores, samples, excluded), overwrite)
-    done = run.recover({key: [samples.ids[row] for row in split.test] for key, split in splits.items()})
-    for line in lacking(samples, splits):
-        console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
-    with clip_progress(console, "preparing clips", len(samples.ids)) as advance:
-        features = load_features(stores, contract, config, advance)
-    data = FoldData(features.files, samples)
-    jobs = [
-        _job(settings, split, seed, pretrained)
-        for (seed, _), split in splits.items()
-        if (seed, split.person) not in done
-    ]
-    workers = workers or (0 if ray else default_workers(settings.threads))
-    console.print(_opening(settings, samples, kept, len(splits), len(done), resumes), highlight=False, soft_wrap=True)
-    if jobs:
-        with (
-            FoldProgress(console, samples, len(splits), len(done)) as progress,
-            closing(_results(ray, data, jobs, workers, progress.started)) as results,
-        ):
-            for result in results:
-                run.append(result, samples)
-                progress.finished(result)
-    return write_scores(run.path)
+    with sole_use(run.path):
+        resumes = run.begin(
+            _head(settings, samples, keys, command), _sample_lines(stores, samples, excluded), overwrite
+        )
+        done = run.recover({key: [samples.ids[row] for row in split.test] for key, split in splits.items()})
+        warn = partial(console.print, style="yellow", highlight=False, soft_wrap=True, markup=False)
+        for line in lacking(samples, splits):
+            warn(line)
+        with clip_progress(console, "preparing clips", len(samples.ids)) as advance:
+            features = load_features(stores, contract, config, advance)
+        data = FoldData(features.files, samples)
+        jobs = [
+            _job(settings, split, seed, pretrained)
+            for (seed, _), split in splits.items()
+            if (seed, split.person) not in done
+        ]
+        workers = workers or (0 if ray else default_workers(settings.threads))
+        console.print(
+            _opening(settings, samples, kept, len(splits), len(done), resumes), highlight=False, soft_wrap=True
+        )
+        if jobs:
+            with (
+                FoldProgress(console, samples, len(splits), len(done)) as progress,
+                closing(_results(ray, data, jobs, workers, progress.started, warn)) as results,
+            ):
+                for result in results:
+                    run.append(result, samples)
+                    progress.finished(result)
+        return write_scores(run.path)
 
 
 def _results(
-    ray: str | None, data: FoldData, jobs: Sequence[FoldJob], workers: int, started: Started
+    ray: str | None,
+    data: FoldData,
+    jobs: Sequence[FoldJob],
+    workers: int,
+    started: Started,
+    told: Callable[[str], object],
 ) -> Generator[FoldResult]:
     if ray:
-        return ray_folds(ray, data, jobs, workers, started)
+        return ray_folds(ray, data, jobs, workers, started, told)
     return local_folds(data, jobs, workers, started)
 
 

@@ -39,12 +39,17 @@ _RETRIES = 1  # of a task whose worker or node died
 
 
 def ray_folds(
-    address: str, data: FoldData, jobs: Sequence[FoldJob], workers: int, started: Started
+    address: str,
+    data: FoldData,
+    jobs: Sequence[FoldJob],
+    workers: int,
+    started: Started,
+    told: Callable[[str], object],
 ) -> Generator[FoldResult]:
     """Results as the folds end, `workers` at a time (0: as many as the cluster has room for).
 
     The generator leaves the cluster when it ends: close it when left early. The features must be found under the same
-    path on every node.
+    path on every node. `told` gets a line when the folds have to wait for others' work.
 
     Raises:
         UsageError: Ray is not installed, or there is no cluster at the address. TrainError, UsageError: a fold failed.
@@ -59,6 +64,8 @@ def ray_folds(
             raise UsageError(f"--threads {threads}: the Ray cluster has {room.get('CPU', 0):g} processors")
         workers = workers or int(gpus or room.get("CPU", 1) // threads) or 1
         _require_workers(ray, address)
+        if ray.available_resources().get("CPU", 0) < threads:
+            told(f"--ray {address}: others use all of the cluster; the folds wait until it has room")
         task = ray.remote(
             num_cpus=threads,
             num_gpus=min(1.0, gpus / workers),

@@ -38,8 +38,6 @@ class LosoDir:
         Raises:
             UsageError: it holds a finished run, another run, or something else; `overwrite` clears the first two.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path}: expected a folder for the run, found a file")
         if not self.settings.is_file() and other_files(self.path, {"features"}):
             raise UsageError(f"{self.path}: expected an empty folder or a run, found other files; choose another --out")
         if overwrite:

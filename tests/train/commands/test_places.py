@@ -15,7 +15,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.runs import write_run
 from tests.helpers.stores import write_store
 from train.__main__ import main
-from train.files import write_text
+from train.files import sole_use, write_text
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,16 @@ def test_what_has_no_end_is_refused(name: str, command: str, kind: str, at: Path
     # A frame that is none is passed over, with a warning.
     assert done.returncode in ((0,) if name.endswith("0001.png") else (1, 2)), done.stderr
     assert "Traceback" not in done.stderr and Path(name).name in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+@pytest.mark.parametrize("command", ["fit", "loso"])
+def test_a_folder_that_another_run_fills_is_refused(command: str, at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sole_use(at / "new"):
+        words = [command, "--data", str(at / "store"), "--out", str(at / "new"), "--size-px", "32", "--epochs", "1"]
+        assert main(words) == 2
+        assert f"{at / 'new'}: another run is writing there" in capsys.readouterr().err
+    assert not (at / "new").exists()
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])

@@ -163,6 +163,7 @@ def test_ray_gives_the_same_answers_as_one_process(reference, data, tmp_path):
     console = quiet()
     loso(settings(data, out), console, workers=2, ray="local")
     assert "8 folds (1 seed), 5 done" in said(console)
+    assert "the folds wait" not in said(console)
     assert predictions(out) == predictions(reference[0])
     assert folds(out) == folds(reference[0])
     assert sys.modules["ray"].is_initialized() is False
@@ -186,6 +187,15 @@ def test_ray_where_paths_hold_spaces(data, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a run" / "scores.json").exists()
+
+
+@pytest.mark.slow
+def test_a_full_ray_cluster_is_told_of(data, tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "available_resources", lambda: {"GPU": 1.0})
+    console = quiet()
+    folds = loso(settings(data, tmp_path / "out", epochs=1), console, workers=1, ray="local")
+    assert folds and "--ray local: others use all of the cluster; the folds wait" in said(console)
 
 
 def test_a_ray_address_that_does_not_answer_is_told_of(data, tmp_path):
