@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     from train.commands import spot_eval as command_spot_eval
     from train.commands import spot_rates as command_spot_rates
     from train.commands import synth as command_synth
+    from train.commands import transfer as command_transfer
 
     parser = argparse.ArgumentParser(
         prog="python -m train",
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         command_bench,
         command_spot_eval,
         command_spot_rates,
+        command_transfer,
     ):
         command.add_parser(subparsers)
     for command in subparsers.choices.values():

@@ -23,6 +23,8 @@ from stream.sources.capture import CaptureProcess, CaptureWatch
 from stream.sources.capture_protocol import CapturedPicture, Opened
 
 _JOIN_S = 5.0
+# A file's count of its pictures is often reckoned from how long it is, its sound included.
+_SHORT_S, _SHORT_SHARE = 0.5, 0.1
 
 
 class LiveSource(FrameSource):
@@ -53,7 +55,7 @@ class LiveSource(FrameSource):
         self._captured = RateMeter()
         self._info: SourceInfo | None = None
         self._first_index = self._next_index = 0
-        self._started_s = self._newest_s = 0.0
+        self._started_s = self._newest_s = self._last_s = 0.0
         self._finished = False
         self._error: Exception | None = None
 
@@ -74,6 +76,20 @@ class LiveSource(FrameSource):
             wanted += f"{' at ' if wanted else ''}{camera.fps:g} fps"
             given += f" at {info.fps:g} fps" if info.fps else " at a rate that it does not tell"
         return f"{self._name} gives {given}, not {wanted}" if wanted else None
+
+    def remarks(self) -> tuple[str, ...]:
+        """Of a file: that its pictures end long before it says that it does."""
+        with self._fresh:
+            info, ended_s, whole = self._info, self._last_s, self._finished and self._error is None
+        if info is None or info.live or not whole or not info.frames or not info.fps:
+            return ()
+        stated_s = info.frames / info.fps
+        if stated_s - ended_s <= max(_SHORT_S, _SHORT_SHARE * stated_s):
+            return ()
+        return (
+            f"{self._name}: its pictures end at {ended_s:.1f} s, though it says that it lasts until {stated_s:.1f} s: "
+            "it may be cut off",
+        )
 
     def __enter__(self) -> Self:
         self._watch.start()
@@ -159,7 +175,7 @@ class LiveSource(FrameSource):
             for _ in range(self._next_index, picture.index + 1):
                 self._captured.tick(picture.captured_s)
             self._next_index = picture.index + 1
-            self._newest_s = picture.captured_s
+            self._newest_s, self._last_s = picture.captured_s, picture.media_s
             self._waiting.append((process, picture))
             self._fresh.notify_all()
         for late_process, late in overtaken:

@@ -34,7 +34,7 @@ class OpenCvReader:
         self.live = self.frames is None
 
     def pictures(self) -> Iterator[Captured]:
-        index = 0
+        index, begins_s = 0, 0.0
         while True:
             started_s = time.perf_counter()
             found, image = self._capture.read()
@@ -46,6 +46,11 @@ class OpenCvReader:
             # Of a live source, reading is mostly waiting.
             decode_ms = 0.0 if self.live else 1000 * (time.perf_counter() - started_s)
             media_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+            if index == 0 and not self.live and self.fps:
+                # OpenCV counts from the first picture, which may come after the sound. Its time stamp counts frames.
+                begins_s = self._capture.get(cv2.CAP_PROP_PTS) / self.fps - media_s
+                begins_s = begins_s if begins_s > 0.5 / self.fps else 0.0
+            media_s += begins_s
             yield Captured(image, index, media_s, captured_s, decode_ms)
             index += 1
 

@@ -55,7 +55,7 @@ def _gone(text: str) -> NoReturn:
 
 _WRITTEN = ("json", "chart", "failures", "markdown")
 _FOLDERS = ("out", "events_dir", "write")
-_READ = ("data", "root", "annotation", "model", "config", "spec", "test", "faces", "videos", "made", "generator", "pretrain", "path", "against")  # fmt: skip
+_READ = ("data", "root", "annotation", "model", "config", "spec", "test", "faces", "videos", "made", "generator", "pretrain", "path", "against", "fields")  # fmt: skip
 _PARTS = {path.name for folder in (RunDir("run"), LosoDir("run")) for path in vars(folder).values()} - {"run"} | {
     MANIFEST_FILE, RECORDS_FILE, CLIPS_FILE, "model.onnx", "model.stream.onnx", "parity.json", "features",
 }  # fmt: skip
@@ -93,7 +93,7 @@ def _named(told: Mapping[str, Any], names: Sequence[str]) -> list[Named]:
     """The paths that are given for these options, with the option as a user writes it."""
     found: list[Named] = []
     for name in names:
-        shown = {"path": "RUN", "spec": "SPEC"}.get(name, f"--{name.replace('_', '-')}")
+        shown = {"path": "RUN", "spec": "SPEC", "fields": "FIELDS.npz"}.get(name, f"--{name.replace('_', '-')}")
         values = told.get(name) or ()
         for value in [values] if isinstance(values, str | Path) else values if isinstance(values, Sequence) else ():
             if str(value) != "-":

@@ -96,12 +96,16 @@ def build_shallow_flow(config: NetworkConfig) -> keras.Model:
     clip = keras.Input(config.input_shape, dtype=config.input_dtype, name="clip")
     scaled = InputScaling(config.offset, config.scale, name="scaling")(clip)
     picture = AreaAverage(PICTURE_PX, name="picture")(LargestMotion(name="largest_motion")(scaled))
+    return keras.Model(clip, shallow_streams(picture, config.classes, config.dropout), name="shallow_flow")
+
+
+def shallow_streams(picture: Any, classes: int, dropout: float) -> Any:
+    """Probabilities (batch, classes) of pictures (batch, 28, 28, 3): the network itself."""
     padded = layers.ZeroPadding2D(2, name="padding")(picture)
-    streams = [_stream(padded, filters, config.dropout) for filters in STREAM_FILTERS]
+    streams = [_stream(padded, filters, dropout) for filters in STREAM_FILTERS]
     joined = layers.AveragePooling2D(2, name="join_pool")(layers.Concatenate(name="join")(streams))
-    logits = layers.Dense(config.classes, dtype="float32", name="logits")(layers.Flatten(name="flatten")(joined))
-    probabilities = layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
-    return keras.Model(clip, probabilities, name="shallow_flow")
+    logits = layers.Dense(classes, dtype="float32", name="logits")(layers.Flatten(name="flatten")(joined))
+    return layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
 
 
 def _stream(picture: Any, filters: int, dropout: float) -> Any:

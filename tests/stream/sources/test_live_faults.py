@@ -19,7 +19,7 @@ from stream.benchmark.camera import FAULTS, Fault, FaultServer
 from stream.health import Connection
 from stream.sources.base import Backoff, BackoffSettings, LiveSettings, SourceError
 from stream.sources.live import LiveSource
-from tests.helpers.clips import write_video
+from tests.helpers.clips import write_track, write_video
 from tests.helpers.mjpeg_server import endless_server, jpegs
 from tests.helpers.processes import DEADLINE_S
 from tests.helpers.watched import Watched
@@ -290,6 +290,21 @@ def test_a_file_over_http_gives_every_frame_at_its_time(tmp_path: Path) -> None:
     assert [frame.index for frame in found] == list(range(40))
     np.testing.assert_allclose([frame.time_s for frame in found], np.arange(40) / 25, atol=1e-3)
     assert (np.diff([frame.image.mean() for frame in found]) > 0).all()
+
+
+def test_a_file_over_http_has_its_own_time_and_says_that_it_is_cut_off(tmp_path: Path) -> None:
+    """The pictures begin 2.5 s after the file does."""
+    frames = [picture()] * 90
+    whole = write_track(tmp_path / "whole.mkv", frames, [2.5 + i / 30 for i in range(90)], sound_s=5.6)
+    (tmp_path / "cut.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with web_server(tmp_path) as address:
+        with LiveSource(f"{address}/whole.mkv", pace="fast") as source:
+            np.testing.assert_allclose([frame.time_s for frame in source], 2.5 + np.arange(90) / 30, atol=0.002)
+            assert source.remarks() == ()
+        with LiveSource(f"{address}/cut.mkv", pace="fast") as source:
+            last_s = list(source)[-1].time_s
+            assert last_s < 5
+            assert f"its pictures end at {last_s:.1f} s, though it says that it lasts until 5." in source.remarks()[0]
 
 
 def test_a_file_over_http_that_is_not_there(tmp_path: Path) -> None:

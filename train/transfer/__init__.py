@@ -1,0 +1,1 @@
+"""Does what the generator shows carry over to the motion of real micro-expressions?"""
