@@ -67,14 +67,20 @@ class VideoDecoder:
         self._container.close()
 
     def pictures(self) -> Iterator[DecodedPicture]:
+        matrix: tuple[int, ...] | None = None
+        turned_deg: int | None = None
         for frame in self._frames():
             if (wrong := too_large(frame.width, frame.height)) is not None:
                 raise ValueError(wrong)
             # As OpenCV converts, to the last bit.
             image: Image = frame.to_ndarray(format="bgr24", interpolation="BICUBIC")
-            matrix = frame.side_data.get("DISPLAYMATRIX")
+            if turned_deg != frame.rotation:
+                # A frame that was asked for side data keeps itself, and its picture, until garbage is collected.
+                turned_deg = frame.rotation
+                data = frame.side_data.get("DISPLAYMATRIX")
+                matrix = None if data is None else struct.unpack("=9i", bytes(data))
             if matrix is not None:
-                image = upright(image, struct.unpack("=9i", bytes(matrix)))
+                image = upright(image, matrix)
             tick_s = frame.time_base or Fraction(0)
             # By way of milliseconds, as OpenCV has them: rows are the same to the last digit.
             time_s = None if frame.pts is None else 1000 * (frame.pts * float(tick_s)) / 1000 - self._began_s
