@@ -1,5 +1,6 @@
 """Recordings as phones, lab cameras and other programs leave them: turned, late, with gaps, damaged, and as pictures."""
 
+import gc
 import io
 import json
 import os
@@ -94,6 +95,20 @@ def test_a_video_that_starts_late_has_the_times_of_its_sound(tmp_path: Path, end
 def test_a_stream_cut_out_of_a_longer_one_begins_at_0(tmp_path: Path) -> None:
     path = write_track(tmp_path / "cut.ts", numbered(), [600 + t for t in EVEN_S])
     np.testing.assert_allclose(times_of(path), EVEN_S, atol=0.002)
+
+
+def test_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    """A decoded picture of an 8K file takes 50 MB that the collector knows nothing of."""
+    path = write_track(tmp_path / "a.mp4", numbered(), EVEN_S, matrix=(-1, 0, 0, -1))
+    gc.collect()
+    gc.disable()
+    try:
+        with FileSource(path, "fast") as source:
+            assert len(list(source)) == len(EVEN_S)
+            kept = sum(isinstance(found, av.VideoFrame) for found in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept <= 2
 
 
 def test_a_camera_that_is_off_for_a_while_is_a_gap_and_not_the_end(tmp_path: Path) -> None:
