@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -166,6 +167,13 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
     save_tiny_model(folder / "bare.onnx", metadata={})
     save_tiny_model(folder / "other.onnx", metadata=tiny_contract(frames=20).to_metadata())
     save_poisoned_model(folder / "poisoned.onnx")
+    (folder / "network.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+    with zipfile.ZipFile(folder / "renamed.onnx", "w") as keras:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            keras.writestr(name, "{}")
+    (folder / "saved").mkdir(exist_ok=True)
+    (folder / "saved" / "saved_model.pb").touch()
+    make = "make a model of the run that it came from with `python -m export RUN --out DIR`"
     clip, model = ["--source", str(folder / "clip.mp4")], ["--model", str(folder / "tiny.onnx")]
     return {
         "missing file": (["--source", str(folder / "none.mp4"), *model], "does not exist"),
@@ -178,6 +186,18 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
         "name too long": (["--source", "a" * 300, *model], "cannot be read"),
         "no server": (["--source", "http://127.0.0.1:9/x", *model], "cannot be opened"),
         "no model": ([*clip, "--model", str(folder / "none.onnx")], "is not a model file"),
+        "HDF5": (
+            [*clip, "--model", str(folder / "network.h5")],
+            f"(Keras .h5) and cannot be loaded as an ONNX model; {make}",
+        ),
+        "Keras": (
+            [*clip, "--model", str(folder / "renamed.onnx")],
+            f"(.keras) and cannot be loaded as an ONNX model; {make}",
+        ),
+        "SavedModel": (
+            [*clip, "--model", str(folder / "saved")],
+            f"SavedModel and cannot be loaded as an ONNX model; {make}",
+        ),
         "corrupt model": ([*clip, "--model", str(folder / "corrupt.onnx")], "cannot be loaded"),
         "no metadata": ([*clip, "--model", str(folder / "bare.onnx")], "python -m export"),
         "wrong window": ([*clip, "--model", str(folder / "other.onnx")], "expected"),
@@ -189,7 +209,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
 
 
 @pytest.mark.parametrize("case", ["missing file", "empty file", "not a video", "truncated", "a folder", "no camera", "no URL", "name too long", "no server",
-                                  "no model", "corrupt model", "no metadata", "wrong window", "answers that are none", "no folder for csv", "csv is a folder",
+                                  "no model", "HDF5", "Keras", "SavedModel", "corrupt model", "no metadata", "wrong window", "answers that are none", "no folder for csv", "csv is a folder",
                                   "record is no mp4"])  # fmt: skip
 def test_bad_input_gets_one_line(case: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     argv, says = bad_inputs(folder)[case]
