@@ -1,7 +1,6 @@
 """The generator's expressions as flow pictures: what moves from onset to apex, without drawing a single frame."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from train.synth.clip import ClipSettings, draw_clip
 from train.synth.faces import FaceSource, mirror_map
-from train.synth.fields import NODES, FaceFields, build_fields
+from train.synth.fields import NODES, build_fields
 from train.synth.render import grid_position, sample
 from train.transfer.flow_pictures import CLASSES, SIDE_PX, picture_of
 
@@ -30,7 +29,7 @@ def generator_pictures(
 
     The same arguments give the same pictures.
     """
-    fields = lru_cache(maxsize=None)(lambda number: _fields(faces[number]))
+    fields = [build_fields(face.canonical_landmarks(), mirror_map()) for face in faces]
     pictures = np.empty((count, SIDE_PX, SIDE_PX, 3), np.uint8)
     labels = np.arange(count) % len(CLASSES)
     for index, label in enumerate(labels):
@@ -40,16 +39,12 @@ def generator_pictures(
         left, top = rng.normal(0, _SHIFT, 2)
         spec = draw_clip(rng, CLASSES[label], settings)
         assert spec.expression is not None
-        ours = fields(index // len(CLASSES) % len(faces))
+        ours = fields[index // len(CLASSES) % len(faces)]
         gains = spec.expression.gains(ours, settings.geometry.iod_px)
         skin = spec.texture.reshape(NODES, NODES, 2, 2)
         field = np.einsum("hwij,hwj->hwi", skin, ours.displacement(ours.weights(gains)))
         pictures[index] = picture_of(_in_picture(field.astype(np.float32), size, 0.5 + left, height + top))
     return pictures, labels
-
-
-def _fields(face: FaceSource) -> FaceFields:
-    return build_fields(face.canonical_landmarks(), mirror_map())
 
 
 def _in_picture(field: NDArray[np.float32], eyes_apart: float, middle: float, height: float) -> NDArray[np.float32]:
