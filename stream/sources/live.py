@@ -56,7 +56,7 @@ class LiveSource(FrameSource):
         self._info: SourceInfo | None = None
         self._first_index = self._next_index = 0
         self._started_s = self._newest_s = self._last_s = 0.0
-        self._finished = False
+        self._finished = self._read_whole = False
         self._error: Exception | None = None
 
     @property
@@ -80,7 +80,7 @@ class LiveSource(FrameSource):
     def remarks(self) -> tuple[str, ...]:
         """Of a file: that its pictures end long before it says that it does."""
         with self._fresh:
-            info, ended_s, whole = self._info, self._last_s, self._finished and self._error is None
+            info, ended_s, whole = self._info, self._last_s, self._read_whole
         if info is None or info.live or not whole or not info.frames or not info.fps:
             return ()
         stated_s = info.frames / info.fps
@@ -143,6 +143,7 @@ class LiveSource(FrameSource):
                 if not self._waiting:
                     if self._error is not None:
                         raise self._error
+                    self._read_whole = True
                     return
                 process, picture = self._waiting.popleft()
             image = process.copy(picture)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from train.assessment.condition_scores import spread
 from train.errors import UsageError
 from train.experiments.shallow_flow import shallow_streams
 from train.scores.metrics import summary
@@ -56,7 +57,7 @@ def transfer(
         advance: Told of epochs as they end; there are `seeds` times (`epochs` + 1), one for drawing.
 
     Returns:
-        Plain JSON values: uf1 and uar (mean and sd over seeds; sd None for one), chance_uf1, recall of each class, n, the
+        Plain JSON values: uf1 and uar (mean, sd and values over seeds; sd None for one), chance_uf1, recall of each class, n, the
         confusion summed over seeds, and the same by dataset.
     """
     confusions: list[NDArray[np.int64]] = []
@@ -77,12 +78,12 @@ def transfer(
     return {
         "n": rows[0]["n"],
         "classes": list(CLASSES),
-        "uf1": _spread([row["uf1"] for row in rows]),
-        "uar": _spread([row["uar"] for row in rows]),
+        "uf1": spread([row["uf1"] for row in rows]),
+        "uar": spread([row["uar"] for row in rows]),
         "chance_uf1": rows[0]["chance_uf1"],
-        "recall": {name: _spread([row["per_class"][name]["recall"] for row in rows]) for name in CLASSES},
+        "recall": {name: spread([row["per_class"][name]["recall"] for row in rows]) for name in CLASSES},
         "by_dataset": {
-            name: {"n": int(own.sum()), "uf1": _spread([row["by_dataset"][name] for row in rows])}
+            name: {"n": int(own.sum()), "uf1": spread([row["by_dataset"][name] for row in rows])}
             for name, own in parts.items()
         },
         "confusion": np.sum(confusions, axis=0).tolist(),
@@ -108,7 +109,3 @@ def _trained(
         advance(1)
     network.set_weights([np.mean(weights, axis=0) for weights in zip(*kept, strict=True)])
     return network
-
-
-def _spread(values: Sequence[float]) -> dict[str, float | None]:
-    return {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}

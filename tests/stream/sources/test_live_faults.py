@@ -305,6 +305,9 @@ def test_a_file_over_http_has_its_own_time_and_says_that_it_is_cut_off(tmp_path:
             last_s = list(source)[-1].time_s
             assert last_s < 5
             assert f"its pictures end at {last_s:.1f} s, though it says that it lasts until 5." in source.remarks()[0]
+        with LiveSource(f"{address}/whole.mkv", pace="fast") as source:
+            next(iter(source))
+        assert source.remarks() == ()  # it was stopped
 
 
 def test_a_file_over_http_that_is_not_there(tmp_path: Path) -> None:
