@@ -27,6 +27,7 @@ _MOST_FPS = 1000.0
 _MOST_LAG_S = 600.0
 _MOST_SMOOTHNESS = 1000.0
 _MOST_SMOOTHING_PX = 32.0
+_MOST_UNITS = 99
 """Far beyond what makes sense: what a damaged file says must not fill the memory, nor end the optical flow's native code."""
 
 NOT_A_LIE_DETECTOR = "Recognises small facial movements. It does not detect lies, emotions or intentions, and must not be used to judge people."
@@ -215,10 +216,46 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class ActionUnits:
+    """The network's second output: how likely each action unit (FACS) acts on each side of the face.
+
+    `numbers` of n units; the output is (batch, 2 n), each unit's left and right side in turn ("left" is the subject's). A unit
+    counts as acting from a probability of `threshold` on, which was chosen on people apart from those that are scored.
+    """
+
+    numbers: tuple[int, ...]
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        numbers = self.numbers
+        _require(
+            isinstance(numbers, tuple) and 1 <= len(numbers) <= _MOST_UNITS,
+            "action_units.numbers",
+            f"one to {_MOST_UNITS} numbers",
+            numbers,
+        )
+        for number in numbers:
+            _whole("action_units.numbers", number, 1, _MOST_UNITS)
+        _require(list(numbers) == sorted(set(numbers)), "action_units.numbers", "each once, growing", numbers)
+        _require(
+            _is_number(self.threshold) and 0 < self.threshold < 1,
+            "action_units.threshold",
+            "between 0 and 1",
+            self.threshold,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the output's values in their order: "L1", "R1", "L2", …"""
+        return tuple(f"{side}{number}" for number in self.numbers for side in "LR")
+
+
+@dataclass(frozen=True)
 class ClipContract:
     """Everything the live program must know about a model.
 
-    The network takes (batch, frames, size, size, channels) and gives probabilities (batch, classes).
+    The network takes (batch, frames, size, size, channels) and gives probabilities (batch, classes), and where it tells action
+    units those of `action_units` (batch, 2 units).
 
     Attributes:
         class_names: The classes, in the order of the network's answer.
@@ -232,6 +269,7 @@ class ClipContract:
         scores: Measured numbers: validation UF1, n, chance, the command.
         disclaimer: What the model must not be used for.
         calibration: How the confidences were fitted; None where nobody did.
+        action_units: Which action units it tells; None where it tells none (the paper's network).
         schema_version: Of the contract itself.
 
     Raises:
@@ -255,6 +293,7 @@ class ClipContract:
     scores: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
     disclaimer: str = NOT_A_LIE_DETECTOR
     calibration: Calibration | None = None
+    action_units: ActionUnits | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -331,6 +370,9 @@ class ClipContract:
             raw[key] = _build(part, raw.get(key), key)
         if raw.get("calibration") is not None:
             raw["calibration"] = _calibration(raw["calibration"])
+        # Models from before there was such an output have no word of it.
+        if raw.setdefault("action_units", None) is not None:
+            raw["action_units"] = _action_units(raw["action_units"])
         return _build(cls, raw, "contract")
 
     def to_metadata(self) -> dict[str, str]:
@@ -361,6 +403,12 @@ def _calibration(raw: object) -> Calibration:
     if isinstance(raw, dict) and isinstance(raw.get("people"), list):  # pyright: ignore[reportUnknownMemberType]
         raw = {**raw, "people": tuple(raw["people"])}
     return _build(Calibration, raw, "calibration")
+
+
+def _action_units(raw: object) -> ActionUnits:
+    if isinstance(raw, dict) and isinstance(raw.get("numbers"), list):  # pyright: ignore[reportUnknownMemberType]
+        raw = {**raw, "numbers": tuple(raw["numbers"])}
+    return _build(ActionUnits, raw, "action_units")
 
 
 def _build(part: type, raw: object, what: str) -> Any:
