@@ -12,6 +12,7 @@ from model.preprocess import crop_face, eye_transform
 from stream.face.align import MotionAligner
 from stream.face.landmarks import eye_centres
 from train.synth.action_units import RECIPES, UnitShare, draw_expression, unit_label
+from train.synth.company import Company, CompanySettings, accompanied, draw_company
 from train.synth.confounders import Confounders, Spared, draw_camera, draw_confounders, draw_repeats, draw_texture
 from train.synth.fields import FaceFields, channel
 from train.synth.motion_curves import (
@@ -40,7 +41,7 @@ class ClipSettings:
     network sees. The apex of an event lies `apex_from` frames or more into the window. Peaks are pixels of the crop.
     Clips have `fps`, or each one of `frame_rates`, all as often (name one twice to have it twice as often). Of the
     neutral ones `macro_share`, `past_share` and `drift_share` hold an expression that is no event of their window.
-    In `hard_share` of all clips people talk, turn and move more, and cameras are worse, see `confounders`.
+    `company` says what goes with expressions beside their units. In `hard_share` of all clips people talk, turn and move more, and cameras are worse, see `confounders`.
     """
 
     geometry: CropGeometry = field(default_factory=CropGeometry)
@@ -57,6 +58,7 @@ class ClipSettings:
     past_share: float = 0.12
     drift_share: float = 0.06
     hard_share: float = 0.3
+    company: CompanySettings = field(default_factory=CompanySettings)
 
     def __post_init__(self) -> None:
         if not 0 < self.peak_min_px <= self.peak_max_px:
@@ -86,7 +88,8 @@ class Expression:
     """`kind`: `micro` (the event of its clip), `macro` (long and large), `past` (a micro-expression over before the window)
     or `drift` (one that comes over seconds and stays).
 
-    `units` say what moves, `peak_px` how far at the most (crop pixels, kept under `max_intensity` of the full units).
+    `units` say what moves, `peak_px` how far at the most (crop pixels, kept under `max_intensity` of the full units), and
+    `company` what goes along.
     """
 
     kind: str
@@ -95,6 +98,7 @@ class Expression:
     envelope: Envelope
     peak_px: float
     max_intensity: float = MAX_INTENSITY
+    company: Company | None = None
 
     def labels(self, mirrored: bool) -> tuple[str, ...]:
         """Units as FACS writes them ("4", "L12"), as they show in a picture that may be mirrored."""
@@ -104,7 +108,7 @@ class Expression:
         )
 
     def gains(self, fields: FaceFields, iod_px: float) -> dict[str, float]:
-        """The fields' gains at the apex on a face of so many crop pixels between the eyes."""
+        """The units' gains at the apex on a face of so many crop pixels between the eyes."""
         shares = {
             channel(u.number, side): share
             for u in self.units
@@ -114,6 +118,10 @@ class Expression:
         full_px = fields.peak_iod(shares) * iod_px
         intensity = min(self.peak_px / full_px, self.max_intensity / max(shares.values()))
         return {name: share * intensity for name, share in shares.items()}
+
+    def performed(self, fields: FaceFields, iod_px: float) -> tuple[FaceFields, dict[str, float]]:
+        """The face's fields with that of the company, and the gains at the apex of all that moves."""
+        return accompanied(fields, self.gains(fields, iod_px), self.company)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +177,8 @@ def draw_clip(rng: np.random.Generator, label: str, settings: ClipSettings) -> C
     fps = float(rest.choice(settings.frame_rates or (settings.fps,)))
     draw = _draw_neutral if label == NEUTRAL else _draw_event
     expression = draw(expressions, label, settings, fps)
+    company = draw_company(expressions, settings.company)
+    expression = replace(expression, company=company) if expression else None
     jitter = rest.normal(0, settings.landmark_jitter_px, (2, 2))
     return ClipSpec(
         label=label,
@@ -240,13 +250,16 @@ def camera_frames(
     model: FaceModel, spec: ClipSpec, count: int, iod_px: float, grey: bool = False
 ) -> Iterator[NDArray[np.uint8]]:
     """Camera frames of a clip, BGR (side, side, 3) or grey (side, side). `iod_px`: of the crop in which peaks are counted."""
-    renderer = FaceRenderer(model, spec.camera, spec.texture, spec.shading, grey)
+    fields, gains = model.fields, dict[str, float]()
+    if spec.expression:
+        fields, gains = spec.expression.performed(fields, iod_px)
+    renderer = FaceRenderer(model, spec.camera, spec.texture, spec.shading, grey, fields)
     side = spec.camera.side_px
     shape = (side, side) if grey else (side, side, 3)
     sensor = SensorModel(spec.confounders.sensor, shape, spec.noise_seed, spec.camera.iod_px)
     motions: tuple[Motion, ...] = spec.confounders.motions
     if spec.expression:
-        motions += expression_pulses(spec.expression.gains(model.fields, iod_px), spec.expression.envelope)
+        motions += expression_pulses(gains, spec.expression.envelope)
     for index in range(count):
         yield sensor.photograph(renderer.render(pose_at(motions, spec.time_s(index))), index)
 

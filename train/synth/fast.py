@@ -21,7 +21,7 @@ from model.types import Image
 from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING, eye_centres
 from train.synth.clip import ClipSpec
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD
-from train.synth.fields import GAZE_X, GAZE_Y, NODES, PITCH, STEP_IOD, YAW, Field
+from train.synth.fields import NO_SKIN, NODES, STEP_IOD, Field
 from train.synth.motion_curves import Motion, expression_pulses, pose_at
 from train.synth.render import (
     FRAME_SIDE_IOD,
@@ -51,7 +51,6 @@ _SLOW = np.array([0.04, 0.04, 0.0013, 0.0013])
 _SLOW_SPREAD, _SLOW_S = 0.5, 0.2
 
 SIMILARITY = 4
-_NO_SKIN = (GAZE_X, GAZE_Y, YAW, PITCH)
 # Variance of bilinear sampling's kernel, in squared camera pixels.
 _BILINEAR_VARIANCE = 1 / 6
 
@@ -88,8 +87,11 @@ class FastFace:
     def lip_channels(self) -> frozenset[str]:
         """Channels that move the lips apart."""
         fields = self.model.fields
-        apart = np.abs(fields.upper - fields.lower).max(axis=(1, 2, 3)) > 0
-        return frozenset(name for name, parts in zip(fields.channels, apart, strict=True) if parts)
+        return frozenset(
+            name
+            for name, upper, lower in zip(fields.channels, fields.upper, fields.lower, strict=True)
+            if np.any(upper != lower)
+        )
 
     @cached_property
     def corners(self) -> NDArray[np.float32]:
@@ -207,7 +209,7 @@ class _FastClip:
         self._picture = self._blurred()
         self._motions: tuple[Motion, ...] = spec.confounders.motions
         if spec.expression:
-            gains = spec.expression.gains(self._fields, face.geometry.iod_px)
+            self._fields, gains = spec.expression.performed(self._fields, face.geometry.iod_px)
             self._motions += expression_pulses(gains, spec.expression.envelope)
 
     def crops(self, frames: Sequence[int]) -> NDArray[np.uint8]:
@@ -274,13 +276,13 @@ class _FastClip:
         seen = replace(sensor, noise=left * sensor.noise, grain_px=sensor.grain_px / camera_px)
         return SensorModel(seen, shape, self._spec.noise_seed, self._face.geometry.iod_px)
 
-    def _on_lattice(self, names: Sequence[str], layers: Field) -> NDArray[np.float32]:
+    def _on_lattice(self, names: Sequence[str], layers: Sequence[Field]) -> NDArray[np.float32]:
         """Fields (channels, count, count, 2) in crop pixels, with the skin's texture."""
         texture = sample(self._spec.texture.reshape(NODES, NODES, 4), self._position)
         out = np.empty((len(names), *self._position.shape), np.float32)
         for row, name in enumerate(names):
             field = sample(layers[self._fields.index[name]], self._position)
-            if name not in _NO_SKIN:
+            if name not in NO_SKIN:
                 field = texture[..., ::2] * field[..., :1] + texture[..., 1::2] * field[..., 1:]
             cv2.transform(field, self._linear, dst=out[row])
         return out

@@ -6,8 +6,8 @@ kept inside the face, off the eyeballs where the unit moves skin only, and split
 Around a closed mouth there are two layers, so that one lip does not pull the other along.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -36,6 +36,10 @@ NODES = 85
 ORIGIN_IOD = (-(NODES - 1) / 2 * STEP_IOD, -1.42)
 
 GAZE_X, GAZE_Y, YAW, PITCH = "gaze_x", "gaze_y", "yaw", "pitch"
+COMPANY = "company"
+"""What moves with one expression beside its units (train.synth.company); no face has it of itself."""
+NO_SKIN = frozenset({GAZE_X, GAZE_Y, YAW, PITCH, COMPANY})
+"""Channels that the skin's texture does not roughen."""
 
 # The norm of the weights that stands for the largest one, without its creases.
 _NORM = 16
@@ -58,16 +62,18 @@ def grid_points() -> Points:
 class FaceFields:
     """Fields of one face on the grid of `grid_points`, displacements in IOD at full intensity.
 
-    `upper` and `lower` are (channels, NODES, NODES, 2): what moves above and below the line where the lips meet; they
-    are the same away from the mouth. `head` is 1 on the head and 0 far from it. `lids` holds for the image's left and
+    `upper` and `lower` hold a field (NODES, NODES, 2) of each channel: what moves above and below the line where the lips
+    meet; they are the same away from the mouth. `head` is 1 on the head and 0 far from it, `skin` (NODES, NODES, 1) 1 on
+    the face. `lids` holds for the image's left and
     right eye the upper and the lower lid's edge (n, 2 rows of x, y), `seam` the line between the lips, both
     canonical and from left to right. `mouth_closed` is 1 when the lips touch in the photo, 0 when teeth show.
     """
 
     channels: tuple[str, ...]
-    upper: Field
-    lower: Field
+    upper: tuple[Field, ...]
+    lower: tuple[Field, ...]
     head: NDArray[np.float32]
+    skin: NDArray[np.float32]
     lids: tuple[tuple[Points, Points], tuple[Points, Points]]
     seam: Points
     mouth_closed: float
@@ -87,6 +93,10 @@ class FaceFields:
         """The sum of the fields, (NODES, NODES, 2) IOD, of the upper layer."""
         return weighted_sum(weights, self.upper)
 
+    def with_channel(self, name: str, field: Field) -> "FaceFields":
+        """These and one field more, the same for both layers."""
+        return replace(self, channels=(*self.channels, name), upper=(*self.upper, field), lower=(*self.lower, field))
+
     def peak_iod(self, gains: Mapping[str, float]) -> float:
         """The longest displacement of any point of the face, IOD."""
         weights = self.weights(gains)
@@ -94,10 +104,10 @@ class FaceFields:
         return float(max(np.hypot(layer[..., 0], layer[..., 1]).max() for layer in layers))
 
 
-def weighted_sum(weights: NDArray[np.float32], layers: Field) -> Field:
-    """The sum of (channels, NODES, NODES, 2) by weight (channels,)."""
+def weighted_sum(weights: NDArray[np.float32], layers: Sequence[Field]) -> Field:
+    """The sum of fields (NODES, NODES, 2) by weight (channels,)."""
     # Few weights are not 0, and BLAS would round differently from one machine and number of threads to another.
-    total = np.zeros(layers.shape[1:], np.float32)
+    total = np.zeros(layers[0].shape, np.float32)
     for position in np.flatnonzero(weights):
         total += weights[position] * layers[position]
     return total
@@ -135,9 +145,10 @@ def build_fields(landmarks: Points, mirror: NDArray[np.intp]) -> FaceFields:
         lowers.append(field.astype(np.float32))
     return FaceFields(
         channels=tuple(names),
-        upper=np.stack(uppers),
-        lower=np.stack(lowers),
+        upper=tuple(uppers),
+        lower=tuple(lowers),
         head=_head_mask(landmarks, grid).astype(np.float32),
+        skin=mask[..., np.newaxis].astype(np.float32),
         lids=_lids(landmarks, mirror),
         seam=seam,
         mouth_closed=closed,

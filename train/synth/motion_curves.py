@@ -12,9 +12,10 @@ import numpy as np
 
 from train.synth.render import HeadPose, Pose
 
-# Onset→apex and apex→offset of real micro-expressions: lognormal, uncorrelated (CASME II and SAMM annotations).
-_RISE_MEDIAN_S, _RISE_SIGMA = 0.150, 0.47
-_FALL_MEDIAN_S, _FALL_SIGMA = 0.160, 0.60
+# Onset→apex and apex→offset of real micro-expressions: lognormal, uncorrelated. Between the annotations of CASME II and SAMM
+# (medians 150 and 160 ms, σ .47 and .60) and those of DFME (183 and 147 ms, σ .39 and .63).
+_RISE_MEDIAN_S, _RISE_SIGMA = 0.165, 0.45
+_FALL_MEDIAN_S, _FALL_SIGMA = 0.155, 0.62
 MICRO_MIN_S, MICRO_MAX_S = 0.120, 0.500
 
 

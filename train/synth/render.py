@@ -5,7 +5,7 @@ that part along a seam, and lids that cover the eyeball. Both work on a view of 
 its pixels to those of the source picture; `seam` and lid edges (n, 2) are in source pixels, from left to right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 from model.types import Image
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD, FaceSource, mirror_map
 from train.synth.fields import (
-    GAZE_X,
-    GAZE_Y,
+    NO_SKIN,
     NODES,
     ORIGIN_IOD,
-    PITCH,
     STEP_IOD,
-    YAW,
     FaceFields,
     Field,
     build_fields,
@@ -176,7 +173,8 @@ class FaceRenderer:
     """Draws frames of one face for one camera.
 
     `texture` (NODES, NODES, 2, 2) is a matrix per node that roughens the motion of skin (None: smooth), `shading`
-    0..0.25 how much skin that is squeezed darkens. `grey` draws (height, width), else BGR (height, width, 3).
+    0..0.25 how much skin that is squeezed darkens. `grey` draws (height, width), else BGR (height, width, 3). `fields`: those
+    of the face with more channels than its own.
     """
 
     def __init__(
@@ -186,8 +184,10 @@ class FaceRenderer:
         texture: NDArray[np.float32] | None = None,
         shading: float = 0.0,
         grey: bool = False,
+        fields: FaceFields | None = None,
     ) -> None:
-        self._fields, self._camera, self._texture, self._shading = model.fields, camera, texture, shading
+        self._fields = fields = fields or model.fields
+        self._camera, self._texture, self._shading = camera, texture, shading
         self._scale = camera.iod_px * OVERSAMPLING
         picture = cv2.cvtColor(model.picture, cv2.COLOR_BGR2GRAY) if grey else model.picture
         side = round(picture.shape[0] * self._scale / PICTURE_IOD_PX)
@@ -197,15 +197,17 @@ class FaceRenderer:
             self._source = cv2.GaussianBlur(self._source, (0, 0), camera.blur_px * OVERSAMPLING)
         to_canonical = cv2.invertAffineTransform(camera.from_canonical())
         self._nodes = moved_by(to_canonical, pixel_grid(NODES, camera.side_px))
-        stays = (1 - camera.body_follows) * (1 - sample(model.fields.head, grid_position(self._nodes)))
+        stays = (1 - camera.body_follows) * (1 - sample(fields.head, grid_position(self._nodes)))
         self._follows = (1 - stays)[..., np.newaxis].astype(np.float32)
         self._static_map = self._to_source(moved_by(to_canonical, pixel_grid(camera.side_px, camera.side_px)))
-        self._is_skin = np.array([name not in (GAZE_X, GAZE_Y, YAW, PITCH) for name in model.fields.channels])
-        self._lip_layers = np.flatnonzero(np.abs(model.fields.upper - model.fields.lower).max(axis=(1, 2, 3)) > 0)
-        self._mouth = self._region(model.fields.seam, 0.25, 0.45)
-        self._seam = self._to_source(model.fields.seam)
-        self._lids = tuple((self._to_source(upper), self._to_source(lower)) for upper, lower in model.fields.lids)
-        self._eyes = tuple(self._region(np.vstack(lids), 0.15, 0.4) for lids in model.fields.lids)
+        self._is_skin = np.array([name not in NO_SKIN for name in fields.channels])
+        self._lip_layers = np.array(
+            [bool(np.any(upper != lower)) for upper, lower in zip(fields.upper, fields.lower, strict=True)]
+        )
+        self._mouth = self._region(fields.seam, 0.25, 0.45)
+        self._seam = self._to_source(fields.seam)
+        self._lids = tuple((self._to_source(upper), self._to_source(lower)) for upper, lower in fields.lids)
+        self._eyes = tuple(self._region(np.vstack(lids), 0.15, 0.4) for lids in fields.lids)
 
     def render(self, pose: Pose) -> Image:
         """The camera frame, uint8 (side, side) or (side, side, 3)."""
@@ -227,7 +229,7 @@ class FaceRenderer:
                 close_lid(frame[at], self._source, source_map[at], lids, closed, self._scale)
         return self._lit(frame, moved, pose)
 
-    def _displacement(self, weights: NDArray[np.float32], layers: Field) -> Field:
+    def _displacement(self, weights: NDArray[np.float32], layers: Sequence[Field]) -> Field:
         skin = weighted_sum(weights * self._is_skin, layers)
         if self._texture is not None:
             skin = np.einsum("hwij,hwj->hwi", self._texture, skin)

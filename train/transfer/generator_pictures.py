@@ -43,6 +43,8 @@ def generator_pictures(
         gains = spec.expression.gains(ours, settings.geometry.iod_px)
         skin = spec.texture.reshape(NODES, NODES, 2, 2)
         field = np.einsum("hwij,hwj->hwi", skin, ours.displacement(ours.weights(gains)))
+        if spec.expression.company:
+            field += spec.expression.company.field(ours, gains)
         pictures[index] = picture_of(_in_picture(field.astype(np.float32), size, 0.5 + left, height + top))
     return pictures, labels
 
