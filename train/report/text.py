@@ -14,7 +14,10 @@ from train.scores.literature import PART_TITLES, PROTOCOL_N
 
 MEASURES: Mapping[str, str] = {"uf1": "UF1", "uar": "UAR", "accuracy": "accuracy"}
 
-_AUGMENTATIONS = ("flip", "rotate", "zoom", "shift", "time_jitter", "magnify", "brightness", "contrast", "noise")
+_AUGMENTATIONS = (
+    "flip", "rotate", "zoom", "shift", "time_jitter", "magnify", "brightness", "contrast", "noise",
+    "flow_gains", "flow_noise", "flow_cutout", "flow_elastic",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -394,7 +394,7 @@ def test_a_class_that_some_folds_cannot_learn_or_choose_by_is_said():
     """Only ann shows surprise."""
     people = ("d/ann", "d/ann", "d/bob", "d/bob", "d/cid", "d/cid", "d/dot", "d/dot")
     labels = np.array([2, 1, 0, 1, 0, 1, 0, 1])
-    samples = Samples(CLASSES, tuple("abcdefgh"), people, labels, (None,) * 8, "d")
+    samples = Samples(CLASSES, tuple("abcdefgh"), people, labels, (None,) * 8, "d", 128)
     fixed = {(0, split.person): split for split in leave_one_out(people)}
     assert lacking(samples, fixed) == [
         "1 of 4 folds: the training people show none of surprise: it cannot be learnt there (d/ann (seed 0))"
@@ -409,7 +409,7 @@ def test_a_class_that_some_folds_cannot_learn_or_choose_by_is_said():
 
 def test_progress_shows_the_folds_in_hand_and_what_is_left():
     people = tuple(f"d/{number}" for number in range(8))
-    samples = Samples(CLASSES, tuple("abcdefgh"), people, np.zeros(8, np.int64), (None,) * 8, "d")
+    samples = Samples(CLASSES, tuple("abcdefgh"), people, np.zeros(8, np.int64), (None,) * 8, "d", 128)
     jobs = [FoldJob(config_from({"data": "d", "out": "o"}), split) for split in leave_one_out(people)]
     console = Console(file=io.StringIO(), width=200, force_terminal=True, legacy_windows=False)
     with FoldProgress(console, samples, total=10, done=2) as progress:
