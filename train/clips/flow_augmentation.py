@@ -18,6 +18,8 @@ from train.fit_config import TrainConfig
 _NOISE_SIGMA, _ELASTIC_SIGMA = 1 / 16, 1 / 8
 """How smooth the patterns are: sd of the Gaussian over white noise, in shares of the frame's side."""
 _CUT_SIGMA = (0.1, 0.2)
+_PART_BYTES = 100_000
+"""Of flow that is worked on at a time: larger arrays are new memory every time, which takes longer than the work."""
 _STREAM = 1
 """After seed, epoch and row in the seed of these draws, which are then none of `draw_transform`'s."""
 
@@ -60,22 +62,27 @@ class FlowChange:
         if not self.changes:
             return clip
         frames, size = clip.shape[:2]
-        stacked = clip.reshape(frames * size, size, 3)
-        # Rows of all that a frame holds: NumPy is slow on axes of two.
-        rows = cv2.transform(stacked, np.float32([[self.gain_u, 0, 0], [0, self.gain_v, 0]])).reshape(frames, -1)
         noise_seed, elastic_seed = ((*self.pattern_seed, which) for which in (1, 2))
-        if self.noise:
-            rms = np.sqrt(np.einsum("ti,ti->t", rows, rows) / rows.shape[1])
-            noise = _smooth_noise(size, _NOISE_SIGMA, noise_seed).reshape(1, -1)
-            rows += np.float32(self.noise) * rms[:, np.newaxis] * noise
-        if self.cut_sigma:
-            rows *= np.repeat(1 - self._cut(size).reshape(-1), 2)
-        flow = rows.reshape(frames, size, size, 2)
-        if self.elastic:
-            flow = _warped(flow, self.elastic * size * _smooth_noise(size, _ELASTIC_SIGMA, elastic_seed))
-        strain, out = strain_gain * _strain(flow, crop_px), np.empty_like(stacked)
-        cv2.mixChannels([flow.reshape(frames * size, size, 2), strain], [out], [0, 0, 1, 1, 2, 2])
-        return out.reshape(clip.shape)
+        noise = self.noise * _smooth_noise(size, _NOISE_SIGMA, noise_seed).reshape(-1) if self.noise else None
+        kept = np.repeat(1 - self._cut(size).reshape(-1), 2) if self.cut_sigma else None
+        maps = _maps(self.elastic * size * _smooth_noise(size, _ELASTIC_SIGMA, elastic_seed)) if self.elastic else None
+        gains = np.float32([[self.gain_u, 0, 0], [0, self.gain_v, 0]])
+        out, few = np.empty_like(clip), max(1, _PART_BYTES // (8 * size * size))
+        for start in range(0, frames, few):
+            part = clip[start : start + few].reshape(-1, size, 3)
+            # A row holds all of a frame: NumPy is slow on axes of two.
+            rows = cv2.transform(part, gains).reshape(-1, 2 * size * size)
+            if noise is not None:
+                rows += np.sqrt(np.einsum("ti,ti->t", rows, rows) / rows.shape[1])[:, np.newaxis] * noise
+            if kept is not None:
+                rows *= kept
+            flow = rows.reshape(-1, size, size, 2)
+            if maps is not None:
+                flow = _warped(flow, maps)
+            strain = strain_gain * _strain(flow, crop_px)
+            into = out[start : start + few].reshape(-1, size, 3)
+            cv2.mixChannels([flow.reshape(-1, size, 2), strain], [into], [0, 0, 1, 1, 2, 2])
+        return out
 
     def in_words(self) -> str:
         """What differs from the flow as it is, for people; empty where nothing does."""
@@ -131,14 +138,18 @@ def _smooth_noise(size: int, sigma: float, seed: tuple[int, ...]) -> NDArray[np.
     return smooth / sds.reshape(-1).astype(np.float32)
 
 
-def _warped(flow: NDArray, displacements_px: NDArray) -> NDArray:
-    """Every frame (size, size, 2) taken from where the displacements (size, size, 2) point; its border goes on beyond it."""
-    size, out = flow.shape[1], np.empty_like(flow)
-    down, across = np.mgrid[:size, :size].astype(np.float32)
-    places = np.dstack([across, down]) + displacements_px
-    whole, parts = cv2.convertMaps(places, None, cv2.CV_16SC2)  # type: ignore[call-overload]  # faster with every frame
+def _maps(displacements_px: NDArray) -> tuple[NDArray, NDArray]:
+    """Where each pixel is taken from, for `_warped`: displacements (size, size, 2) from where it is, as OpenCV is fastest
+    with."""
+    down, across = np.mgrid[: len(displacements_px), : len(displacements_px)].astype(np.float32)
+    return cv2.convertMaps(np.dstack([across, down]) + displacements_px, None, cv2.CV_16SC2)  # type: ignore[call-overload]
+
+
+def _warped(flow: NDArray, maps: tuple[NDArray, NDArray]) -> NDArray:
+    """Every frame (size, size, 2) warped alike; beyond its border a frame repeats it."""
+    out = np.empty_like(flow)
     for frame, warped in zip(flow, out, strict=True):
-        cv2.remap(frame, whole, parts, cv2.INTER_LINEAR, warped, cv2.BORDER_REPLICATE)
+        cv2.remap(frame, *maps, cv2.INTER_LINEAR, warped, cv2.BORDER_REPLICATE)
     return out
 
 
