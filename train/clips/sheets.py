@@ -120,7 +120,9 @@ def example(store: ClipStore, row: int, config: TrainConfig, contract: ClipContr
         transform = draw_transform(config, frames, epoch, row)
         augmented = transform.apply_to_record(record, store.manifest.frames)
         change = draw_flow_change(config, epoch, row)
-        seen = change.apply(transform.apply(features, kind, mean_level), contract.crop.size_px, contract.input.strain_gain)
+        seen = change.apply(
+            transform.apply(features, kind, mean_level), contract.crop.size_px, contract.input.strain_gain
+        )
         tiles = _tiles(transform.apply(crops, "pixels", mean_level), seen, _apex(augmented, frames), kind)
         words = _in_words(transform, change)
         rows.append((f"{_units(augmented)}: {words}", tiles))
