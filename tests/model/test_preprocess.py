@@ -15,8 +15,8 @@ from model.preprocess import (
     TimeResampler,
     crop_face,
     eye_transform,
-    interpolate_clip,
     flow_strain,
+    interpolate_clip,
     preprocess_clip,
 )
 from stream.engine.engines import ClipBuffer

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from model.contract import ClipContract
 from model.quiet import native_log_held_back
 from train.clips.augmentation import draw_transform
-from train.clips.flow_augmentation import draw_flow_change
 from train.clips.batches import plain_batches
+from train.clips.flow_augmentation import draw_flow_change
 from train.clips.samples import TrainingSet
 from train.fit.resume import EpochResult, Position
 from train.fit.trainer import Trainer
