@@ -1,5 +1,6 @@
 """Whole leave-one-subject-out runs: killed and gone on with, in several processes, on Ray; and single folds."""
 
+import argparse
 import io
 import json
 import multiprocessing
@@ -24,6 +25,7 @@ from tests.helpers.runs import write_run
 from tests.helpers.stores import CLASSES, FRAMES, LEAD_FRAMES, write_store
 from train.__main__ import main
 from train.clips.samples import Samples, leave_one_out, load_features, open_stores, run_contract, samples_of
+from train.commands import loso as command_loso
 from train.config_file import config_from
 from train.errors import TrainError, UsageError
 from train.fit.pretrained import Pretrained, open_pretrained, transfer
@@ -374,6 +376,16 @@ def test_flags_that_do_not_fit(data, tmp_path, capsys, given, message):
     assert message in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("select", ["fixed", "validation"])
+def test_the_epoch_is_chosen_as_loso_says_whatever_the_fits_file_does(data, tmp_path, select):
+    (tmp_path / "fit.yaml").write_text("select: last\naverage: 0.9\n")
+    parser = argparse.ArgumentParser()
+    command_loso.add_parser(parser.add_subparsers())
+    given = ["loso", "--config", str(tmp_path / "fit.yaml"), "--data", str(data[0]), "--out", "o", "--select", select]
+    found = command_loso.settings_of(parser.parse_args(given))
+    assert (found.select, found.config.select, found.config.average) == (select, "last", 0.9)
 
 
 def test_without_ray_the_line_says_how_to_install_it(data, tmp_path, capsys, monkeypatch):
