@@ -195,17 +195,22 @@ class Preprocessor:
         flow = self._resized(flow)
         if recipe.kind == "both":
             return np.dstack([flow, DIFFERENCE_GAIN * self._resized(crop.astype(np.float32) - reference)])
-        return np.dstack([flow, recipe.strain_gain * self._strain(flow)])
+        return np.dstack([flow, recipe.strain_gain * flow_strain(flow, self._contract.crop.size_px)])
 
-    def _strain(self, flow: NDArray[Any]) -> NDArray[Any]:
-        """Magnitude of the infinitesimal strain tensor: √(u_x² + v_y² + ½(u_y + v_x)²)."""
-        step_px = self._contract.crop.size_px / self._contract.input.size_px
-        # Sobel's 3x3 kernel sums to 8 times the central difference's half step.
-        per_px = 1.0 / (8.0 * step_px)
-        dx = cv2.Sobel(flow, cv2.CV_32F, 1, 0, ksize=3, scale=per_px)
-        dy = cv2.Sobel(flow, cv2.CV_32F, 0, 1, ksize=3, scale=per_px)
-        shear = dy[:, :, 0] + dx[:, :, 1]
-        return np.sqrt(dx[:, :, 0] ** 2 + dy[:, :, 1] ** 2 + 0.5 * shear**2)
+
+def flow_strain(flow: NDArray[Any], crop_px: int) -> NDArray[Any]:
+    """Magnitude of the infinitesimal strain tensor, √(u_x² + v_y² + ½(u_y + v_x)²): float32 (size, size).
+
+    `flow` is float32 (size, size, 2), u and v in crop pixels, of a crop with a side of `crop_px`. It may be higher than
+    wide: several frames one under the other.
+    """
+    step_px = crop_px / flow.shape[1]
+    # Sobel's 3x3 kernel sums to 8 times the central difference's half step.
+    per_px = 1.0 / (8.0 * step_px)
+    dx = cv2.Sobel(flow, cv2.CV_32F, 1, 0, ksize=3, scale=per_px)
+    dy = cv2.Sobel(flow, cv2.CV_32F, 0, 1, ksize=3, scale=per_px)
+    shear = dy[:, :, 0] + dx[:, :, 1]
+    return np.sqrt(dx[:, :, 0] ** 2 + dy[:, :, 1] ** 2 + 0.5 * shear**2)
 
 
 class TimeResampler:

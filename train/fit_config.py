@@ -92,6 +92,11 @@ class TrainConfig:
         time_constant_s: of ema. lag_s: of lag. Left out, 2 s and 0.5 s.
         flow_finest_scale, flow_smoothness, flow_smoothing_px, strain_gain: of flow, see `NetworkInput`.
         epochs, batch, learning_rate, decay, decay_epochs: Adam, learning rate times `decay` every `decay_epochs`.
+        average: momentum of the exponential moving average of the weights, by the step, as 0.999 (0: none): validated,
+            kept and given out is the average, which begins with the weights after the first step; what is trained on are
+            the weights themselves. Over fewer steps than some 1 / (1 - average) it holds much of the first weights.
+        select: the epoch kept: validation, the best on validation people (the last where there are none); or last, fixed
+            in advance, and validation people are scored only. `train loso` has a setting of its own for it.
         dropout, label_smoothing: rates in 0 ≤ r < 1.
         class_weights: "paper" (.3/.35/.35), "balanced" (N / (classes · N_c)), "none", one number a class, or "auto":
             none for the variant published without weights, paper for its three classes, balanced else.
@@ -102,7 +107,11 @@ class TrainConfig:
         magnify: (lowest, highest) factor on the motion (0.1 to 20).
         brightness: ± of the range from black to white (0 to 0.5). contrast: 1 ± contrast (0 to 0.9). Of pixels only.
         noise: sd of Gaussian noise, in units of the scaled input.
-        validation_people: held out to choose the best epoch; else `validation_share` of the people, drawn by `seed`
+        flow_gains, flow_noise, flow_cutout, flow_elastic: of input flow only (see `train.clips.flow_augmentation`): u and v
+            times exp(N(0, flow_gains)) each; smooth noise of up to flow_noise times a frame's root mean square; with the
+            probability flow_cutout a place loses its motion; warped by smooth displacements with an sd of flow_elastic
+            times the side.
+        validation_people: held out to choose the best epoch (see `select`); else `validation_share` of the people, drawn by `seed`
             (0: nobody, the last epoch is kept). exclude_people: not used at all.
         mixed_precision: auto is on only with a GPU.
         workers: processes that compute features (0: one a core, at most 8).
@@ -135,6 +144,8 @@ class TrainConfig:
     learning_rate: Above0 = 1e-3
     decay: Annotated[Real, Field(gt=0, le=1)] = 0.9
     decay_epochs: From1 = 40
+    average: Share = 0.0
+    select: Literal["validation", "last"] = "validation"
     dropout: Real = 0.3
     label_smoothing: Share = 0.0
     class_weights: ClassWeights = "auto"
@@ -147,6 +158,10 @@ class TrainConfig:
     brightness: UpToHalf = 0.0
     contrast: Annotated[Real, Field(ge=0, le=0.9)] = 0.0
     noise: Annotated[Real, Field(ge=0)] = 0.0
+    flow_gains: Annotated[Real, Field(ge=0, le=2)] = 0.0
+    flow_noise: Annotated[Real, Field(ge=0, le=10)] = 0.0
+    flow_cutout: Annotated[Real, Field(ge=0, le=1)] = 0.0
+    flow_elastic: UpToHalf = 0.0
     validation_people: Names = ()
     validation_share: Share = 0.2
     exclude_people: Names = ()
@@ -168,6 +183,9 @@ class TrainConfig:
         for name in ("brightness", "contrast"):
             holds = self.input == "pixels" or getattr(self, name) == 0
             _require(f"{name} with input {self.input}", "0, since only pixels have any", holds, getattr(self, name))
+        for name in ("flow_gains", "flow_noise", "flow_cutout", "flow_elastic"):
+            holds = self.input == "flow" or getattr(self, name) == 0
+            _require(f"{name} with input {self.input}", "0, since it is for flow", holds, getattr(self, name))
         both = sorted(set(self.validation_people) & set(self.exclude_people))
         _require("validation_people", "nobody who is excluded", not both, ", ".join(both))
         try:

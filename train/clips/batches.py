@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from train.clips.augmentation import draw_transform
+from train.clips.flow_augmentation import draw_flow_change
 from train.clips.samples import FeatureRows, TrainingSet
 from train.fit_config import TrainConfig
 
@@ -36,6 +37,7 @@ def training_batches(data: TrainingSet, config: TrainConfig, epoch: int, first_s
     def load(row: np.int64) -> tuple[NDArray, NDArray]:
         transform = draw_transform(config, features.shape[1], epoch, int(row))
         clip = transform.apply(data.training_clip(epoch, int(row)), config.input, mean_level)
+        clip = draw_flow_change(config, epoch, int(row)).apply(clip, data.samples.crop_px, config.strain_gain)
         return clip, one_hot[labels[row]]
 
     @tf.autograph.experimental.do_not_convert

@@ -70,6 +70,8 @@ class Samples:
     peaks_px: tuple[float | None, ...]
     sources: str
     """In words: datasets and generators."""
+    crop_px: int
+    """Side of the crops, which flow's pixels are of."""
 
     def counts(self, rows: NDArray[np.int64]) -> list[int]:
         """Clips of each class among these rows."""
@@ -212,6 +214,7 @@ def samples_of(stores: Sequence[ClipStore]) -> Samples:
         labels=np.concatenate([store.labels for store in stores]),
         peaks_px=tuple(record.peak_px for _, record in records),
         sources=", ".join(sorted({record.dataset for _, record in records})),
+        crop_px=stores[0].manifest.crop.size_px,
     )
 
 

@@ -14,6 +14,7 @@ from model.contract import ClipContract, InputKind
 from model.types import Image
 from train.clips.augmentation import Transform, draw_transform
 from train.clips.features import clip_features
+from train.clips.flow_augmentation import FlowChange, draw_flow_change
 from train.clips.store import ClipRecord, ClipStore
 from train.files import write_with
 from train.fit_config import TrainConfig
@@ -78,10 +79,11 @@ def _tile(crop: NDArray[np.uint8]) -> Image:
 
 @dataclass(frozen=True)
 class Example:
-    """A clip, one draw an epoch of its transform and the record that goes with it, and the rows that show them."""
+    """A clip, one draw an epoch of what happens to it, in words, and the record that goes with it, and the rows that show
+    them."""
 
     record: ClipRecord
-    draws: tuple[tuple[Transform, ClipRecord], ...]
+    draws: tuple[tuple[str, ClipRecord], ...]
     rows: tuple[Row, ...]
 
 
@@ -113,14 +115,24 @@ def example(store: ClipStore, row: int, config: TrainConfig, contract: ClipContr
     mean_level = float(crops.mean())
     title = f"{record.label}, {record.dataset}/{record.subject}, {_units(record)}"
     rows: list[Row] = [(title, _tiles(crops, features, _apex(record, frames), kind))]
-    drawn: list[tuple[Transform, ClipRecord]] = []
+    drawn: list[tuple[str, ClipRecord]] = []
     for epoch in range(draws):
         transform = draw_transform(config, frames, epoch, row)
         augmented = transform.apply_to_record(record, store.manifest.frames)
-        seen = transform.apply(crops, "pixels", mean_level), transform.apply(features, kind, mean_level)
-        rows.append((f"{_units(augmented)}: {transform.in_words()}", _tiles(*seen, _apex(augmented, frames), kind)))
-        drawn.append((transform, augmented))
+        change = draw_flow_change(config, epoch, row)
+        seen = change.apply(
+            transform.apply(features, kind, mean_level), contract.crop.size_px, contract.input.strain_gain
+        )
+        tiles = _tiles(transform.apply(crops, "pixels", mean_level), seen, _apex(augmented, frames), kind)
+        words = _in_words(transform, change)
+        rows.append((f"{_units(augmented)}: {words}", tiles))
+        drawn.append((words, augmented))
     return Example(record, tuple(drawn), tuple(rows))
+
+
+def _in_words(transform: Transform, change: FlowChange) -> str:
+    told = [transform.in_words()] if transform != Transform() or not change.changes else []
+    return ", ".join(told + ([change.in_words()] if change.changes else []))
 
 
 def _sided(record: ClipRecord) -> bool:

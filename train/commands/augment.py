@@ -110,8 +110,8 @@ def _table(found: list[Example]) -> Table:
     table = Table("clip", "class", "subject", "action units", "transform")
     for shown in found:
         record = shown.record
-        for transform, augmented in shown.draws:
+        for words, augmented in shown.draws:
             before, after = ("+".join(r.action_units) for r in (record, augmented))
             units = before if before == after else f"{before} → {after}"
-            table.add_row(*map(escape, (record.id, record.label, record.subject, units, transform.in_words())))
+            table.add_row(*map(escape, (record.id, record.label, record.subject, units, words)))
     return table

@@ -26,6 +26,8 @@ _EPILOG = """examples:
       the same with other settings: flags override the file
   python -m train fit --data data/prepared --out runs/augmented --rotate 5 --zoom 0.05 --shift 0.03 --time-jitter 0.1
       with more augmentation than mirroring; look at it first: python -m train augment --help
+  python -m train fit --data data/prepared --out runs/smooth --epochs 30 --select last --average 0.999 --flow-gains 0.4
+      30 epochs whatever the held-out people say; weights are averaged over some 1000 steps; u and v vary in size
   python -m train fit --data data/validation --made photos --made-clips 6000 --exclude-people a02,a06 --out runs/made
       6000 clips an epoch that no other epoch has, of everybody in photos who is neither in --data nor excluded
 
@@ -171,6 +173,12 @@ def add_recipe_flags(group: Any) -> None:
     group.add_argument("--decay", type=float, help=f"factor on the learning rate every --decay-epochs ({_D['decay']})")
     group.add_argument("--decay-epochs", type=int, metavar="N", help=f"({_D['decay_epochs']})")
     group.add_argument(
+        "--average",
+        type=float,
+        metavar="MOMENTUM",
+        help="score and keep a moving average of the weights, as 0.999 a step (off)",
+    )
+    group.add_argument(
         "--class-weights",
         type=_class_weights,
         metavar="KIND",
@@ -207,10 +215,15 @@ def _rates(text: str) -> tuple[float, ...]:
 
 def _add_people_flags(group: Any) -> None:
     group.add_argument(
+        "--select",
+        choices=("validation", "last"),
+        help=f"keep the best epoch on validation people, or the last: fixed in advance ({_D['select']})",
+    )
+    group.add_argument(
         "--validation-people",
         type=names_list,
         metavar="A,B",
-        help="held out to choose the best epoch: subjects, or dataset/subject",
+        help="held out to choose the best epoch, or to be scored only: subjects, or dataset/subject",
     )
     group.add_argument(
         "--validation-share",

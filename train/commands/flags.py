@@ -40,6 +40,10 @@ def add_augmentation_flags(group: Any) -> None:
         ("--brightness", "SHARE", "pixels only: brighter or darker by up to SHARE of black to white"),
         ("--contrast", "SHARE", "pixels only: contrast 1 ± SHARE"),
         ("--noise", "SD", "Gaussian noise, in units of the scaled input"),
+        ("--flow-gains", "SD", "flow only: u and v times exp(N(0, SD)), each; strain follows here and below"),
+        ("--flow-noise", "SHARE", "flow only: smooth noise of up to SHARE of a frame's root mean square"),
+        ("--flow-cutout", "P", "flow only: with probability P, no motion at a random place"),
+        ("--flow-elastic", "SHARE", "flow only: warp by smooth displacements, their sd SHARE of the side"),
     ):
         group.add_argument(flag, type=float, metavar=metavar, help=f"{text} (off)")
     group.add_argument("--gain", type=_gone, help=argparse.SUPPRESS)

@@ -83,7 +83,7 @@ def settings_of(args: argparse.Namespace) -> LosoSettings:
     given = vars(args)
     config = config_from(
         (read_config_file(given["config"]) if "config" in given else {})
-        | {name: value for name, value in given.items() if name in TrainConfig.__dataclass_fields__}
+        | {n: value for n, value in given.items() if n in TrainConfig.__dataclass_fields__ and n != "select"}
     )
     require_apart(args, config)
     names = ("scheme", "protocol", "select", "seeds", "pretrain", "threads")

@@ -165,6 +165,6 @@ class BestWeights:
     def step(self, network: keras.Model, position: Position) -> None:
         pass
 
-    def epoch(self, network: keras.Model, history: list[EpochResult]) -> None:
+    def epoch(self, network: keras.Model, answering: keras.Model, history: list[EpochResult]) -> None:
         if best_epoch(history) is history[-1]:
-            self.weights = network.get_weights()
+            self.weights = answering.get_weights()

@@ -136,7 +136,7 @@ def _finish(
     write_with(run.model, network.save)
     scores = {name: metrics[name] for name in ("uf1", "uar", "accuracy", "n", "chance_uf1") if name in metrics}
     scores |= {"validation_people": metrics["validation_people"], "command": command}
-    final = replace(contract, training_data=_training_data(data, history, config.note), scores=scores)
+    final = replace(contract, training_data=_training_data(data, history, config), scores=scores)
     write_text(run.contract, json.dumps(json.loads(final.to_json()), indent=2) + "\n")
     write_text(run.metrics, json.dumps(metrics, indent=2) + "\n")
     shutil.rmtree(run.backup, ignore_errors=True)
@@ -186,7 +186,7 @@ def _data_facts(keys: list[str], data: TrainingSet) -> dict[str, Any]:
     return {"features": keys, **parts, **made, "offset": offset, "scale": scale}
 
 
-def _training_data(data: TrainingSet, history: list[EpochResult], note: str) -> str:
+def _training_data(data: TrainingSet, history: list[EpochResult], config: TrainConfig) -> str:
     samples, split, people = data.samples, data.split, len(_training_people(data))
     if data.fresh is None:
         text = f"{len(split.train)} clips of {people} people from: {samples.sources}"
@@ -195,10 +195,14 @@ def _training_data(data: TrainingSet, history: list[EpochResult], note: str) -> 
         text = f"{drawn * epochs} clips rendered anew, of {people} people, {drawn} in each of {epochs} epochs"
         if drawn < len(data.fresh):
             text += f", which shows {len(data.fresh)}"
+    fixed = config.select == "last"
+    if fixed:
+        text += f"; {len(history)} epochs, fixed in advance"
     if len(split.validation):
         others = len(samples.people_of(split.validation))
-        text += f"; best epoch chosen on {len(split.validation)} clips of {others} other people"
-    return f"{text}. {note}" if note else text
+        chosen = ", scored on" if fixed else "; best epoch chosen on"
+        text += f"{chosen} {len(split.validation)} clips of {others} other people"
+    return f"{text}. {config.note}" if config.note else text
 
 
 def _opening(contract: ClipContract, data: TrainingSet, run: RunDir, resumes: bool) -> str:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class EpochResult:
     """One epoch (counted from 1). `loss` holds the weight penalties, `val_loss` the cross-entropy alone.
 
-    The `val_` values are None without validation people. `best` says that the epoch beat all before it.
+    The `val_` values are None without validation people. `best` says that the epoch is kept for now: it beat all before
+    it, or is the newest where that is what is kept.
     """
 
     epoch: int
@@ -51,7 +52,8 @@ class EpochListener(Protocol):
 
 
 def best_epoch(history: list[EpochResult]) -> EpochResult:
-    """The epoch of the highest UF1 on the validation people, the lower loss where equal; the last without them."""
+    """The epoch of the highest UF1 on the validation people, the lower loss where equal; the last without them, or where
+    that was fixed in advance."""
     return [result for result in history if result.best][-1]
 
 
@@ -145,8 +147,9 @@ class Keeper(Protocol):
         """Within an epoch: `config.backup_steps` more steps are done."""
         ...
 
-    def epoch(self, network: keras.Model, history: list[EpochResult]) -> None:
-        """An epoch is done; its result is the history's last."""
+    def epoch(self, network: keras.Model, answering: keras.Model, history: list[EpochResult]) -> None:
+        """An epoch is done; its result, of the network `answering`, is the history's last. `network` is trained on; it is
+        the same one unless weights are averaged."""
         ...
 
 
@@ -176,10 +179,10 @@ class RunKeeper:
     def step(self, network: keras.Model, position: Position) -> None:
         self._backup.save(network, position)
 
-    def epoch(self, network: keras.Model, history: list[EpochResult]) -> None:
+    def epoch(self, network: keras.Model, answering: keras.Model, history: list[EpochResult]) -> None:
         result = history[-1]
         if result.best:
-            write_with(self._run.best_weights(result.epoch), lambda path: _weights_only(network).save_weights(path))
+            write_with(self._run.best_weights(result.epoch), lambda path: _weights_only(answering).save_weights(path))
         append_result(self._run.history, result)
         self._backup.save(network, Position(result.epoch))
         self._run.drop_weights(keep=best_epoch(history).epoch)

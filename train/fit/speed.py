@@ -22,6 +22,7 @@ from model.contract import ClipContract
 from model.quiet import native_log_held_back
 from train.clips.augmentation import draw_transform
 from train.clips.batches import plain_batches
+from train.clips.flow_augmentation import draw_flow_change
 from train.clips.samples import TrainingSet
 from train.fit.resume import EpochResult, Position
 from train.fit.trainer import Trainer
@@ -194,7 +195,7 @@ class _KeepsNothing:
     def step(self, network: keras.Model, position: Position) -> None:
         pass
 
-    def epoch(self, network: keras.Model, history: list[EpochResult]) -> None:
+    def epoch(self, network: keras.Model, answering: keras.Model, history: list[EpochResult]) -> None:
         pass
 
 
@@ -209,7 +210,8 @@ def _augmentation_us(config: TrainConfig, data: TrainingSet) -> tuple[float, flo
         row = int(data.split.train[number % len(data.split.train)])
         clip = data.features[np.array([row])][0]
         started = time.perf_counter()
-        draw_transform(config, len(clip), number, row).apply(clip, config.input, data.scaling[0])
+        clip = draw_transform(config, len(clip), number, row).apply(clip, config.input, data.scaling[0])
+        draw_flow_change(config, number, row).apply(clip, data.samples.crop_px, config.strain_gain)
         times.append(1e6 * (time.perf_counter() - started))
     return float(np.median(times)), float(np.percentile(times, 95))
 

@@ -28,6 +28,11 @@ class Trainer:
     """One run's network and loop. `train()` goes on where the keeper left off, and returns all epochs' results.
 
     `start`, where given, is to put weights into the network before its first step. `build` makes the network.
+
+    With the config's `average`, a second network answers after every epoch: it has the moving average of the weights that
+    Keras keeps in the optimizer, so that training and backups never see it. (Keras' own SwapEMAWeights swaps by adding and
+    subtracting, which leaves the trained weights rounded.) Weights that are not trained, as of batch normalisation, are
+    those of the trained network.
     """
 
     def __init__(
@@ -49,11 +54,15 @@ class Trainer:
         network = self.compiled()
         if self._start:
             self._start(network)
+        answering = self.fresh_network() if self._config.average else network
         position, history = self._keeper.restore(network)
         for epoch in range(position.epoch, self._config.epochs):
             loss, clips_per_s, seconds = self._one_epoch(network, position, listener)
-            history.append(self._assess(network, history, epoch, loss, clips_per_s, seconds))
-            self._keeper.epoch(network, history)
+            if answering is not network:
+                answering.set_weights(network.get_weights())
+                network.optimizer.finalize_variable_values(answering.trainable_variables)
+            history.append(self._assess(answering, history, epoch, loss, clips_per_s, seconds))
+            self._keeper.epoch(network, answering, history)
             position = Position(epoch + 1)
             listener.epoch(history[-1])
         return history
@@ -68,8 +77,9 @@ class Trainer:
         with _precision(self._config):
             network = self._build(self._architecture)
         # With XLA, an epoch's last, smaller batch would have the whole network compiled a second time.
+        average = {"use_ema": True, "ema_momentum": self._config.average} if self._config.average else {}
         settings: dict[str, Any] = {
-            "optimizer": keras.optimizers.Adam(self._config.learning_rate),
+            "optimizer": keras.optimizers.Adam(self._config.learning_rate, **average),
             "jit_compile": False,
         }
         network.compile(loss=self._loss, **settings)
@@ -122,7 +132,7 @@ class Trainer:
         found = scores(confusion_matrix(truth, probabilities.argmax(axis=1), classes), samples.class_names)
         loss_value: Any = self._loss(np.eye(classes, dtype=np.float32)[truth], probabilities)
         val_loss = float(loss_value)
-        best = beats(found.uf1, val_loss, history)
+        best = config.select == "last" or beats(found.uf1, val_loss, history)
         seconds += time.monotonic() - started
         return EpochResult(
             epoch + 1, loss, rate, val_loss, found.uf1, found.uar, found.accuracy, best, seconds, clips_per_s
@@ -172,7 +182,7 @@ class TrainingProgress:
         )
         self._bar = Progress(*columns, console=console, transient=True, speed_estimate_period=600)
         self._task = self._bar.add_task("", total=None, epoch=1, epochs=epochs, loss=float("nan"), score="")
-        self._best: EpochResult | None = None
+        self._best_uf1 = 0.0
         self._started = False
 
     def __enter__(self) -> Self:
@@ -194,13 +204,11 @@ class TrainingProgress:
         self._bar.update(self._task, completed=done, epoch=epoch, loss=loss)
 
     def epoch(self, result: EpochResult) -> None:
-        if result.best:
-            self._best = result
         if result.val_uf1 is None:
             told = ""
         else:
-            best = f" (best {self._best.val_uf1:.3f})" if self._best else ""
-            told = f", UF1 {result.val_uf1:.3f}{best}"
+            self._best_uf1 = max(self._best_uf1, result.val_uf1)
+            told = f", UF1 {result.val_uf1:.3f} (best {self._best_uf1:.3f})"
         self._bar.update(self._task, score=told)
         if result.best or not self._console.is_terminal:
             line = (

@@ -92,13 +92,13 @@ class _TestAnswers:
     def step(self, network: keras.Model, position: Position) -> None:
         pass
 
-    def epoch(self, network: keras.Model, history: list[EpochResult]) -> None:
+    def epoch(self, network: keras.Model, answering: keras.Model, history: list[EpochResult]) -> None:
         job, result = self._job, history[-1]
         # Without validation rows every epoch counts as the best so far, and only the last matters.
         chosen = result.best if len(job.split.validation) else result.epoch == job.config.epochs
         if not (chosen or job.every_epoch):
             return
-        probabilities = predict(network, self._features, job.split.test, job.config.batch)
+        probabilities = predict(answering, self._features, job.split.test, job.config.batch)
         if not np.isfinite(probabilities).all():
             raise TrainError(
                 f"epoch {result.epoch}: the network's answers are no numbers any more (loss {result.loss:g}); "

@@ -45,7 +45,7 @@ class LosoSettings:
 
     Attributes:
         config: of every fold's training; `seed` is the first seed, `out` the run's folder. Its `validation_share` is
-            used with select "validation" only.
+            used with select "validation" only, its own `select` never.
         scheme: train on all other people (cde), or on those of the same dataset (sde).
         protocol: honest; or published, which also keeps the test answers of every epoch, for the published scoring.
         select: the epoch scored: fixed, the last; or validation, the best on people held out inside the fold.
@@ -192,7 +192,8 @@ def _splits(settings: LosoSettings, samples: Samples, excluded: set[str]) -> dic
 
 
 def _job(settings: LosoSettings, split: FoldSplit, seed: int, pretrained: Pretrained | None) -> FoldJob:
-    config = replace(settings.config, seed=seed)
+    # With select "fixed" there are no validation rows, and the last epoch is kept.
+    config = replace(settings.config, seed=seed, select="validation")
     return FoldJob(config, split, settings.protocol == "published", pretrained, settings.threads)
 
 

@@ -14,7 +14,10 @@ from train.scores.literature import PART_TITLES, PROTOCOL_N
 
 MEASURES: Mapping[str, str] = {"uf1": "UF1", "uar": "UAR", "accuracy": "accuracy"}
 
-_AUGMENTATIONS = ("flip", "rotate", "zoom", "shift", "time_jitter", "magnify", "brightness", "contrast", "noise")
+_AUGMENTATIONS = (
+    "flip", "rotate", "zoom", "shift", "time_jitter", "magnify", "brightness", "contrast", "noise",
+    "flow_gains", "flow_noise", "flow_cutout", "flow_elastic",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def facts(opened: ScoredRun) -> list[tuple[str, str]]:
     classes = Counter(sample.label for sample in run.samples.values())
     folds = [fold for by_person in run.folds.values() for fold in by_person.values()]
     size_px = config.get("size_px", "–")
+    average = f"weights averaged by {config['average']:g} a step, " if config.get("average") else ""
     return [
         ("Data", f"{len(run.samples)} clips of {len(run.people)} people: {_datasets(run)}"),
         ("Classes", ", ".join(f"{name} {classes[index]}" for index, name in enumerate(run.class_names))),
@@ -79,7 +83,7 @@ def facts(opened: ScoredRun) -> list[tuple[str, str]]:
         ("Loss", loss_of(run)),
         ("Input", f"{config.get('input', '–')}, {size_px}×{size_px} px, {config.get('colour', '–')}"),
         ("Augmentation", _augmentation(config)),
-        ("Adam", f"learning rate {config.get('learning_rate', '–')}, batch {config.get('batch', '–')}"),
+        ("Adam", f"learning rate {config.get('learning_rate', '–')}, {average}batch {config.get('batch', '–')}"),
         ("Started from", f"the model of {run.pretrain}" if run.pretrain else "random weights"),
         ("Training time", f"{_duration(sum(f.seconds for f in folds))}, {statistics.median(f.clips_per_s for f in folds):.1f} clips/s"),
         ("Clip stores", ", ".join(run.stores)),

@@ -96,10 +96,11 @@ def test_clips_with_sides_come_first_and_their_records_swap(tmp_path):
     config = config_from({"data": [str(store.path)], "out": "o", "size_px": 32})
     shown = example(store, 2, config, run_contract(config, (store,)), draws=12)
     assert {augmented.action_units for _, augmented in shown.draws} == {("L12", "6"), ("R12", "6")}
-    for (title, tiles), (transform, augmented) in zip(shown.rows[1:], shown.draws, strict=True):
-        assert title == f"AU {'+'.join(augmented.action_units)}: {'mirrored' if transform.flip else 'unchanged'}"
+    for (title, tiles), (words, augmented) in zip(shown.rows[1:], shown.draws, strict=True):
+        assert title == f"AU {'+'.join(augmented.action_units)}: {words}"
+        assert words == ("mirrored" if augmented.action_units == ("R12", "6") else "unchanged")
         first = cv2.cvtColor(tiles[0], cv2.COLOR_RGB2GRAY)
-        expected = clip[LEAD_FRAMES, :, ::-1, 0] if transform.flip else clip[LEAD_FRAMES, ..., 0]
+        expected = clip[LEAD_FRAMES, :, ::-1, 0] if words == "mirrored" else clip[LEAD_FRAMES, ..., 0]
         np.testing.assert_array_equal(first, cv2.resize(expected, (128, 128), interpolation=cv2.INTER_CUBIC))
 
 

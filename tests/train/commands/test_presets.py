@@ -39,6 +39,17 @@ def test_file_and_flags_override_a_preset(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (config.input, config.colour, config.epochs) == ("pixels", "grey", 2)
 
 
+def test_every_means_against_overtraining_has_its_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = (
+        "--dropout .5 --average .999 --select last --flow-gains .4 --flow-noise .3 --flow-cutout .2 --flow-elastic .1"
+    )
+    config = asked(monkeypatch, *flags.split())
+    assert (config.dropout, config.average, config.select) == (0.5, 0.999, "last")
+    assert (config.flow_gains, config.flow_noise, config.flow_cutout, config.flow_elastic) == (0.4, 0.3, 0.2, 0.1)
+    plain = asked(monkeypatch)
+    assert (plain.average, plain.select, plain.flow_noise) == (0.0, "validation", 0.0)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_config(name: str) -> None:
     settings = preset(name)

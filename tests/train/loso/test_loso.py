@@ -1,5 +1,6 @@
 """Whole leave-one-subject-out runs: killed and gone on with, in several processes, on Ray; and single folds."""
 
+import argparse
 import io
 import json
 import multiprocessing
@@ -24,6 +25,7 @@ from tests.helpers.runs import write_run
 from tests.helpers.stores import CLASSES, FRAMES, LEAD_FRAMES, write_store
 from train.__main__ import main
 from train.clips.samples import Samples, leave_one_out, load_features, open_stores, run_contract, samples_of
+from train.commands import loso as command_loso
 from train.config_file import config_from
 from train.errors import TrainError, UsageError
 from train.fit.pretrained import Pretrained, open_pretrained, transfer
@@ -376,6 +378,16 @@ def test_flags_that_do_not_fit(data, tmp_path, capsys, given, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("select", ["fixed", "validation"])
+def test_the_epoch_is_chosen_as_loso_says_whatever_the_fits_file_does(data, tmp_path, select):
+    (tmp_path / "fit.yaml").write_text("select: last\naverage: 0.9\n")
+    parser = argparse.ArgumentParser()
+    command_loso.add_parser(parser.add_subparsers())
+    given = ["loso", "--config", str(tmp_path / "fit.yaml"), "--data", str(data[0]), "--out", "o", "--select", select]
+    found = command_loso.settings_of(parser.parse_args(given))
+    assert (found.select, found.config.select, found.config.average) == (select, "last", 0.9)
+
+
 def test_without_ray_the_line_says_how_to_install_it(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([*flags(data, tmp_path / "run"), "--ray", "local"]) == 2
@@ -394,7 +406,7 @@ def test_a_class_that_some_folds_cannot_learn_or_choose_by_is_said():
     """Only ann shows surprise."""
     people = ("d/ann", "d/ann", "d/bob", "d/bob", "d/cid", "d/cid", "d/dot", "d/dot")
     labels = np.array([2, 1, 0, 1, 0, 1, 0, 1])
-    samples = Samples(CLASSES, tuple("abcdefgh"), people, labels, (None,) * 8, "d")
+    samples = Samples(CLASSES, tuple("abcdefgh"), people, labels, (None,) * 8, "d", 128)
     fixed = {(0, split.person): split for split in leave_one_out(people)}
     assert lacking(samples, fixed) == [
         "1 of 4 folds: the training people show none of surprise: it cannot be learnt there (d/ann (seed 0))"
@@ -409,7 +421,7 @@ def test_a_class_that_some_folds_cannot_learn_or_choose_by_is_said():
 
 def test_progress_shows_the_folds_in_hand_and_what_is_left():
     people = tuple(f"d/{number}" for number in range(8))
-    samples = Samples(CLASSES, tuple("abcdefgh"), people, np.zeros(8, np.int64), (None,) * 8, "d")
+    samples = Samples(CLASSES, tuple("abcdefgh"), people, np.zeros(8, np.int64), (None,) * 8, "d", 128)
     jobs = [FoldJob(config_from({"data": "d", "out": "o"}), split) for split in leave_one_out(people)]
     console = Console(file=io.StringIO(), width=200, force_terminal=True, legacy_windows=False)
     with FoldProgress(console, samples, total=10, done=2) as progress:

@@ -19,7 +19,7 @@ from train.loso.run_folder import LosoDir
 
 CLASSES = ("negative", "positive", "surprise")
 PEOPLE = ("d/ann", "d/bob", "d/ann", "d/cid\u2028")  # a line separator that JSON does not escape
-SAMPLES = Samples(CLASSES, ("a1", "b1", "a2", "c1"), PEOPLE, np.array([0, 1, 2, 1]), (None,) * 4, "d")
+SAMPLES = Samples(CLASSES, ("a1", "b1", "a2", "c1"), PEOPLE, np.array([0, 1, 2, 1]), (None,) * 4, "d", 128)
 LINES = [{"id": name, "person": person} for name, person in zip(SAMPLES.ids, PEOPLE, strict=True)]
 IDS = {(0, "d/ann"): ["a1", "a2"], (0, "d/bob"): ["b1"], (0, "d/cid\u2028"): ["c1"]}
 

@@ -111,14 +111,15 @@ def test_people_are_sorted_by_their_share_and_small_folds_counted(tmp_path):
 def test_the_facts_of_a_run(tmp_path):
     store = write_store(tmp_path / "store", ("ann", "bob"))
     settings = {"rotate": 5.0, "magnify": (0.5, 2.0), "time_jitter": 0.1, "variant": "cbam", "batch": 4}
+    settings |= {"flow_noise": 0.4, "average": 0.999}
     write_loso(tmp_path / "run", [store], seeds=(3, 4), select="fixed", settings=settings)
     told = dict(facts(open_run(tmp_path / "run")))
     assert told["Data"] == "12 clips of 2 people: fake 12 (2 people)"
     assert told["Classes"] == "negative 4, positive 4, surprise 4"
     assert told["Epoch"] == "the last of 5, fixed in advance"
     assert (told["Seeds"], told["Folds"]) == ("3, 4", "4 of 4 done")
-    assert told["Augmentation"] == "flip, rotate 5, time jitter 0.1, magnify 0.5–2"
-    assert told["Network"].startswith("cbam") and told["Adam"].endswith("batch 4")
+    assert told["Augmentation"] == "flip, rotate 5, time jitter 0.1, magnify 0.5–2, flow noise 0.4"
+    assert told["Network"].startswith("cbam") and told["Adam"].endswith("averaged by 0.999 a step, batch 4")
     assert told["Training time"] == "50 s, 20.0 clips/s" and told["Started from"] == "random weights"
     write_loso(tmp_path / "plain", [store], settings={"flip": False})
     told = dict(facts(open_run(tmp_path / "plain")))
