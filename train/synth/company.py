@@ -1,4 +1,4 @@
-"""What moves with an expression beside its units: lids, eyes, the skin around them, cheeks, a small turn, rough motion.
+"""What moves with an expression beside its units: lids, eyes, the skin around them, a small turn, rough motion.
 
 In recordings of real micro-expressions more moves from onset to apex than the coded units: lids and gaze go along, the skin
 around the eyes and on the whole face does not move as smoothly as a model has it, and heads turn a little. All of it rises
@@ -38,15 +38,13 @@ class CompanySettings:
 
     `share`: of expressions that have company at all. `eyes`: noise in the skin around them, `rough`: everywhere in the face,
     `turn`: parallax of the head (σ); shares of what the units move. `lids`: they widen or narrow, in shares of the units'
-    intensity, `gaze`: the eyes turn (σ), a tenth of the distance between them at full intensity. `cheek`: how much further
-    than its landmarks say the cheek goes outward with AU 6 and 12.
+    intensity, `gaze`: the eyes turn (σ), a tenth of the distance between them at full intensity.
     """
 
     share: float = 1.0
     eyes: float = 1.0
     lids: float = 1.2
     gaze: float = 0.5
-    cheek: float = 0.0
     turn: float = 0.5
     rough: float = 0.4
 
@@ -63,8 +61,6 @@ class Company:
     eyes: float
     lids: Mapping[str, float]
     gaze: tuple[float, float]
-    cheek: tuple[float, float]
-    cheek_at: tuple[tuple[float, float], tuple[float, float]]
     turn: tuple[float, float]
     rough: float
     noise_seed: int
@@ -82,20 +78,7 @@ class Company:
         noise = np.random.default_rng(self.noise_seed)
         total += np.float32(self.eyes * size) * _noise(noise) * _EYES
         total += np.float32(self.rough * size) * _noise(noise) * face.skin
-        return total + self._cheeks(gains)
-
-    def _cheeks(self, gains: Mapping[str, float]) -> Field:
-        out = np.zeros((NODES, NODES, 2), np.float32)
-        for side, sign, strength in (("L", 1, self.cheek[0]), ("R", -1, self.cheek[1])):
-            pull = 2 * (0.6 * gains.get(channel(6, side), 0.0) + gains.get(channel(12, side), 0.0))
-            if not pull * strength:
-                continue
-            (out_x, out_y), (up_x, up_y) = self.cheek_at
-            outward = _bump((sign * (0.75 + out_x), 0.42 + out_y), (0.20, 0.25))
-            upward = _bump((sign * (0.45 + up_x), 0.68 + up_y), (0.25, 0.20))
-            out[..., 0] += sign * 0.12 * pull * strength * outward
-            out[..., 1] -= 0.12 * pull * strength * upward
-        return out
+        return total
 
 
 def draw_company(rng: np.random.Generator, settings: CompanySettings) -> Company | None:
@@ -104,13 +87,10 @@ def draw_company(rng: np.random.Generator, settings: CompanySettings) -> Company
     lid = rng.uniform(0.1, 1.0) * (1 if rng.random() < 0.5 else -1)
     lids = {channel(unit, side): float(settings.lids * lid * np.exp(rng.normal(0, 0.3))) for side in "LR"}
     gaze, turn = settings.gaze * rng.normal(0, 1, 2), settings.turn * rng.normal(0, 1, 2)
-    cheek, at = settings.cheek * np.exp(rng.normal(0, 0.3, 2)), rng.normal(0, (0.06, 0.08), (2, 2))
     company = Company(
         eyes=float(settings.eyes * rng.uniform(0.2, 1.0)),
         lids=lids,
         gaze=(float(gaze[0]), float(gaze[1])),
-        cheek=(float(cheek[0]), float(cheek[1])),
-        cheek_at=((float(at[0, 0]), float(at[0, 1])), (float(at[1, 0]), float(at[1, 1]))),
         turn=(float(turn[0]), float(turn[1])),
         rough=float(settings.rough * rng.uniform(0, 1)),
         noise_seed=int(rng.integers(2**63)),

@@ -9,7 +9,7 @@ from train.synth.drawn import drawn_face
 from train.synth.faces import mirror_map
 from train.synth.fields import COMPANY, FaceFields, build_fields, grid_points
 
-NOTHING = {"eyes": 0.0, "lids": 0.0, "gaze": 0.0, "cheek": 0.0, "turn": 0.0, "rough": 0.0}
+NOTHING = {"eyes": 0.0, "lids": 0.0, "gaze": 0.0, "turn": 0.0, "rough": 0.0}
 SMILE = {"12L": 0.4, "12R": 0.3}
 
 
@@ -45,15 +45,6 @@ def test_eyes_lids_and_gaze_move_the_eyes_and_leave_the_chin(face: FaceFields, p
     eyes = near(-0.5, 0) | near(0.5, 0)
     assert moved[eyes].max() > 5 * moved[near(0, 1.6, 0.4)].max()
     assert moved[eyes].max() > 0.004
-
-
-def test_cheeks_go_out_with_a_smile_on_the_sides_that_smile(face: FaceFields) -> None:
-    company = draw_company(np.random.default_rng(2), CompanySettings(**{**NOTHING, "cheek": 1.0}))
-    assert company is not None
-    field = company.field(face, {"12L": 0.4})
-    left, right = (field[near(side * 0.75, 0.42, 0.1)][:, 0].mean() for side in (1, -1))
-    assert left > 0.05 and abs(right) < 0.1 * left
-    assert not company.field(face, {"4L": 0.4}).any()
 
 
 def test_a_turn_is_as_large_as_was_drawn(face: FaceFields) -> None:
