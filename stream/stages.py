@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
 from model.preprocess import Preprocessor, TimeResampler
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
 from stream.clock import SourceClock
-from stream.engine.engines import Engine
+from stream.engine.engines import Answer, Engine
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
 from stream.events.motion import Motion, MotionMeter, MotionResampler, light_and_detail
@@ -194,12 +193,12 @@ class FaceClassifier:
             if answer is not None:
                 self._prediction = self._checked(answer)
             if self._detector is not None and motion is not None:
-                events += self._detector.step(motion, answer)
+                events += self._detector.step(motion, answer and answer.probabilities)
         return events
 
-    def _checked(self, answer: NDArray[np.float32]) -> Prediction:
+    def _checked(self, answer: Answer) -> Prediction:
         try:
-            return Prediction(dict(zip(self._names, map(float, answer), strict=True)))
+            return Prediction(dict(zip(self._names, map(float, answer.probabilities), strict=True)))
         except ValueError as error:
             raise ModelError(f"the model's answers are no probabilities, export it again: {error}") from error
 
