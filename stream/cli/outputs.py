@@ -145,7 +145,8 @@ class Outputs:
         if self._anonymiser is None:
             return new_overlay(contract, options)
         names, disclaimer, frames = contract.class_names, contract.disclaimer, contract.frames
-        return FacelessOverlay(self._anonymiser, names, disclaimer, frames, options.detect_events)
+        units = contract.action_units
+        return FacelessOverlay(self._anonymiser, names, disclaimer, frames, options.detect_events, units)
 
     def _recorder(self, path: Path, live_run: LiveRun, source: FrameSource) -> RecordSink:
         history = LiveHistory(self._recognizer.contract.class_names)
@@ -292,4 +293,6 @@ _NAMING = ("csv", "events", "record", "json", "markers", "replay")
 
 def new_overlay(contract: ClipContract, options: LiveOptions) -> Overlay:
     """The run's picture; every output that draws needs one of its own."""
-    return Overlay(contract.class_names, contract.disclaimer, contract.frames, options.detect_events)
+    return Overlay(
+        contract.class_names, contract.disclaimer, contract.frames, options.detect_events, contract.action_units
+    )
