@@ -1,7 +1,7 @@
 """Frozen values that cross folders. Times are seconds of the source's own clock; coordinates are pixels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -105,9 +105,11 @@ class Prediction:
 
     Attributes:
         probabilities: By class, in the contract's order; they add up to 1.
+        action_units: How likely each action unit acts on each side of the face, by its name in the contract ("L4": 0.93;
+            left is the subject's). Empty where the model tells none.
 
     Raises:
-        ValueError: They do not.
+        ValueError: The probabilities do not add up to 1, or those of action units are not between 0 and 1.
 
     Example:
         ```python
@@ -116,11 +118,15 @@ class Prediction:
     """
 
     probabilities: Mapping[str, float]
+    action_units: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
 
     def __post_init__(self) -> None:
         total = sum(self.probabilities.values())
         if not abs(total - 1.0) < 1e-3:
             raise ValueError(f"probabilities: expected a sum of 1, found {total:.4f}")
+        for name, share in self.action_units.items():
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"action unit {name}: expected 0 to 1, found {share:.4f}")
 
     @property
     def label(self) -> str:
@@ -131,6 +137,25 @@ class Prediction:
     def confidence(self) -> float:
         """The probability of `label`."""
         return self.probabilities[self.label]
+
+
+def unit_label(number: int, left: float, right: float) -> str:
+    """How FACS writes a unit: "4" when both sides act, "L12" or "R12" when one does."""
+    return f"{number}" if left and right else f"L{number}" if left else f"R{number}"
+
+
+def acting_units(probabilities: Mapping[str, float], threshold: float) -> dict[str, float]:
+    """The units of which a side reaches the threshold, as FACS writes them, with the mean probability of the acting sides.
+
+    `probabilities` by side and number, both sides of each unit: {"L12": 0.8, "R12": 0.2} at 0.5 is {"L12": 0.8}.
+    """
+    found: dict[str, float] = {}
+    for number in dict.fromkeys(int(name[1:]) for name in probabilities):
+        left, right = (probabilities[f"{side}{number}"] for side in "LR")
+        acting = [share for share in (left, right) if share >= threshold]
+        if acting:
+            found[unit_label(number, left >= threshold, right >= threshold)] = sum(acting) / len(acting)
+    return found
 
 
 EventKind = Literal["micro", "macro"]
@@ -171,9 +196,12 @@ class Event:
             what the face moves before and after it.
         peak_px: The longest movement of a region, in pixels of a crop with 44 between the eyes.
         rejected: None for an event that counts, else the reason why it does not.
+        action_units: Those that act in it, as FACS writes them ("4": both sides, "L12": the subject's left alone). Empty
+            where none reaches the model's threshold, and where the model tells none.
+        action_unit_confidences: Of each, 0 to 1: its mean probability over the frames that decide the class.
 
     Raises:
-        ValueError: The times are not in order.
+        ValueError: The times are not in order, or there is not one confidence for each action unit.
 
     Example:
         ```python
@@ -190,11 +218,16 @@ class Event:
     confidence: float
     peak_px: float
     rejected: Rejection | None = None
+    action_units: tuple[str, ...] = ()
+    action_unit_confidences: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.onset_s <= self.apex_s <= self.offset_s:
             times = f"{self.onset_s:.3f}, {self.apex_s:.3f}, {self.offset_s:.3f}"
             raise ValueError(f"event: expected onset <= apex <= offset, found {times}")
+        units, confidences = len(self.action_units), len(self.action_unit_confidences)
+        if units != confidences:
+            raise ValueError(f"event: expected a confidence for each of {units} action units, found {confidences}")
 
     @property
     def duration_s(self) -> float:
@@ -205,7 +238,8 @@ class Event:
         """The event as it is written, ready for JSON.
 
         Returns:
-            The attributes by name, numbers rounded (times to 0.1 ms); `rejected` only where it is.
+            The attributes by name, numbers rounded (times to 0.1 ms); `rejected` only where it is, `action_units` and
+            `action_unit_confidences` only where there are some.
         """
         values: dict[str, Any] = {
             "kind": self.kind,
@@ -217,6 +251,9 @@ class Event:
             "peak_px": round(self.peak_px, 3),
             "track": self.track,
         }
+        if self.action_units:
+            values["action_units"] = list(self.action_units)
+            values["action_unit_confidences"] = [round(share, 4) for share in self.action_unit_confidences]
         return values if self.rejected is None else values | {"rejected": self.rejected}
 
 
@@ -252,8 +289,8 @@ class FaceResult(_ByValue):
         """The face without its pictures, ready for JSON.
 
         Returns:
-            The attributes by name, with `label`, `confidence` and `probabilities` (None without an answer) for the
-            prediction, and `box_px` [left, top, width, height] of the face's outline in image pixels.
+            The attributes by name, with `label`, `confidence`, `probabilities` and `action_units` (None without an
+            answer) for the prediction, and `box_px` [left, top, width, height] of the face's outline in image pixels.
         """
         answer, outline = self.prediction, self.face.outline
         left, top, right, bottom = map(float, (*outline.min(axis=0), *outline.max(axis=0)))
@@ -264,6 +301,7 @@ class FaceResult(_ByValue):
             "label": answer.label if answer else None,
             "confidence": answer.confidence if answer else None,
             "probabilities": dict(answer.probabilities) if answer else None,
+            "action_units": dict(answer.action_units) if answer else None,
             "box_px": [left, top, right - left, bottom - top],
             "calibrated": self.calibrated,
             "rate_hz": self.rate_hz,

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
 from model.preprocess import Preprocessor, TimeResampler
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
 from stream.clock import SourceClock
-from stream.engine.engines import Engine
+from stream.engine.engines import Answer, Engine
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
 from stream.events.motion import Motion, MotionMeter, MotionResampler, light_and_detail
@@ -162,6 +161,7 @@ class FaceClassifier:
 
     def __init__(self, contract: ClipContract, engine: Engine, detector: EventDetector | None) -> None:
         self._names = contract.class_names
+        self._units = contract.action_units.names if contract.action_units else ()
         self.engine = engine
         self._detector = detector
         self._frames, self._motions = TimeResampler(contract.fps), MotionResampler(contract.fps)
@@ -194,12 +194,16 @@ class FaceClassifier:
             if answer is not None:
                 self._prediction = self._checked(answer)
             if self._detector is not None and motion is not None:
-                events += self._detector.step(motion, answer)
+                told = (None, None) if answer is None else (answer.probabilities, answer.action_units)
+                events += self._detector.step(motion, *told)
         return events
 
-    def _checked(self, answer: NDArray[np.float32]) -> Prediction:
+    def _checked(self, answer: Answer) -> Prediction:
         try:
-            return Prediction(dict(zip(self._names, map(float, answer), strict=True)))
+            return Prediction(
+                dict(zip(self._names, map(float, answer.probabilities), strict=True)),
+                dict(zip(self._units, map(float, answer.action_units), strict=True)),
+            )
         except ValueError as error:
             raise ModelError(f"the model's answers are no probabilities, export it again: {error}") from error
 
@@ -262,8 +266,8 @@ class ClassifyStage:
 
     def _classifier(self, track: int) -> FaceClassifier:
         engine = self._spare.pop() if self._spare else self._new_engine()
-        names, fps = self._contract.class_names, self._contract.fps
-        detector = EventDetector(names, fps, track) if self._detect_events else None
+        names, fps, units = self._contract.class_names, self._contract.fps, self._contract.action_units
+        detector = EventDetector(names, fps, track, units=units) if self._detect_events else None
         return FaceClassifier(self._contract, engine, detector)
 
 

@@ -25,7 +25,8 @@ _BATCH = 8
 
 @dataclass(frozen=True)
 class StreamingParity:
-    """Largest difference of any probability, by kind of clip, against the network and against the window model.
+    """Largest difference of any probability, those of action units too, by kind of clip, against the network and against the
+    window model.
 
     `steps` frames are stepped, then as many again after a reset.
     """
@@ -94,9 +95,11 @@ def _engines(window: onnx.ModelProto, streaming: onnx.ModelProto, folder: Path) 
 
 
 def _engine_answers(engine: WindowEngine | StreamingEngine, video: NDArray[Any]) -> NDArray[np.float32]:
+    """(windows, classes + values of action units, of which there may be none)"""
     engine.reset()
     answers = (engine.step(frame) for frame in video)
-    return np.stack([answer.copy() for answer in answers if answer is not None])
+    # Each is put into an array of its own before the next step overwrites it.
+    return np.stack([np.concatenate([a.probabilities, a.action_units]) for a in answers if a is not None])
 
 
 def _network_answers(network: keras.Model, contract: ClipContract, video: NDArray[Any]) -> NDArray[np.float32]:
@@ -104,7 +107,15 @@ def _network_answers(network: keras.Model, contract: ClipContract, video: NDArra
     windows = np.moveaxis(windows, -1, 1)
     with tf.device("CPU:0"):
         parts = [
-            np.asarray(network(np.ascontiguousarray(windows[i : i + _BATCH]), training=False))
+            _side_by_side(network(np.ascontiguousarray(windows[i : i + _BATCH]), training=False))
             for i in range(0, len(windows), _BATCH)
         ]
     return np.concatenate(parts)
+
+
+def _side_by_side(outputs: Any) -> NDArray[np.float32]:
+    """One array of a network's only output, or of its two: probabilities first, then action units."""
+    if isinstance(outputs, Mapping):
+        outputs = [outputs["probabilities"], outputs["action_units"]]
+    parts = outputs if isinstance(outputs, list | tuple) else [outputs]
+    return np.concatenate([np.asarray(part) for part in parts], axis=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.types import Frame
 from stream.benchmark.engine_times import Note
-from stream.engine.engines import Engine
+from stream.engine.engines import Answer, Engine
 from stream.machine import memory_mb
 from stream.recognizer import Recognizer
 from stream.sources.base import FrameSource, SourceError
@@ -78,7 +78,7 @@ class _Remembering:
         self._engine.reset()
         self.last.clear()
 
-    def step(self, features: NDArray[Any]) -> NDArray[np.float32] | None:
+    def step(self, features: NDArray[Any]) -> Answer | None:
         self.last.append(features)
         return self._engine.step(features)
 
@@ -118,5 +118,5 @@ def soak(recognizer: Recognizer, clip: Path, frames: int, note: Note) -> Soak:
         end_mb=end_mb,
         growth_mb=end_mb - settled_mb,
         memory_mb=tuple(memory),
-        drift=float(np.abs(found - expected).max()),
+        drift=float(np.abs(found - expected.probabilities).max()),
     )

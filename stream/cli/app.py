@@ -136,7 +136,9 @@ def _show_panel(
     console: Console,
     tell: Callable[[Health], None],
 ) -> None:
-    with Panel(console, contract.class_names, contract.frames, options.detect_events) as panel:
+    with Panel(
+        console, contract.class_names, contract.frames, options.detect_events, units=contract.action_units
+    ) as panel:
         last: FrameResult | None = None
         while not live_run.ended:
             # Without a new frame too: the state of the connection and the rates change.

@@ -87,6 +87,7 @@ class LiveOptions:
     face_at: tuple[float, float] | None
     detect_events: bool
     csv: Path | None
+    action_units: bool
     events: Path | None
     record: Path | None
     json: Path | None
@@ -160,6 +161,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         face_at=given.face,
         detect_events=not given.no_events,
         csv=given.csv,
+        action_units=given.action_units,
         events=given.events,
         record=given.record,
         json=given.json,

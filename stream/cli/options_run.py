@@ -51,7 +51,8 @@ python -m train and python -m export. The screen shows what it really runs on.
 """
 _OUTPUTS_LESSON = """\
 The CSV says what the last second of every frame held: a label and all probabilities, or
-the reason why there is no answer. An event says when something happened: its onset, apex
+the reason why there is no answer. --action-units adds how likely each action unit (FACS)
+acts on each side, where the model tells them. An event says when something happened: its onset, apex
 and offset; it is written about a second after its apex.
 Keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help.
 
@@ -181,6 +182,7 @@ def _add_outputs(add: Add) -> None:
         action="store_true",
     )
     add("--csv", "write one row for every frame and face", common=True, type=Path, metavar="OUT.csv")
+    add("--action-units", "with --csv: a column for each side of every action unit, too", action="store_true")
     add(
         "--events",
         "write micro-expression events as they are decided",
@@ -210,6 +212,8 @@ def check_outputs(given: argparse.Namespace, parser: argparse.ArgumentParser) ->
     """Ends with a usage error where options do not go together."""
     if given.no_events and given.events is not None:
         parser.error("--no-events leaves nothing to write to --events")
+    if given.action_units and given.csv is None:
+        parser.error("--action-units adds columns to --csv: give it a file")
 
 
 def read_source(given: argparse.Namespace, parser: argparse.ArgumentParser) -> int | str | None:

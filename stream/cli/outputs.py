@@ -26,7 +26,7 @@ from stream.session.facts import RunFacts, as_json
 from stream.session.replay import ReplayCheck
 from stream.session.session import Session
 from stream.session.session_folder import SessionFolder
-from stream.sinks.base import Sink, check_target, write_json
+from stream.sinks.base import Sink, SinkError, check_target, write_json
 from stream.sinks.marker_port import MarkerPort
 from stream.sinks.tables import CsvSink, EventsSink
 from stream.sinks.video import RecordSink
@@ -69,7 +69,8 @@ class Outputs:
         self._stack.__exit__(kind, error, trace)
 
     def _open_files(self, opening: ExitStack) -> None:
-        options, names = self._options, self._recognizer.contract.class_names
+        options, contract = self._options, self._recognizer.contract
+        names, units = contract.class_names, contract.action_units.names if contract.action_units else ()
         if options.session is not None:
             if options.session.anonymise:
                 self._anonymiser = opening.enter_context(Anonymiser(options.max_faces))
@@ -86,7 +87,10 @@ class Outputs:
             markers = self._session.folder.markers
         self._network = opening.enter_context(NetworkOutputs(options, self._recognizer.contract, markers))
         if options.csv is not None:
-            self._sinks.append(opening.enter_context(CsvSink(options.csv, names)))
+            if options.action_units and not units:
+                raise SinkError("--action-units: the model tells none; leave it out, or give another --model")
+            columns = units if options.action_units else ()
+            self._sinks.append(opening.enter_context(CsvSink(options.csv, names, columns)))
         if options.events is not None:
             self._sinks.append(opening.enter_context(EventsSink(options.events)))
         if options.json is not None:
@@ -94,7 +98,7 @@ class Outputs:
         if options.replay is not None and options.check:
             recorded = SessionFolder(options.replay)
             complete = recorded.read_facts().get("state") == "finished" and options.max_frames is None
-            self._check = opening.enter_context(ReplayCheck(recorded, names, complete))
+            self._check = opening.enter_context(ReplayCheck(recorded, names, complete, units))
             self._sinks.append(self._check)
 
     def attach(self, live_run: LiveRun, source: FrameSource) -> None:
@@ -141,7 +145,8 @@ class Outputs:
         if self._anonymiser is None:
             return new_overlay(contract, options)
         names, disclaimer, frames = contract.class_names, contract.disclaimer, contract.frames
-        return FacelessOverlay(self._anonymiser, names, disclaimer, frames, options.detect_events)
+        units = contract.action_units
+        return FacelessOverlay(self._anonymiser, names, disclaimer, frames, options.detect_events, units)
 
     def _recorder(self, path: Path, live_run: LiveRun, source: FrameSource) -> RecordSink:
         history = LiveHistory(self._recognizer.contract.class_names)
@@ -265,6 +270,7 @@ def run_facts(options: LiveOptions, name: str | None = None) -> RunFacts:
         "face_at": options.face_at,
         "detect_events": options.detect_events,
         "csv": options.csv,
+        "action_units": options.action_units,
         "events": options.events,
         "record": options.record,
         "json": options.json,
@@ -287,4 +293,6 @@ _NAMING = ("csv", "events", "record", "json", "markers", "replay")
 
 def new_overlay(contract: ClipContract, options: LiveOptions) -> Overlay:
     """The run's picture; every output that draws needs one of its own."""
-    return Overlay(contract.class_names, contract.disclaimer, contract.frames, options.detect_events)
+    return Overlay(
+        contract.class_names, contract.disclaimer, contract.frames, options.detect_events, contract.action_units
+    )

@@ -7,11 +7,12 @@ the next binding and runs it, and no state is copied.
 
 The sliding window: network frames on the contract's time grid, the newest `frames` of them.
 
-Engines: network frames in, probabilities out. `step` and `reset` are all that the live loop knows of them.
+Engines: network frames in, answers out. `step` and `reset` are all that the live loop knows of them.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +20,19 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
-from stream.engine.model_file import ANSWER, LoadedModel, ModelError, State, failed_run, states_of
+from stream.engine.model_file import ANSWER, UNITS, LoadedModel, ModelError, State, answer_of, failed_run, states_of
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a model says of a window: `probabilities` (classes,), and `action_units` (2 units,) in the order of the contract's
+    `ActionUnits.names`, empty where the model tells none. Of streams that are stepped together each has a batch before.
+
+    Both arrays may be overwritten by the next step.
+    """
+
+    probabilities: NDArray[np.float32]
+    action_units: NDArray[np.float32]
 
 
 class StreamingEngine:
@@ -39,8 +52,10 @@ class StreamingEngine:
         self._device_frame = ort.OrtValue.ortvalue_from_numpy(self._frame, device, 0)
         # On the CPU the value shares the array's memory: writing to the array is all it takes.
         self._upload = not on_cpu
-        self._answer = np.zeros((batch, len(model.contract.class_names)), np.float32)
-        self._bindings = self._bind(states_of(self._session, self._frames), batch, device)
+        classes, units = answer_sizes(model.contract)
+        self._answers = Answer(np.zeros((batch, classes), np.float32), np.zeros((batch, units), np.float32))
+        self._first = Answer(self._answers.probabilities[0], self._answers.action_units[0])
+        self._bindings = self._bind(states_of(self._session, model.contract), batch, device)
         self.reset()
 
     @property
@@ -52,16 +67,13 @@ class StreamingEngine:
         every value depends on the window's frames alone."""
         self._seen = 0
 
-    def step(self, features: NDArray[Any]) -> NDArray[np.float32] | None:
-        """The next network frame (size, size, channels) → probabilities (classes,), or None while the window fills.
+    def step(self, features: NDArray[Any]) -> Answer | None:
+        """The next network frame (size, size, channels) → the answer, or None while the window fills."""
+        return None if self.step_batch(features[np.newaxis]) is None else self._first
 
-        The array is overwritten by the next step.
-        """
-        answer = self.step_batch(features[np.newaxis])
-        return None if answer is None else answer[0]
-
-    def step_batch(self, features: NDArray[Any]) -> NDArray[np.float32] | None:
-        """(batch, size, size, channels) → (batch, classes): one frame for each of the independent streams."""
+    def step_batch(self, features: NDArray[Any]) -> Answer | None:
+        """(batch, size, size, channels) → (batch, classes) and (batch, 2 units): one frame for each of the independent
+        streams."""
         np.copyto(self._frame, features)
         if self._upload:
             self._device_frame.update_inplace(self._frame)
@@ -71,18 +83,22 @@ class StreamingEngine:
             raise failed_run(self._path, error) from error
         self._phase = (self._phase + 1) % len(self._bindings)
         self._seen += 1
-        return self._answer if self._seen >= self._frames else None
+        return self._answers if self._seen >= self._frames else None
 
     def _bind(self, states: Sequence[State], batch: int, device: str) -> list[ort.IOBinding]:
         self._phase = 0
         self._arrays: list[NDArray[Any]] = []
         rings = {state.name: self._ring(state, batch, device) for state in states}
-        answer = ort.OrtValue.ortvalue_from_numpy(self._answer, "cpu", 0)
+        # Values on the CPU refer to the answers' own memory.
+        outputs = {ANSWER: ort.OrtValue.ortvalue_from_numpy(self._answers.probabilities, "cpu", 0)}
+        if self._answers.action_units.size:
+            outputs[UNITS] = ort.OrtValue.ortvalue_from_numpy(self._answers.action_units, "cpu", 0)
         bindings: list[ort.IOBinding] = []
         for phase in range(math.lcm(*(len(ring) for ring in rings.values()))):
             binding = self._session.io_binding()
             binding.bind_ortvalue_input("frame", self._device_frame)
-            binding.bind_ortvalue_output(ANSWER, answer)
+            for name, value in outputs.items():
+                binding.bind_ortvalue_output(name, value)
             for state in states:
                 ring = rings[state.name]
                 binding.bind_ortvalue_output(f"next_state_{state.name}", ring[phase % len(ring)])
@@ -134,14 +150,14 @@ class ClipBuffer:
 
 
 class Engine(Protocol):
-    """`step` takes the next network frame (size, size, channels); probabilities (classes,) or None while filling."""
+    """`step` takes the next network frame (size, size, channels); the answer, or None while filling."""
 
     @property
     def filled(self) -> int:
         """Frames in the window, 0 to the contract's `frames`."""
         ...
 
-    def step(self, features: NDArray[Any]) -> NDArray[np.float32] | None: ...
+    def step(self, features: NDArray[Any]) -> Answer | None: ...
 
     def reset(self) -> None: ...
 
@@ -152,9 +168,9 @@ class WindowEngine:
     def __init__(self, model: LoadedModel) -> None:
         self._session = model.session
         self._path = model.path
-        self._answer_shape = (1, len(model.contract.class_names))
+        classes, units = answer_sizes(model.contract)
         self._input = model.session.get_inputs()[0].name
-        self._output = model.session.get_outputs()[0].name
+        self._outputs = {answer_of(model.session).name: (1, classes)} | ({UNITS: (1, units)} if units else {})
         self._buffer = ClipBuffer(model.contract)
 
     @property
@@ -164,15 +180,22 @@ class WindowEngine:
     def reset(self) -> None:
         self._buffer.reset()
 
-    def step(self, features: NDArray[Any]) -> NDArray[np.float32] | None:
+    def step(self, features: NDArray[Any]) -> Answer | None:
         self._buffer.append(features)
         window = self._buffer.window()
         if window is None:
             return None
         try:
-            answers = np.asarray(self._session.run([self._output], {self._input: window[np.newaxis]})[0])
+            found = self._session.run(list(self._outputs), {self._input: window[np.newaxis]})
         except Exception as error:  # of a class of its own for each kind of fault
             raise failed_run(self._path, error) from error
-        if answers.shape != self._answer_shape:
-            raise ModelError(f"{self._path}: expected an answer of {self._answer_shape}, found {answers.shape}")
-        return answers[0]
+        answers = [np.asarray(values) for values in found]
+        for values, expected in zip(answers, self._outputs.values(), strict=True):
+            if values.shape != expected:
+                raise ModelError(f"{self._path}: expected an answer of {expected}, found {values.shape}")
+        return Answer(answers[0][0], answers[1][0] if len(answers) > 1 else np.zeros(0, np.float32))
+
+
+def answer_sizes(contract: ClipContract) -> tuple[int, int]:
+    """Of a window's answer: classes, and values of its action units (0 where the model tells none)."""
+    return len(contract.class_names), len(contract.action_units.names) if contract.action_units else 0

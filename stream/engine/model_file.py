@@ -20,6 +20,7 @@ from model.guards import other_model, shown
 from stream.machine import usable_cores
 
 ANSWER = "probabilities"
+UNITS = "action_units"
 _FRAME = "frame"
 _STATE = re.compile(r"state_(?P<name>.+)_(?P<age>\d{1,6})")
 # Ring lengths are rounded up to divisors of this number, so that so many bindings serve all of them.
@@ -50,8 +51,9 @@ class State:
         return next((n for n in range(needed, _PHASES + 1) if _PHASES % n == 0), math.ceil(needed / _PHASES) * _PHASES)
 
 
-def states_of(session: ort.InferenceSession, frames: int) -> list[State]:
-    """The states of a streaming model for windows of `frames`, by name; ContractError when it is no such model."""
+def states_of(session: ort.InferenceSession, contract: ClipContract) -> list[State]:
+    """The states of a streaming model, by name; ContractError when it is none for the contract's windows and outputs."""
+    frames = contract.frames
     ages: dict[str, list[int]] = {}
     kinds: dict[str, tuple[str, tuple[int, ...]]] = {}
     for tensor in session.get_inputs():
@@ -65,7 +67,8 @@ def states_of(session: ort.InferenceSession, frames: int) -> list[State]:
         known = kinds.setdefault(match["name"], kind)
         _require(kind == known, f"model input {tensor.name}", f"the same kind at every age, {known}", kind)
     outputs = {tensor.name for tensor in session.get_outputs()}
-    wanted = {ANSWER, *(f"next_state_{name}" for name in kinds)}
+    answers = {ANSWER, UNITS} if contract.action_units else {ANSWER}
+    wanted = answers | {f"next_state_{name}" for name in kinds}
     _require(wanted == outputs, "model outputs", ", ".join(sorted(wanted)), ", ".join(sorted(outputs)))
     states = [State(name, *kinds[name], tuple(sorted(found))) for name, found in sorted(ages.items())]
     for state in states:
@@ -227,15 +230,29 @@ def _check_signature(session: ort.InferenceSession, contract: ClipContract, kind
     if first.type != dtype:
         raise ContractError("model input type", dtype, first.type)
     if kind == "streaming":
-        states_of(session, contract.frames)
+        states_of(session, contract)
     elif len(session.get_inputs()) > 1:
         raise ContractError("model inputs", "one", ", ".join(tensor.name for tensor in session.get_inputs()))
-    # A window's engine runs the first output, a streaming one's the one with this name.
+    _check_answer(answer_of(session), len(contract.class_names), "model output")
+    if contract.action_units is not None:
+        units = next((tensor for tensor in session.get_outputs() if tensor.name == UNITS), None)
+        if units is None:
+            outputs = ", ".join(tensor.name for tensor in session.get_outputs())
+            raise ContractError("model outputs", f"{UNITS}, which the contract tells of,", outputs)
+        _check_answer(units, len(contract.action_units.names), f"model output {UNITS}")
+        if units.type != "tensor(float)":
+            raise ContractError(f"type of the model output {UNITS}", "tensor(float)", units.type)
+
+
+def answer_of(session: ort.InferenceSession) -> Any:
+    """The output with the probabilities; of a window model that names none so, the first."""
     outputs = session.get_outputs()
-    answer = outputs[0] if kind == "window" else next(tensor for tensor in outputs if tensor.name == ANSWER)
-    expected = ("batch", len(contract.class_names))
-    if len(answer.shape) != 2 or answer.shape[-1] != expected[-1]:
-        raise ContractError("model output", expected, tuple(answer.shape))
+    return next((tensor for tensor in outputs if tensor.name == ANSWER), outputs[0])
+
+
+def _check_answer(tensor: Any, size: int, what: str) -> None:
+    if len(tensor.shape) != 2 or tensor.shape[-1] != size:
+        raise ContractError(what, ("batch", size), tuple(tensor.shape))
 
 
 def failed_run(path: Path, error: Exception) -> ModelError:

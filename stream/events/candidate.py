@@ -38,7 +38,7 @@ class Candidate:
     `skin_px`, `eyes_px`: longest bump of a region without and with lids. `contrast`: peak against what the face moves
     before and after. `head_px_s`: fastest head motion. `exposure`: largest change of the mean grey level within the lag.
     `sharpness_share`: sharpness during the movement against before it. `answer` (classes,): mean probabilities after the
-    apex, None without an answer. `after_s`: how much is known after the offset.
+    apex, None without an answer; `action_units` (2 units,): those of the units over the same frames. `after_s`: how much is known after the offset.
     """
 
     onset_s: float
@@ -51,6 +51,7 @@ class Candidate:
     exposure: float
     sharpness_share: float
     answer: NDArray[np.float32] | None
+    action_units: NDArray[np.float32] | None
     after_s: float
 
     @property
@@ -74,6 +75,7 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
     during = (times_s >= onset_s - _DURING_S) & (times_s <= offset_s + _DURING_S)
     before = (times_s >= onset_s - settings.quiet_before_s) & (times_s < onset_s - _APART_S)
     after = (times_s > offset_s + _APART_S) & (times_s <= min(offset_s + settings.quiet_after_s, end_s))
+    answer, action_units = _answer(trace, apex_s, settings)
     sizes_px = np.hypot(peak.vectors_px[:, 0], peak.vectors_px[:, 1])
     skin_px = float(sizes_px[list(SKIN)].max())
     going_on_px = max(
@@ -90,7 +92,8 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
         head_px_s=float(trace.head_px_s[during].max()),
         exposure=_exposure(trace.brightness[during], lag),
         sharpness_share=_sharpness_share(trace.sharpness, during, before),
-        answer=_answer(trace, apex_s, settings),
+        answer=answer,
+        action_units=action_units,
         after_s=min(float(times_s[-1]), end_s) - offset_s,
     )
 
@@ -169,11 +172,15 @@ def _sharpness_share(sharpness: NDArray[np.float32], during: NDArray[np.bool_], 
     return float(sharpness[during].min()) / usual if usual > 0 else 1.0
 
 
-def _answer(trace: TraceView, apex_s: float, settings: EventSettings) -> NDArray[np.float32] | None:
+def _answer(
+    trace: TraceView, apex_s: float, settings: EventSettings
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | tuple[None, None]:
+    """Mean probabilities of classes and of action units over the frames after the apex that have an answer."""
     first_s, last_s = (apex_s + after_s for after_s in settings.answer_s)
-    chosen = trace.probabilities[(trace.times_s >= first_s) & (trace.times_s <= last_s)]
-    chosen = chosen[~np.isnan(chosen).any(axis=1)]
-    return chosen.mean(axis=0) if len(chosen) else None
+    chosen = (trace.times_s >= first_s) & (trace.times_s <= last_s) & ~np.isnan(trace.probabilities).any(axis=1)
+    if not chosen.any():
+        return None, None
+    return trace.probabilities[chosen].mean(axis=0), trace.action_units[chosen].mean(axis=0)
 
 
 def artefact_of(candidate: Candidate, settings: EventSettings) -> Rejection | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.types import Event, EventKind, Rejection
+from model.contract import ActionUnits
+from model.types import Event, EventKind, Rejection, acting_units
 from stream.events.bumps import BumpMeter, Bumps, NoiseFloor
 from stream.events.candidate import Candidate, Peak, artefact_of, label_of, measure, reject_micro
 from stream.events.motion import EYES, SKIN, Motion, MotionTrace
@@ -42,13 +43,20 @@ class EventDetector:
     Args:
         class_names: of the probabilities, in the contract's order; with or without a neutral class.
         fps: of the grid. track: the face's number, which its events carry.
+        units: the action units that the model tells, None where it tells none.
     """
 
     def __init__(
-        self, class_names: Sequence[str], fps: float, track: int = 1, settings: EventSettings | None = None
+        self,
+        class_names: Sequence[str],
+        fps: float,
+        track: int = 1,
+        settings: EventSettings | None = None,
+        units: ActionUnits | None = None,
     ) -> None:
         self._names, self._fps, self._track = tuple(class_names), fps, track
         self._settings = settings = settings or EventSettings()
+        self._units = units
         shoulder = self._near = max(1, round(settings.shoulder_s * fps))
         self._micro = BumpMeter(_frames(settings.half_widths_s, fps), shoulder, settings.step_share)
         self._macro = BumpMeter(_frames(settings.macro_half_widths_s, fps), 2 * shoulder, settings.step_share)
@@ -56,7 +64,7 @@ class EventDetector:
         self._decide = max(round(settings.decide_s * fps), self._micro.reach + self._near)
         self._before = max(round((settings.quiet_before_s + settings.max_s) * fps), self._micro.reach)
         behind = max(self._before + self._decide, 2 * self._macro.reach + self._stride)
-        self._trace = MotionTrace(behind + 1, len(self._names))
+        self._trace = MotionTrace(behind + 1, len(self._names), len(units.names) if units else 0)
         self._noise = NoiseFloor(fps)
         # From the oldest centre within a movement that is being decided to the newest.
         within = max(self._near, round(settings.max_s * fps))
@@ -81,11 +89,17 @@ class EventDetector:
         """Whether the face has been seen long enough for its movements to count."""
         return self._newest_s - self._started_s >= self._settings.calibration_s
 
-    def step(self, motion: Motion, probabilities: NDArray[np.float32] | None) -> tuple[Event, ...]:
+    def step(
+        self,
+        motion: Motion,
+        probabilities: NDArray[np.float32] | None,
+        action_units: NDArray[np.float32] | None = None,
+    ) -> tuple[Event, ...]:
         """The events, and the rejected candidates, that are decided with this frame: `decide_s` after their apex, long ones
         later still.
 
-        `probabilities` (classes,) of the window that ends here, if any. Raises ValueError for motion that is not finite
+        `probabilities` (classes,) of the window that ends here, if any, and `action_units` (2 units,) if the model tells
+        them. Raises ValueError for motion that is not finite
         and for times that do not grow.
         """
         time_s = motion.time_s
@@ -94,7 +108,7 @@ class EventDetector:
         if (value := motion.not_finite) is not None:
             raise ValueError(f"motion: expected finite values, found {value}")
         self._started_s, self._newest_s = min(self._started_s, time_s), time_s
-        self._trace.append(motion, probabilities)
+        self._trace.append(motion, probabilities, action_units)
         self._watch_light(motion.brightness)
         found: list[Event] = []
         newest = self._trace.count - 1
@@ -213,6 +227,7 @@ class EventDetector:
         confidence = probability * candidate.clarity
         if rejected is None and kind == "micro" and confidence < settings.min_confidence:
             rejected = "no_expression"
+        units = self._acting(candidate)
         event = Event(
             track=self._track,
             kind=kind,
@@ -223,10 +238,19 @@ class EventDetector:
             confidence=confidence,
             peak_px=max(candidate.skin_px, candidate.eyes_px),
             rejected=rejected,
+            action_units=tuple(units),
+            action_unit_confidences=tuple(units.values()),
         )
         if rejected is None:
             self._accepted.append(event)
         return event
+
+    def _acting(self, candidate: Candidate) -> dict[str, float]:
+        """Action units with their confidence."""
+        if self._units is None or candidate.action_units is None:
+            return {}
+        means = dict(zip(self._units.names, candidate.action_units.tolist(), strict=True))
+        return acting_units(means, self._units.threshold)
 
     def _watch_light(self, brightness: float) -> None:
         """A change of light is a change of noise: the floor is learned anew."""

@@ -206,7 +206,8 @@ def _of_values(values: NDArray[np.float64]) -> Motion:
 @dataclass(frozen=True, eq=False)
 class TraceView:
     """Consecutive grid frames: `times_s` (n,), `motion_px` (n, regions, 2), `head_px_s`, `brightness`, `sharpness` (n,),
-    and `probabilities` (n, classes), NaN where there was no answer. Views: not to be written to."""
+    `probabilities` (n, classes) and `action_units` (n, 2 units), NaN where there was no answer. Views: not to be written
+    to."""
 
     times_s: NDArray[np.float64]
     motion_px: NDArray[np.float32]
@@ -214,12 +215,16 @@ class TraceView:
     brightness: NDArray[np.float32]
     sharpness: NDArray[np.float32]
     probabilities: NDArray[np.float32]
+    action_units: NDArray[np.float32]
 
 
 class MotionTrace:
-    """A ring of the last `capacity` grid frames. Each is written twice, so that a stretch of them is one slice."""
+    """A ring of the last `capacity` grid frames. Each is written twice, so that a stretch of them is one slice.
 
-    def __init__(self, capacity: int, classes: int) -> None:
+    `units`: how many values of action units an answer has.
+    """
+
+    def __init__(self, capacity: int, classes: int, units: int = 0) -> None:
         self._capacity = capacity
         slots = 2 * capacity
         self._all = TraceView(
@@ -229,6 +234,7 @@ class MotionTrace:
             np.zeros(slots, np.float32),
             np.zeros(slots, np.float32),
             np.zeros((slots, classes), np.float32),
+            np.zeros((slots, units), np.float32),
         )
         self.reset()
 
@@ -240,8 +246,14 @@ class MotionTrace:
         """Number of the oldest frame that is still there; frames are counted from 0 since the reset."""
         return max(0, self.count - self._capacity)
 
-    def append(self, motion: Motion, probabilities: NDArray[np.float32] | None) -> None:
-        """`probabilities` (classes,) of the window that ends with this frame, None without an answer."""
+    def append(
+        self,
+        motion: Motion,
+        probabilities: NDArray[np.float32] | None,
+        action_units: NDArray[np.float32] | None = None,
+    ) -> None:
+        """`probabilities` (classes,) and `action_units` (units,) of the window that ends with this frame, None without an
+        answer."""
         kept, first = self._all, self.count % self._capacity
         for slot in (first, first + self._capacity):
             kept.times_s[slot] = motion.time_s
@@ -250,6 +262,7 @@ class MotionTrace:
             kept.brightness[slot] = motion.brightness
             kept.sharpness[slot] = motion.sharpness
             kept.probabilities[slot] = np.nan if probabilities is None else probabilities
+            kept.action_units[slot] = np.nan if action_units is None else action_units
         self.count += 1
 
     def time_s(self, number: int) -> float:
@@ -275,4 +288,5 @@ class MotionTrace:
             kept.brightness[inside],
             kept.sharpness[inside],
             kept.probabilities[inside],
+            kept.action_units[inside],
         )

@@ -59,7 +59,7 @@ class Rect:
 
 @dataclass(frozen=True)
 class Layout:
-    """`rows` class bars fit into `bars`; a part that does not fit into the picture is None.
+    """`rows` class bars fit into `bars`, above the line with the action units if there is one; a part that does not fit into the picture is None.
 
     `strip` is along the upper edge of a panel without a chart, for the marks of events alone.
     """
@@ -102,9 +102,15 @@ def wrap(text: str, font_px: int, width: int, measure: Measure) -> tuple[str, ..
 
 
 def arrange(
-    width: int, height: int, class_names: Sequence[str], disclaimer: str, measure: Measure
+    width: int,
+    height: int,
+    class_names: Sequence[str],
+    disclaimer: str,
+    measure: Measure,
+    with_units: bool = False,
 ) -> tuple[Layout, ...]:
-    """The layouts for a picture, the preferred one first; they differ in the place of the panel.
+    """The layouts for a picture, the preferred one first; they differ in the place of the panel. `with_units`: with room
+    for a line under the bars.
 
     A wide picture has a card in a lower corner, any other one a dock along the bottom edge or under the header.
     """
@@ -135,7 +141,7 @@ def arrange(
         return Layout(font, header, footer, shown, panel, label, bars, chart, strip, block.rows)
 
     names_px = min(max(measure(name, font) for name in class_names), round(NAME_EM * font))
-    builder = _Builder(font, pad, names_px + measure("100%", font) + 5 * font, len(class_names))
+    builder = _Builder(font, pad, names_px + measure("100%", font) + 5 * font, len(class_names), int(with_units))
     dock = builder.build(width, min(_DOCK_SHARE * height, bottom - top), wide=width > 0.8 * height)
     layouts = [place(dock, 0, bottom - dock.height), place(dock, 0, top)]
     card_width = max(round(_CARD_EM * font), builder.bars_least_px + 2 * pad)
@@ -166,6 +172,7 @@ class _Builder:
     pad_px: int
     bars_least_px: int
     classes: int
+    lines_below_bars: int
 
     def build(self, width: int, max_height: float, wide: bool) -> _Block:
         """As many parts, class bars and lines as fit, and parts before bars before lines; `wide` allows all parts in one
@@ -202,7 +209,7 @@ class _Builder:
         label = HEADLINE_EM * self.font_px + lines * LINE_EM * small_font(self.font_px)
         heights: dict[Part, int] = {
             "label": round(label),
-            "bars": bars * row_height(self.font_px),
+            "bars": (bars + self.lines_below_bars) * row_height(self.font_px),
             "chart": round(_CHART_HEIGHT_EM * self.font_px),
         }
         between = round(0.6 * self.font_px)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from model.contract import ActionUnits
 from model.types import FrameResult
 from stream.health import Connection, Health
 from stream.history import LiveHistory, Recent
@@ -12,8 +13,8 @@ from stream.screen.chart import draw_chart, draw_strip
 from stream.screen.face_marks import draw_faces, face_box
 from stream.screen.layout import Layout, Rect, arrange, small_font
 from stream.screen.paint import DIM, TEXT, WARNING, Colour, Image, TextPainter, baseline, class_colours, darken, fill
-from stream.screen.readout import draw_bars, draw_help, draw_paused, draw_statement
-from stream.screen.statement import Waits, disconnected, face_words, statement
+from stream.screen.readout import draw_bars, draw_help, draw_paused, draw_statement, draw_units
+from stream.screen.statement import Waits, disconnected, face_words, statement, units_words
 
 _PANEL_OPACITY = 0.72
 _STAY_S = 2.0
@@ -24,14 +25,21 @@ class Overlay:
     """Draws results; keeps texts and layouts between pictures. For one thread and one stream at a time.
 
     `window_frames` is the contract's number of frames, for the progress of filling. Without `with_events` nothing is
-    said of events and calibration. Colours go by the order of the classes; `neutral` is grey.
+    said of events and calibration. Colours go by the order of the classes; `neutral` is grey. `units`: the action units
+    that the model tells, which get a line under the bars of the classes.
     """
 
     def __init__(
-        self, class_names: Sequence[str], disclaimer: str, window_frames: int = 30, with_events: bool = True
+        self,
+        class_names: Sequence[str],
+        disclaimer: str,
+        window_frames: int = 30,
+        with_events: bool = True,
+        units: ActionUnits | None = None,
     ) -> None:
         self._names = tuple(class_names)
         self._disclaimer = disclaimer
+        self._units = units
         self._waits = Waits.of_run(window_frames, with_events)
         self._text = TextPainter()
         self._colours = class_colours(self._names)
@@ -72,7 +80,8 @@ class Overlay:
         height, width = result.frame.image.shape[:2]
         if (width, height) != self._size_px:
             self._size_px = (width, height)
-            self._layouts = arrange(width, height, self._names, self._disclaimer, self._text.width)
+            with_units = self._units is not None
+            self._layouts = arrange(width, height, self._names, self._disclaimer, self._text.width, with_units)
             self.reset()
         now_s = result.frame.time_s
         faces = [face_box(face) for face in result.faces if len(face.face.outline)]
@@ -102,6 +111,8 @@ class Overlay:
         if layout.bars is not None:
             answer = None if lost else result.prediction
             draw_bars(image, layout.bars, layout.rows, answer, self._colours, self._text, font)
+            if self._units is not None:
+                draw_units(image, layout.bars, layout.rows, units_words(answer, self._units), self._text, font)
         events = recent.marks if self._waits.calibration_s is not None else None
         if layout.chart is not None:
             # Whose chart it is, where that could be another's.

@@ -121,6 +121,13 @@ def draw_bars(
             text.draw(image, share, rect.right - text.width(share, font_px), line, font_px, TEXT if leads else DIM)
 
 
+def draw_units(image: Image, rect: Rect, rows: int, words: str, text: TextPainter, font_px: int) -> None:
+    """The line under the `rows` class bars in `rect`."""
+    row, small_px = row_height(font_px), small_font(font_px)
+    line = baseline(rect.y + rows * row, row, small_px)
+    text.draw(image, text.shortened(words, small_px, rect.width), rect.x, line, small_px, TEXT)
+
+
 def draw_help(image: Image, disclaimer: str, text: TextPainter) -> Image:
     """A new picture with the keys and, where there is room, the disclaimer, the marks and what they mean."""
     image = image.copy()

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from model.types import Event, FaceResult, FrameResult, Rejection, Status
+from model.contract import ActionUnits
+from model.types import Event, FaceResult, FrameResult, Prediction, Rejection, Status, acting_units
 from stream.events.settings import EventSettings
 from stream.health import Connection
 from stream.history import EventWindow, Recent
@@ -66,11 +67,25 @@ def event_name(event: Event) -> str:
 
 
 def event_details(event: Event) -> tuple[str, ...]:
-    """Duration, apex, confidence and peak motion; after the whole of it what is left where there is less room."""
+    """Duration, apex, confidence, peak motion and action units; after the whole of it what is left where there is less
+    room."""
     when = f"at {event.apex_s:.1f} s"
     lasted = f"{event.duration_s:.2f} s {when}"
     sure = percent(event.confidence)
-    return f"{lasted} · {sure} · {event.peak_px:.1f} px", f"{lasted} · {sure}", lasted, when
+    units = f" · {event_units(event)}" if event.action_units else ""
+    return f"{lasted} · {sure} · {event.peak_px:.1f} px{units}", f"{lasted} · {sure}", lasted, when
+
+
+def event_units(event: Event) -> str:
+    """AU 4+L12, empty where it has none."""
+    return f"AU {'+'.join(event.action_units)}" if event.action_units else ""
+
+
+def units_words(answer: Prediction | None, units: ActionUnits) -> str:
+    """AU 4 · L12: which act now; empty without an answer."""
+    if answer is None:
+        return ""
+    return f"AU {' · '.join(acting_units(answer.action_units, units.threshold)) or 'none'}"
 
 
 def rejection_words(event: Event) -> str:

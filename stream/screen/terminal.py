@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model.console import CleanConsole
+from model.contract import ActionUnits
 from model.types import FrameResult, Prediction
 from stream.health import Connection, Health
 from stream.history import EventWindow, LiveHistory, Recent
@@ -28,6 +29,7 @@ from stream.screen.statement import (
     event_name,
     percent,
     statement,
+    units_words,
 )
 from stream.screen.writer import ScreenWriter
 
@@ -42,7 +44,8 @@ class Panel:
     """A live panel on a terminal; prints nothing elsewhere (a pipe, a log file).
 
     A context manager that takes its panel away at the end. `update` takes results as they come and redraws at most
-    eight times a second. Without `with_events` nothing is said of events. `clock_s` is a monotonic clock.
+    eight times a second. Without `with_events` nothing is said of events. `clock_s` is a monotonic clock. `units`: the
+    action units that the model tells, which get a line.
     """
 
     def __init__(
@@ -52,10 +55,12 @@ class Panel:
         window_frames: int = 30,
         with_events: bool = True,
         clock_s: Callable[[], float] = time.monotonic,
+        units: ActionUnits | None = None,
     ) -> None:
         self._styles = {name: _style(colour) for name, colour in class_colours(class_names).items()}
         self._waits = Waits.of_run(window_frames, with_events)
         self._clock_s = clock_s
+        self._units = units
         self._drawn_s = float("-inf")
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -100,7 +105,10 @@ class Panel:
             self._said(disconnected(lost, self._clock_s()) if lost else statement(result, recent, self._waits))
         )
         rows.add_row("")
-        rows.add_row(self._bars(None if lost else result.prediction))
+        answer = None if lost else result.prediction
+        rows.add_row(self._bars(answer))
+        if self._units is not None:
+            rows.add_row(Text(units_words(answer, self._units), overflow="ellipsis", no_wrap=True))
         for line in self._earlier(recent.events):
             rows.add_row(line)
         return Box(rows, title=Text(health.source), title_align="left", width=_WIDTH, box=box.ROUNDED)

@@ -15,7 +15,7 @@ from model.preprocess import Preprocessor
 from model.types import Event, FaceResult, FrameResult, Image
 from stream.events.motion import NOSE_BRIDGE, REGIONS
 from stream.screen.paint import DIM, TEXT, Colour, TextPainter, class_colours, mix, polyline
-from stream.screen.statement import event_name, percent
+from stream.screen.statement import event_name, event_units, percent
 
 SPAN_S = 8.0
 """An event is decided about a second after its apex; a macro-expression may last some seconds."""
@@ -147,6 +147,7 @@ class EventSheet:
         words = [(name, self._colours[event.label]), (event.kind, TEXT)]
         words += [(f"{event.duration_s:.2f} s", DIM), ("·", DIM), (f"confidence {percent(event.confidence)}", DIM)]
         words += [("·", DIM), (f"peak {event.peak_px:.1f} px", DIM), ("·", DIM), (f"face {event.track}", DIM)]
+        words += [("·", DIM), (event_units(event), TEXT)] if event.action_units else []
         self._text.draw_row(sheet, words, _GAP_PX, 30, _FONT_PX)
 
     def _put(self, sheet: Image, panel: Image, place: int, caption: str) -> None:

@@ -22,6 +22,9 @@ _LATENCY_STEPS = 20_000
 _LONGEST_STEP_S = 60.0
 """A longer step between two rows, or one backwards, is a clock that was set anew: the time line goes on one step later."""
 _Quantity = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
+_MOST_UNITS = 99
+_Unit = Annotated[str, Field(pattern=r"^[LR]?[0-9]{1,2}$")]
+"""As FACS writes it; sessions from before models told action units have none."""
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -34,6 +37,8 @@ class _Event(TypedDict):
     offset_s: _Quantity
     confidence: _Quantity
     peak_px: _Quantity
+    action_units: NotRequired[Annotated[list[_Unit], Field(max_length=_MOST_UNITS)]]
+    action_unit_confidences: NotRequired[list[_Quantity]]
     rejected: NotRequired[str]
 
 
@@ -141,6 +146,7 @@ def read_rows(folder: SessionFolder) -> RowSummary:
         with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             header = next(rows, [])
+            # Action units, if any, come after the classes: they are not needed here.
             names = tuple(name.removeprefix("p_") for name in header if name.startswith("p_"))
             if header[:6] != ["frame", "time_s", "face", "status", "label", "confidence"] or not names:
                 raise SessionError(f"{folder.frames}: expected the columns of a run's rows, found {', '.join(header)}")
@@ -156,6 +162,7 @@ class _Reader:
 
     def __init__(self, summary: RowSummary, columns: int) -> None:
         self._summary, self._columns = summary, columns
+        self._shares = slice(6, 6 + len(summary.class_names))
         self._labels = {table_cell(name): name for name in summary.class_names}
         self._frame: str | None = None
         self._last_s = math.nan
@@ -175,7 +182,7 @@ class _Reader:
         """Raises ValueError before anything is counted."""
         summary = self._summary
         time_s, latency_ms, face = float(cells[1]), float(cells[-1]), int(cells[2])
-        probabilities = [float(cell) for cell in cells[6:-1]] if cells[4] else None
+        probabilities = [float(cell) for cell in cells[self._shares]] if cells[4] else None
         if not (abs(time_s) <= LARGEST and abs(latency_ms) <= LARGEST):
             raise ValueError
         if probabilities is not None and not all(0 <= share <= 1 for share in probabilities):

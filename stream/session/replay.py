@@ -216,10 +216,13 @@ class ReplayCheck(Sink):
     """A sink that compares results with a session's frames.csv (but for latency_ms) and events.jsonl.
 
     `complete`: the session came to its end, so nothing may be missing on either side. Of one that was killed, rows after
-    its last whole picture, and events that only the early end of the replay decides, do not count.
+    its last whole picture, and events that only the early end of the replay decides, do not count. `units`: the model's
+    action units; of a recording without their columns they do not count either.
     """
 
-    def __init__(self, folder: SessionFolder, class_names: Sequence[str], complete: bool) -> None:
+    def __init__(
+        self, folder: SessionFolder, class_names: Sequence[str], complete: bool, units: Sequence[str] = ()
+    ) -> None:
         self.rows = self.events = 0
         self.differences = 0
         self._first = ""
@@ -228,11 +231,13 @@ class ReplayCheck(Sink):
         self._recorded_rows = _recorded_rows(folder)
         self._recorded_events = _recorded_events(folder)
         header = next(self._recorded_rows, [])
-        if header != list(csv_header(class_names)):
-            self._differs(f"columns: {', '.join(csv_header(class_names))}; recorded: {', '.join(header)}")
+        self._units = tuple(units) if any(name.startswith("au_") for name in header) else ()
+        expected = csv_header(class_names, self._units)
+        if header != list(expected):
+            self._differs(f"columns: {', '.join(expected)}; recorded: {', '.join(header)}")
 
     def write(self, result: FrameResult) -> None:
-        for row in frame_rows(result, self._class_names):
+        for row in frame_rows(result, self._class_names, self._units):
             found, recorded = [str(cell) for cell in row[:-1]], next(self._recorded_rows, [""])[:-1]
             self.rows += 1
             if found != recorded:

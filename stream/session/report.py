@@ -111,6 +111,8 @@ def _context(folder: SessionFolder) -> dict[str, Any]:
         "styles": time_chart.class_styles(rows.class_names),
         "events": events.accepted[:MOST_ROWS],
         "events_n": events.accepted_n,
+        # Sessions of models that tell no action units get no column for them.
+        "with_units": any(event.get("action_units") for event in events.accepted),
         "pictures": pictures,
         "found": sorted(events.found.items()),
         "reasons": [(time_chart.rejection(name), n) for name, n in events.reasons.most_common()],

@@ -76,8 +76,9 @@ class Session(Sink):
             write_json(self.folder.facts, self._facts)
             with ExitStack() as opening:
                 opening.callback(os.close, self.folder.hold())
-                names = self._recognizer.contract.class_names
-                self._csv = opening.enter_context(CsvSink(self.folder.frames, names))
+                contract = self._recognizer.contract
+                units = contract.action_units.names if contract.action_units else ()
+                self._csv = opening.enter_context(CsvSink(self.folder.frames, contract.class_names, units))
                 self._events = opening.enter_context(EventsSink(self.folder.events))
                 self._stack = opening.pop_all()
         except BaseException:

@@ -27,7 +27,8 @@ class LineSink(Sink):
 
 
 class CsvSink(LineSink):
-    """Writes `frame,time_s,face,status,label,confidence,p_<class>…,latency_ms`: a row for every frame and face, and one for
+    """Writes `frame,time_s,face,status,label,confidence,p_<class>…,latency_ms`, and before the latency `au_<n>_l,au_<n>_r`
+    for every action unit where they are wanted (subject's left and right): a row for every frame and face, and one for
     every frame without faces, with the frame's own time.
 
     `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
@@ -37,6 +38,7 @@ class CsvSink(LineSink):
     Args:
         path: The file; one that is there is written over with the first frame.
         class_names: The classes, in the order of the columns.
+        units: The sides of action units that get a column, by the names of the contract's `ActionUnits.names`.
 
     Raises:
         SinkError: The file cannot be made; from `write`, it cannot take more.
@@ -49,16 +51,16 @@ class CsvSink(LineSink):
         ```
     """
 
-    def __init__(self, path: Path | str, class_names: Sequence[str]) -> None:
+    def __init__(self, path: Path | str, class_names: Sequence[str], units: Sequence[str] = ()) -> None:
         self.rows = 0
-        self._class_names = tuple(class_names)
+        self._class_names, self._units = tuple(class_names), tuple(units)
         head = io.StringIO()
-        csv.writer(head, lineterminator="\n").writerow(csv_header(self._class_names))
+        csv.writer(head, lineterminator="\n").writerow(csv_header(self._class_names, self._units))
         super().__init__(path, "CSV file", head.getvalue())
         self._writer = csv.writer(self._lines, lineterminator="\n")
 
     def write(self, result: FrameResult) -> None:
-        for row in frame_rows(result, self._class_names):
+        for row in frame_rows(result, self._class_names, self._units):
             self._writer.writerow(row)
             self.rows += 1
 
@@ -98,27 +100,37 @@ class EventsSink(LineSink):
             self.events += 1
 
 
-def csv_header(class_names: Sequence[str]) -> tuple[str, ...]:
+def csv_header(class_names: Sequence[str], units: Sequence[str] = ()) -> tuple[str, ...]:
+    """`units`: as in `ActionUnits.names`; L12 is called au_12_l."""
     probabilities = (f"p_{name}" for name in class_names)
-    return ("frame", "time_s", "face", "status", "label", "confidence", *probabilities, "latency_ms")
+    sides = (f"au_{name[1:]}_{name[0].lower()}" for name in units)
+    return ("frame", "time_s", "face", "status", "label", "confidence", *probabilities, *sides, "latency_ms")
 
 
-def frame_rows(result: FrameResult, class_names: Sequence[str]) -> Iterator[tuple[object, ...]]:
+def frame_rows(
+    result: FrameResult, class_names: Sequence[str], units: Sequence[str] = ()
+) -> Iterator[tuple[object, ...]]:
     """The rows of one frame: largest face first, one row without a face."""
     for face in result.faces:
-        yield _row(result, face.track, face.status, face.prediction, class_names)
+        yield _row(result, face.track, face.status, face.prediction, class_names, units)
     if not result.faces:
-        yield _row(result, 0, result.absence, None, class_names)
+        yield _row(result, 0, result.absence, None, class_names, units)
 
 
 def _row(
-    result: FrameResult, track: int, status: Status, answer: Prediction | None, class_names: Sequence[str]
+    result: FrameResult,
+    track: int,
+    status: Status,
+    answer: Prediction | None,
+    class_names: Sequence[str],
+    units: Sequence[str],
 ) -> tuple[object, ...]:
     if answer is None:
-        answer_cells = ("",) * (2 + len(class_names))
+        answer_cells = ("",) * (2 + len(class_names) + len(units))
     else:
         probabilities = (f"{answer.probabilities[name]:.6f}" for name in class_names)
-        answer_cells = (table_cell(answer.label), f"{answer.confidence:.6f}", *probabilities)
+        sides = (f"{answer.action_units[name]:.6f}" for name in units)
+        answer_cells = (table_cell(answer.label), f"{answer.confidence:.6f}", *probabilities, *sides)
     frame = result.frame
     return (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells, f"{result.latency_ms:.3f}")
 

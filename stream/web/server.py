@@ -360,7 +360,7 @@ class WebView(Sink):
     def _moment(self, result: FrameResult | None, last: ViewMoment | None, new_picture: bool) -> ViewMoment:
         recent = self._history.recent()
         names, now_s = self._contract.class_names, time.monotonic()
-        state = state_of(result, recent, self._health(), self._waits, names, now_s)
+        state = state_of(result, recent, self._health(), self._waits, names, now_s, self._contract.action_units)
         number = last.number + 1 if last is not None else 1
         picture, picture_number = (last.picture, last.picture_number) if last is not None else (b"", 0)
         if result is not None and new_picture:

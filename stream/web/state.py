@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from model.contract import ClipContract
+from model.contract import ActionUnits, ClipContract
 from model.guards import shown
 from model.types import Event, FrameResult
 from stream.engine.model_file import model_words
@@ -24,6 +24,7 @@ from stream.screen.statement import (
     face_words,
     rejection_words,
     statement,
+    units_words,
 )
 from stream.sinks.marks import PlacedMark
 
@@ -100,11 +101,17 @@ def greeting(contract: ClipContract, source: str, span_s: float, with_events: bo
 
 
 def state_of(
-    result: FrameResult | None, recent: Recent, health: Health, waits: Waits, class_names: Sequence[str], now_s: float
+    result: FrameResult | None,
+    recent: Recent,
+    health: Health,
+    waits: Waits,
+    class_names: Sequence[str],
+    now_s: float,
+    units: ActionUnits | None = None,
 ) -> Mapping[str, Any]:
     """How things stand with a frame; before the first one, `result` None, only the run's health and connection.
 
-    `now_s`: monotonic clock.
+    `now_s`: monotonic clock. `units`: the action units that the model tells, if any.
     """
     lost = health.disconnected
     state: dict[str, Any] = {"kind": "moment", "lost": lost is not None, "health": health_facts(health)}
@@ -121,6 +128,7 @@ def state_of(
             "frame": result.frame.index,
             "time_s": round(result.frame.time_s, 3),
             "shares": None if answer is None else [round(answer.probabilities[name], 4) for name in class_names],
+            "units": None if units is None else units_words(answer, units),
             "face": face_words(result.faces[0].track) if len(result.faces) > 1 else "",
             "counts": counts,
         }

@@ -315,7 +315,8 @@ def test_results_are_ready_for_json(expected: list[FrameResult]) -> None:
     assert list(answered) == ["frame", "time_s", "status", "faces", "events", "latency_ms", "stages_ms"]
     seen = answered["faces"][0]
     assert set(seen) == {
-        "track", "status", "filled", "label", "confidence", "probabilities", "box_px", "calibrated", "rate_hz"
+        "track", "status", "filled", "label", "confidence", "probabilities", "action_units", "box_px",
+        "calibrated", "rate_hz"
     }  # fmt: skip
     assert seen["confidence"] == seen["probabilities"][seen["label"]] == max(seen["probabilities"].values())
     left, top, width, height = seen["box_px"]

@@ -10,6 +10,7 @@ from model.contract import ClipContract, InputKind, NetworkInput, Reference
 from model.preprocess import Preprocessor
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Status
 from stream.clock import SourceClock
+from stream.engine.engines import Answer
 from stream.face.quality import ValiditySettings
 from stream.face.tracker import SeenFace, SeenFaces
 from stream.history import EventCounts
@@ -35,9 +36,10 @@ class CountingEngine:
     def reset(self) -> None:
         self.filled = 0
 
-    def step(self, features: np.ndarray) -> np.ndarray | None:
+    def step(self, features: np.ndarray) -> Answer | None:
         self.filled = min(self.filled + 1, CONTRACT.frames)
-        return np.array(SURPRISED, np.float32) if self.filled == CONTRACT.frames else None
+        full = self.filled == CONTRACT.frames
+        return Answer(np.array(SURPRISED, np.float32), np.zeros(0, np.float32)) if full else None
 
 
 def crop(index: int = 0, rekeyed: bool = False) -> FaceCrop:

@@ -15,7 +15,7 @@ from model.atomic import regular_file
 from model.contract import ClipContract, ContractError
 from model.guards import kind_of_model
 from model.quiet import native_log_held_back
-from stream.engine.model_file import ANSWER, ModelError, RuntimeSettings, failed_run, load_model
+from stream.engine.model_file import ANSWER, ModelError, RuntimeSettings, answer_of, failed_run, load_model
 from train.clips.features import clip_features
 from train.clips.samples import resolve_people, samples_of
 from train.clips.store import ClipStore
@@ -46,7 +46,7 @@ class OnnxPredictor:
             raise UsageError(str(error)) from error
         except ContractError as error:
             raise UsageError(f"{path}: {error}") from error
-        answer = model.session.get_outputs()[0].name
+        answer = answer_of(model.session).name
         if model.kind != "window" or answer != ANSWER:
             found = f"a {model.kind} model that answers with {answer}"
             raise UsageError(f"{path}: expected a window model that answers with {ANSWER}, found {found}")

@@ -122,6 +122,8 @@ function show(state, picture) {
   if (state.headline !== undefined) showStatement(state);
   if (state.frame === undefined) return;
   showBars(state.shares);
+  byId("units").hidden = state.units === null;
+  put(byId("units"), state.units ?? "");
   put(byId("face"), state.face);
   const [markS, mark] = state.marks?.at(-1) ?? [];
   const marked = mark === undefined ? "" : ` · mark “${mark}” at ${markS.toFixed(2)} s`;

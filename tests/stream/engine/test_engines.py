@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from model.contract import ContractError, CropGeometry, NetworkInput, Reference
+from model.contract import ActionUnits, ContractError, CropGeometry, NetworkInput, Reference
 from stream.engine.engines import StreamingEngine, WindowEngine
 from stream.engine.model_file import ModelError, RuntimeSettings, load_model, states_of
 from tests.helpers.models import save_tiny_model, save_tiny_streaming_model, tiny_contract
@@ -28,7 +28,8 @@ def test_the_window_engine_answers_from_the_first_full_window_on(tmp_path: Path)
                 assert answer is None
             else:
                 expected = session.run(None, {"clip": frames[np.newaxis, i - 29 : i + 1]})[0][0]
-                np.testing.assert_allclose(answer, expected, atol=1e-6)
+                assert answer is not None and answer.action_units.shape == (0,)
+                np.testing.assert_allclose(answer.probabilities, expected, atol=1e-6)
         engine.reset()
         assert engine.filled == 0, start
 
@@ -78,12 +79,62 @@ def test_a_contract_that_does_not_fit_its_graph_is_refused(tmp_path: Path, claim
 def test_a_streaming_models_states_are_read_from_its_names(tmp_path: Path) -> None:
     contract = save_tiny_streaming_model(tmp_path / "m.stream.onnx", tiny_contract(frames=9))
     model = load_model(tmp_path / "m.stream.onnx")
-    [state] = states_of(model.session, contract.frames)
+    [state] = states_of(model.session, contract)
     assert (state.name, state.shape, state.ages, state.dtype) == ("logits", (4,), tuple(range(1, 9)), "float32")
     engine = StreamingEngine(model)
     answers = [engine.step(np.zeros((32, 32, 3), np.float32)) for _ in range(9)]
     assert all(answer is None for answer in answers[:8])
-    np.testing.assert_allclose(answers[8], [0.25] * 4)
+    assert answers[8] is not None and answers[8].action_units.shape == (0,)
+    np.testing.assert_allclose(answers[8].probabilities, [0.25] * 4)
+
+
+UNITS = ActionUnits((1, 4, 12), threshold=0.4)
+
+
+def test_engines_tell_action_units_alike(tmp_path: Path) -> None:
+    """Past several windows and after a reset, in streams of their own too."""
+    contract = tiny_contract(frames=9, action_units=UNITS)
+    save_tiny_model(tmp_path / "m.onnx", contract)
+    save_tiny_streaming_model(tmp_path / "m.stream.onnx", contract)
+    streaming = load_model(tmp_path / "m.stream.onnx")
+    plain, fast, together = WindowEngine(load_model(tmp_path / "m.onnx")), StreamingEngine(streaming), None
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        together = StreamingEngine(streaming, batch=2)
+        for index in range(40):
+            frame = rng.normal(0, 1, (32, 32, 3)).astype(np.float32)
+            expected, found = plain.step(frame), fast.step(frame)
+            both = together.step_batch(np.stack([frame, -frame]))
+            assert (expected is None) == (found is None) == (both is None) == (index < 8)
+            if expected is not None and found is not None and both is not None:
+                assert found.action_units.shape == (6,) and found.action_units.dtype == np.float32
+                np.testing.assert_allclose(found.action_units, expected.action_units, atol=1e-6)
+                np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
+                np.testing.assert_allclose(both.action_units[0], expected.action_units, atol=1e-6)
+                np.testing.assert_allclose(both.action_units[1], 1 - expected.action_units, atol=1e-6)
+                assert np.ptp(expected.action_units) > 0.01
+        plain.reset()
+        fast.reset()
+
+
+@pytest.mark.parametrize(
+    ("claimed", "told", "says"),
+    [
+        (None, UNITS, r"expected action_units.*found .*probabilities"),
+        (UNITS, ActionUnits((1, 4)), r"model output action_units: expected \('batch', 4\), found \('batch', 6\)"),
+    ],
+)
+def test_action_units_that_do_not_fit_the_contract_are_refused(
+    tmp_path: Path, claimed: ActionUnits | None, told: ActionUnits, says: str
+) -> None:
+    graph, contract = (tiny_contract(frames=9, action_units=units) for units in (claimed, told))
+    for save, name in ((save_tiny_model, "m.onnx"), (save_tiny_streaming_model, "m.stream.onnx")):
+        save(tmp_path / name, graph)
+        model = onnx.load(str(tmp_path / name))
+        model.metadata_props[0].value = contract.to_json()
+        onnx.save(model, str(tmp_path / name))
+        with pytest.raises(ContractError, match=says):
+            load_model(tmp_path / name)
 
 
 def _rename(model: onnx.ModelProto, old: str, new: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from model.contract import ActionUnits
 from stream.events.detector import EventDetector
 from stream.events.settings import EventSettings
 from tests.helpers.movements import (
@@ -89,6 +90,28 @@ def test_the_label_is_the_likeliest_class_after_the_apex():
     event = only(found)
     assert (event.label, event.track) == ("positive", 7)
     assert 0.5 < event.confidence < 0.6
+
+
+def test_action_units_are_those_of_the_frames_that_decide_the_class():
+    """A side counts from the threshold on; a unit of both sides has the mean of both."""
+    units = ActionUnits((4, 12, 25), threshold=0.4)
+    detector, found = EventDetector(CLASSES, 30.0, settings=UNSURE, units=units), []
+    for time_s, row in zip(TIMES_S, face_rows(TIMES_S, [MICRO]), strict=True):
+        after = MICRO.apex_s + 0.1 < time_s < MICRO.apex_s + 0.5
+        told = (0.9, 0.7, 0.6, 0.39, 0.1, 0.2) if after else (0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
+        found += detector.step(motion_of(time_s, row), np.array(SURPRISED, np.float32), np.array(told, np.float32))
+    event = only(found)
+    assert event.action_units == ("4", "L12")
+    assert event.action_unit_confidences == pytest.approx((0.8, 0.6), abs=1e-6)
+    assert event.to_dict()["action_units"] == ["4", "L12"]
+    assert event.to_dict()["action_unit_confidences"] == [0.8, 0.6]
+
+
+def test_without_an_answer_no_action_unit_is_told():
+    rows = face_rows(TIMES_S, [MICRO])
+    detector = EventDetector(CLASSES, 30.0, settings=UNSURE, units=ActionUnits((4,)))
+    found = [event for t, row in zip(TIMES_S, rows, strict=True) for event in detector.step(motion_of(t, row), None)]
+    assert only(found).action_units == () and "action_units" not in only(found).to_dict()
 
 
 def test_a_second_later_it_is_decided():

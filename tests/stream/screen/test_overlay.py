@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.contract import NOT_A_LIE_DETECTOR
+from model.contract import NOT_A_LIE_DETECTOR, ActionUnits
+from model.types import Prediction
 from stream.history import LiveHistory
 from stream.screen.chart import TICK, WATCHED
 from stream.screen.layout import Rect, arrange
@@ -333,3 +334,24 @@ def test_marks_of_events_are_in_every_picture(size):
         # More than the sliver of its bar, and side by side.
         assert block.any(0).sum() >= 3 and block.sum() > 20
     assert (lower == TICK).all(2).any() and (lower == WATCHED).all(2).any()
+
+
+@pytest.mark.parametrize("width, height", SIZES)
+def test_action_units_have_a_line_of_their_own(width, height, monkeypatch):
+    noted = Drawn(monkeypatch)
+    units = ActionUnits((1, 4, 12), threshold=0.4)
+    shares = dict(zip(units.names, (0.5, 0.3, 0.0, 0.0, 0.1, 0.9), strict=True))
+    answer = Prediction(prediction(0.1, 0.1, 0.1, 0.7).probabilities, shares)
+    overlay = Overlay(CLASSES, NOT_A_LIE_DETECTOR, units=units)
+    overlay.draw(moment(12.1, seen(answer=answer), image=picture(width, height)), watched(), HEALTH)
+    assert noted.texts.count("AU L1 · R12") == 1
+    place = noted.texts.index("AU L1 · R12")
+    for other, box in enumerate(noted.boxes):
+        assert other == place or not box.overlap(noted.boxes[place]), f"over {noted.texts[other]!r}"
+
+
+def test_the_last_event_tells_its_action_units(monkeypatch):
+    noted = Drawn(monkeypatch)
+    told = dataclasses.replace(event(11.3), action_units=("4", "L12"), action_unit_confidences=(0.9, 0.6))
+    Overlay(CLASSES, "").draw(moment(12.4, seen(), image=picture(1280, 720)), watched(told, until_s=12.4), HEALTH)
+    assert any(text.endswith("1.3 px · AU 4+L12") for text in noted.texts)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from rich.console import Console
 
-from model.types import FrameResult
+from model.contract import ActionUnits
+from model.types import FrameResult, Prediction
 from stream.history import LiveHistory
 from stream.screen.summary import RunSummary
 from stream.screen.terminal import Panel
@@ -156,6 +157,21 @@ def test_the_panel_tells_the_last_events_in_words():
     assert "rejected: speech at 10.1 s" in text and "1 micro · 1 macro · 3 rejected" in text
     assert "earlier   macro positive 1.20 s at 5.0 s · 87 % · 1.3 px" in text
     assert "rejected  2 blink · 1 speech" in text
+
+
+def test_the_panel_has_a_line_for_action_units():
+    told = Prediction(ANSWER.probabilities, {"L4": 0.7, "R4": 0.6, "L12": 0.2, "R12": 0.5})
+    rests = Prediction(ANSWER.probabilities, dict.fromkeys(told.action_units, 0.1))
+    heights = set()
+    for answer, said in ((told, "AU 4 · R12"), (rests, "AU none"), (None, "")):
+        screen = console(terminal=False)
+        panel = Panel(screen, CLASSES, units=ActionUnits((4, 12)))
+        screen.print(panel.render(moment(12.0, seen(answer=answer)), watched().recent(), HEALTH))
+        text = written(screen)
+        heights.add(text.count("\n"))
+        assert said in text and ("AU" in text) == bool(said)
+    assert len(heights) == 1, "nothing jumps"
+    assert "AU" not in rendered(moment(12.0, seen(answer=told)))
 
 
 def test_the_panel_without_events_says_nothing_of_them():

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.contract import NetworkInput
+from model.contract import ActionUnits, NetworkInput
 from model.types import Frame, FrameResult
 from stream.recognizer import Recognizer
+from stream.session.frame_rows import read_rows
 from stream.session.replay import ReplayCheck, ReplaySource
 from stream.session.session_folder import SCHEMA_VERSION, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER, SourceRecorder
@@ -286,3 +287,23 @@ def test_a_network_cameras_session_comes_again_and_keeps_its_secret(folder: Path
     assert cells_of(out) == cells_of(session / "frames.csv") and len(cells_of(out)) == 61
     for path in session.rglob("*"):
         assert path.is_dir() or b"geheim" not in path.read_bytes(), path
+
+
+def test_action_units_are_recorded_and_come_again(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The session's rows have them without being asked, a CSV of its own when it is."""
+    told = shutil.copytree(folder, tmp_path / "told", ignore=shutil.ignore_patterns("session"))
+    contract = save_tiny_model(told / "tiny.onnx", tiny_contract(action_units=ActionUnits((4, 12), threshold=0.4)))
+    session, wanted, plain = tmp_path / "s", tmp_path / "wanted.csv", tmp_path / "plain.csv"
+    assert record(told, session, "--record-source", "--csv", wanted, "--action-units") == 0
+    header, *rows = csv.reader((session / "frames.csv").open(newline=""))
+    assert header[-5:] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r", "latency_ms"]
+    assert cells_of(wanted) == cells_of(session / "frames.csv")
+    answered = [row for row in rows if row[header.index("status")] == "ok"]
+    assert answered and all(0 < float(cell) < 1 for row in answered for cell in row[-5:-1])
+    assert read_rows(SessionFolder(session)).class_names == contract.class_names
+    assert replay(session, "--check", "--csv", plain, model=told / "tiny.onnx") == 0
+    assert len(cells_of(plain)[0]) == len(cells_of(wanted)[0]) - 4
+    assert run("--source", "demo", "--headless", "--model", folder / "tiny.onnx", "--csv", plain, "--action-units") == 1
+    assert "--action-units: the model tells none" in " ".join(capsys.readouterr().err.split())

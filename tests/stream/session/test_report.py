@@ -420,3 +420,19 @@ def test_a_browser_shows_it(page: Path, tmp_path: Path, width: int, mobile: bool
     shown = cv2.imread(str(tmp_path / "page.png"))
     assert shown is not None and len(np.unique(shown.reshape(-1, 3), axis=0)) > 50
     assert (shown[5, 5].mean() < 60) == (scheme == "dark")
+
+
+def test_the_report_has_a_column_for_action_units_where_there_are_some(tmp_path: Path) -> None:
+    rows = [row(i, i / 30, REST) for i in range(300)]
+    told = line(1, 2.0, action_units=["4", "L12"], action_unit_confidences=[0.9, 0.6])
+    without = write_report(made(tmp_path / "without", rows, [line(1, 2.0)])).read_text()
+    with_them = write_report(made(tmp_path / "with", rows, [told, line(2, 5.0)])).read_text()
+    assert "action units</th>" in with_them and ">4, L12</td>" in with_them
+    assert "ction units" not in without
+
+
+@pytest.mark.parametrize("units", [["<b>"], "4", ["4"] * 100])
+def test_action_units_that_are_none_are_refused(units: object, tmp_path: Path) -> None:
+    folder = made(tmp_path / "s", [row(0, 0.0, REST)], [line(1, 2.0, action_units=units), line(2, 3.0)])
+    with pytest.raises(SessionError, match="line 1 is not what belongs there"):
+        write_report(folder)

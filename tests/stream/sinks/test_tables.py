@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from model.contract import ActionUnits
+from model.types import Prediction
 from stream.history import LiveHistory
 from stream.screen.overlay import Overlay
 from stream.screen.window import save_snapshot
+from stream.session.frame_rows import read_rows
+from stream.session.session_folder import SessionFolder
 from stream.sinks.base import SinkError
-from stream.sinks.tables import CsvSink
+from stream.sinks.tables import CsvSink, csv_header
 from stream.sinks.video import RecordSink
 from tests.helpers.results import CLASSES, HEALTH, face, prediction, result, results
 
@@ -178,3 +183,24 @@ def test_a_snapshot_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SinkError, match="cannot write a snapshot into"):
         save_snapshot(np.zeros((4, 4, 3), np.uint8), tmp_path / "file")
+
+
+def test_action_units_have_columns_where_they_are_wanted(tmp_path: Path) -> None:
+    units = ActionUnits((4, 12)).names
+    shares = dict(zip(units, (0.9, 0.8, 0.25, 0.0), strict=True))
+    told = Prediction(prediction(0.1, 0.2, 0.3, 0.4).probabilities, shares)
+    with CsvSink(tmp_path / "rows.csv", CLASSES, units) as sink:
+        for one in (result(0, 0.0, "ok", answer=told), result(1, 0.1, "filling"), result(2, 0.2)):
+            sink.write(one)
+    with CsvSink(tmp_path / "plain.csv", CLASSES) as sink:
+        sink.write(result(0, 0.0, "ok", answer=told))
+    lines = [line.split(",") for line in (tmp_path / "rows.csv").read_text().splitlines()]
+    assert lines[0][-5:] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r", "latency_ms"]
+    assert lines[1][-5:-1] == ["0.900000", "0.800000", "0.250000", "0.000000"]
+    assert lines[2][-5:-1] == lines[3][-5:-1] == [""] * 4
+    assert (tmp_path / "plain.csv").read_text().splitlines()[0] == ",".join(csv_header(CLASSES))
+    folder = SessionFolder(tmp_path)
+    shutil.copy(tmp_path / "rows.csv", folder.frames)
+    assert read_rows(folder).labels == {"surprise": 1} and read_rows(folder).class_names == CLASSES
+    with pytest.raises(ValueError, match="action unit L4: expected 0 to 1"):
+        Prediction({"a": 1.0}, {"L4": float("nan")})

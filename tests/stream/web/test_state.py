@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from model.contract import ActionUnits
+from model.types import Prediction
 from stream.health import Connection, Health
 from stream.history import LiveHistory
 from stream.screen.statement import Waits
@@ -170,3 +172,12 @@ def test_a_picture_in_place_of_the_frames_own() -> None:
     jpeg = made.jpeg(moment(0.0, image=picture(64, 48)), LiveHistory(RESULT_CLASSES).recent())
     shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert shown is not None and shown.max() == 0
+
+
+def test_the_page_is_told_action_units_where_the_model_tells_them() -> None:
+    units = ActionUnits((4, 12))
+    answer = Prediction(prediction(0.1, 0.7, 0.1, 0.1).probabilities, {"L4": 0.9, "R4": 0.6, "L12": 0.5, "R12": 0.1})
+    told = (history_until(2.0).recent(), HEALTH, Waits(30, 3.0), RESULT_CLASSES, 0.0)
+    assert state_of(moment(2.0, seen(answer=answer)), *told, units)["units"] == "AU 4 · L12"
+    assert state_of(moment(2.0), *told, units)["units"] == ""
+    assert state_of(moment(2.0, seen()), *told)["units"] is None

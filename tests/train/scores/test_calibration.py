@@ -113,7 +113,7 @@ def test_the_temperature_goes_into_the_model_and_both_exported_files(tmp_path: P
         answer = engine.step(frame)
         assert (answer is None) == (index < contract.frames - 1)
     assert answer is not None
-    np.testing.assert_allclose(answer, expected[0], atol=1e-5)
+    np.testing.assert_allclose(answer.probabilities, expected[0], atol=1e-5)
 
 
 @pytest.fixture(scope="module")
