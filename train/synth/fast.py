@@ -33,6 +33,8 @@ from train.synth.motion_curves import (
     LIGHT,
     LIGHT_SLOPE,
     Motion,
+    Oscillation,
+    Pulse,
     expression_pulses,
 )
 from train.synth.render import (
@@ -151,13 +153,15 @@ def followed(moved: NDArray[np.float32], points: NDArray[np.float32], middle: ND
     off_x, off_y = (part - np.median(part, axis=1, keepdims=True) for part in (across, down))
     agree = off_x**2 + off_y**2 < _AGREE_PX**2
     gains = np.zeros((len(moved), SIMILARITY))
+    frames = np.arange(len(moved))
     for _ in range(_ROUNDS):
-        gains = _fitted(across, down, x, y, agree)
-        shift_x, shift_y, growth, turn = gains.T[..., np.newaxis]
+        gains[frames] = found = _fitted(across, down, x, y, agree)
+        shift_x, shift_y, growth, turn = found.T[..., np.newaxis]
         left_x, left_y = across - (shift_x + growth * x - turn * y), down - (shift_y + growth * y + turn * x)
         before, agree = agree, left_x**2 + left_y**2 < _AGREE_PX**2
-        if np.array_equal(agree, before):
-            break
+        # Where the same corners agree again, so they would ever after.
+        unsettled = (agree != before).any(axis=1)
+        frames, across, down, agree = frames[unsettled], across[unsettled], down[unsettled], agree[unsettled]
     return gains
 
 
@@ -166,10 +170,11 @@ def residual(rng: np.random.Generator, times_s: Sequence[float]) -> NDArray[np.f
     noise = rng.standard_normal((len(times_s), SIMILARITY)) * _NOISE
     steps = rng.standard_normal((len(times_s), SIMILARITY)) * _SLOW * np.exp(rng.normal(0, _SLOW_SPREAD))
     kept = np.exp(-np.diff(times_s, prepend=0.0) / _SLOW_S)
+    steps *= np.sqrt(1 - kept[:, np.newaxis] ** 2)
     slow = np.zeros(SIMILARITY)
-    for index, (share, step) in enumerate(zip(kept, steps, strict=True)):
-        slow = share * slow + np.sqrt(1 - share**2) * step
-        noise[index] += slow
+    for share, step, error in zip(kept.tolist(), steps, noise, strict=True):
+        slow = share * slow + step
+        error += slow
     return noise
 
 
@@ -193,6 +198,21 @@ def _fitted(across: NDArray, down: NDArray, x: NDArray, y: NDArray, agree: NDArr
     return np.stack([shift_x, shift_y, growth, turn], axis=1)
 
 
+def _swing(motion: Oscillation, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`motion.at` of all times."""
+    angles = 2 * np.pi * motion.frequency_hz * times_s
+    return motion.amplitude * (np.sin(angles + motion.phase) - np.sin(motion.phase))
+
+
+def _pulse(motion: Pulse, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`motion.at` of all times: most lie before its onset or after its offset, where it stands still."""
+    envelope = motion.envelope
+    values = np.where(times_s < envelope.offset_s, 0.0, motion.gain * envelope.residual)
+    for index in np.flatnonzero((times_s > envelope.onset_s) & (times_s < envelope.offset_s)):
+        values[index] = motion.at(float(times_s[index]))
+    return values
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
     """What `pose_at` says of many frames: gains (frames, names), head (4, frames) by `HeadPose`'s parts, closure of the
@@ -209,8 +229,9 @@ class Course:
 def course(motions: Iterable[Motion], times_s: Sequence[float]) -> Course:
     """The course of a clip at these times: a channel at a time, which is several times as fast as a pose at a time."""
     values: dict[str, NDArray[np.float64]] = {}
+    times = np.array(times_s)
     for motion in motions:
-        at = np.array([motion.at(time_s) for time_s in times_s])
+        at = _swing(motion, times) if isinstance(motion, Oscillation) else _pulse(motion, times)
         values[motion.channel] = values[motion.channel] + at if motion.channel in values else at
     still = np.zeros(len(times_s))
     names = tuple(sorted(name for name in values.keys() - _NO_FIELDS if values[name].any()))
@@ -377,15 +398,15 @@ class _FastClip:
         """
         moved = _summed(weights, fields)
         frames, count = moved.shape[:2]
-        if len(fields):
-            cells = np.stack(np.meshgrid(np.arange(count), np.arange(count)), axis=-1).astype(np.float32)
-            at = (carried - moved) / np.float32(self._cell_px) + cells
-            for index in range(frames):
-                moved[index] = sampled(moved[index], at[index], cv2.BORDER_REPLICATE)
+        cells = np.stack(np.meshgrid(np.arange(count), np.arange(count)), axis=-1).astype(np.float32)
         in_source: Field = np.empty((frames, 2, count, count), np.float32)
+        # A frame at a time, which stays in the processor's cache.
         for index in range(frames):
-            off = cv2.transform(cv2.subtract(carried[index], moved[index]), self._to_source)
-            cv2.split(off, [in_source[index, 0], in_source[index, 1]])
+            came, went = carried[index], moved[index]
+            if len(fields):
+                at = cv2.scaleAdd(cv2.subtract(came, went), 1 / self._cell_px, cells)
+                went = cv2.remap(went, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+            cv2.split(cv2.transform(cv2.subtract(came, went), self._to_source), list(in_source[index]))
         return in_source
 
     def _light(
