@@ -7,9 +7,10 @@ skin texture and the background that a moving head uncovers are those of the exa
 What depends on the face and the crop's geometry alone is made ready once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,20 +23,34 @@ from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING, eye_
 from train.synth.clip import ClipSpec
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD
 from train.synth.fields import NO_SKIN, NODES, STEP_IOD, Field
-from train.synth.motion_curves import Motion, expression_pulses, pose_at
+from train.synth.motion_curves import (
+    BLINK_LEFT,
+    BLINK_RIGHT,
+    HEAD_GROWTH,
+    HEAD_ROLL,
+    HEAD_X,
+    HEAD_Y,
+    LIGHT,
+    LIGHT_SLOPE,
+    Motion,
+    Oscillation,
+    Pulse,
+    expression_pulses,
+)
 from train.synth.render import (
     FRAME_SIDE_IOD,
     OVERSAMPLING,
     Camera,
     FaceModel,
-    Pose,
     close_lid,
     grid_position,
+    head_motions,
     moved_by,
     part_lips,
     pixel_grid,
     sample,
     sampled,
+    sampled_at,
 )
 from train.synth.sensor import SensorModel
 
@@ -51,6 +66,8 @@ _SLOW = np.array([0.04, 0.04, 0.0013, 0.0013])
 _SLOW_SPREAD, _SLOW_S = 0.5, 0.2
 
 SIMILARITY = 4
+_HEAD = (HEAD_X, HEAD_Y, HEAD_ROLL, HEAD_GROWTH)
+_NO_FIELDS = {*_HEAD, BLINK_LEFT, BLINK_RIGHT, LIGHT, LIGHT_SLOPE}
 # Variance of bilinear sampling's kernel, in squared camera pixels.
 _BILINEAR_VARIANCE = 1 / 6
 
@@ -133,14 +150,20 @@ def followed(moved: NDArray[np.float32], points: NDArray[np.float32], middle: ND
     `moved` (frames, n, 2) is how far each of the `points` (n, 2) has moved since the key frame, crop px. As RANSAC does,
     it begins with the largest group that moved alike and leaves out what moves by itself.
     """
-    centred = (points - middle).astype(np.float64)
-    off = moved - np.median(moved, axis=1, keepdims=True)
-    agree = (off**2).sum(axis=-1) < _AGREE_PX**2
+    x, y = (points - middle).astype(np.float64).T.copy()
+    across, down = (moved[..., axis].astype(np.float64) for axis in (0, 1))
+    off_x, off_y = (part - np.median(part, axis=1, keepdims=True) for part in (across, down))
+    agree = off_x**2 + off_y**2 < _AGREE_PX**2
     gains = np.zeros((len(moved), SIMILARITY))
+    frames = np.arange(len(moved))
     for _ in range(_ROUNDS):
-        gains = _fitted(moved, centred, agree)
-        left = moved - _apply(gains, centred)
-        agree = (left**2).sum(axis=-1) < _AGREE_PX**2
+        gains[frames] = found = _fitted(across, down, x, y, agree)
+        shift_x, shift_y, growth, turn = found.T[..., np.newaxis]
+        left_x, left_y = across - (shift_x + growth * x - turn * y), down - (shift_y + growth * y + turn * x)
+        before, agree = agree, left_x**2 + left_y**2 < _AGREE_PX**2
+        # Where the same corners agree again, so they would ever after.
+        unsettled = (agree != before).any(axis=1)
+        frames, across, down, agree = frames[unsettled], across[unsettled], down[unsettled], agree[unsettled]
     return gains
 
 
@@ -149,37 +172,79 @@ def residual(rng: np.random.Generator, times_s: Sequence[float]) -> NDArray[np.f
     noise = rng.standard_normal((len(times_s), SIMILARITY)) * _NOISE
     steps = rng.standard_normal((len(times_s), SIMILARITY)) * _SLOW * np.exp(rng.normal(0, _SLOW_SPREAD))
     kept = np.exp(-np.diff(times_s, prepend=0.0) / _SLOW_S)
+    steps *= np.sqrt(1 - kept[:, np.newaxis] ** 2)
     slow = np.zeros(SIMILARITY)
-    for index, (share, step) in enumerate(zip(kept, steps, strict=True)):
-        slow = share * slow + np.sqrt(1 - share**2) * step
-        noise[index] += slow
+    for share, step, error in zip(kept.tolist(), steps, noise, strict=True):
+        slow = share * slow + step
+        error += slow
     return noise
 
 
-def _apply(gains: NDArray, centred: NDArray) -> NDArray:
-    shift_x, shift_y, growth, turn = (gains[:, [index]] for index in range(SIMILARITY))
-    x, y = centred.T
-    return np.stack([shift_x + growth * x - turn * y, shift_y + growth * y + turn * x], axis=-1)
-
-
-def _fitted(moved: NDArray, centred: NDArray, agree: NDArray[np.bool_]) -> NDArray:
-    """Least squares over the corners that agree, for each frame."""
+def _fitted(across: NDArray, down: NDArray, x: NDArray, y: NDArray, agree: NDArray[np.bool_]) -> NDArray:
+    """Least squares over the corners (n,) that agree (frames, n), for each frame: gains (frames, 4)."""
     weight = agree.astype(np.float64)
     total = np.maximum(weight.sum(axis=1), 1.0)
-    at = np.einsum("fn,ni->fi", weight, centred) / total[:, np.newaxis]
-    went = np.einsum("fn,fni->fi", weight, moved) / total[:, np.newaxis]
-    # Sums about the centroids, multiplied out: no (frames, n) temporaries.
-    spread = weight @ (centred**2).sum(axis=1) - total * (at**2).sum(axis=1)
-    along = np.einsum("fn,fni,ni->f", weight, moved, centred) - total * (went * at).sum(axis=1)
-    turned = np.einsum("fn,fn,n->f", weight, moved[..., 1], centred[:, 0]) - np.einsum(
-        "fn,fn,n->f", weight, moved[..., 0], centred[:, 1]
+    # Sums over corners, not by BLAS (see `_summed`).
+    at_x, at_y, squares = (np.einsum("fn,n->f", weight, part) for part in (x, y, x**2 + y**2))
+    across, down = weight * across, weight * down
+    went_x, went_y = across.sum(axis=1), down.sum(axis=1)
+    along, along_y, turned, turned_y = (
+        np.einsum("fn,n->f", moved, part) for moved, part in ((across, x), (down, y), (down, x), (across, y))
     )
-    turned -= total * (went[:, 1] * at[:, 0] - went[:, 0] * at[:, 1])
-    spread = np.maximum(spread, 1e-9)
-    growth, turn = along / spread, turned / spread
-    shift_x = went[:, 0] - growth * at[:, 0] + turn * at[:, 1]
-    shift_y = went[:, 1] - growth * at[:, 1] - turn * at[:, 0]
+    # About the centroids, multiplied out: no (frames, n) temporaries.
+    spread = np.maximum(squares - (at_x**2 + at_y**2) / total, 1e-9)
+    growth = (along + along_y - (went_x * at_x + went_y * at_y) / total) / spread
+    turn = (turned - turned_y - (went_y * at_x - went_x * at_y) / total) / spread
+    shift_x = (went_x - growth * at_x + turn * at_y) / total
+    shift_y = (went_y - growth * at_y - turn * at_x) / total
     return np.stack([shift_x, shift_y, growth, turn], axis=1)
+
+
+def _swing(motion: Oscillation, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`motion.at` of all times."""
+    angles = 2 * np.pi * motion.frequency_hz * times_s
+    return motion.amplitude * (np.sin(angles + motion.phase) - np.sin(motion.phase))
+
+
+def _pulse(motion: Pulse, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`motion.at` of all times: most lie before its onset or after its offset, where it stands still."""
+    envelope = motion.envelope
+    values = np.where(times_s < envelope.offset_s, 0.0, motion.gain * envelope.residual)
+    for index in np.flatnonzero((times_s > envelope.onset_s) & (times_s < envelope.offset_s)):
+        values[index] = motion.at(float(times_s[index]))
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What `pose_at` says of many frames: gains (frames, names), head (4, frames) by `HeadPose`'s parts, closure of the
+    lids (frames, 2), light and its slope (frames,). Of the fields only those that move are named."""
+
+    names: tuple[str, ...]
+    gains: NDArray[np.float32]
+    head: NDArray[np.float64]
+    blink: NDArray[np.float64]
+    light: NDArray[np.float32]
+    light_slope: NDArray[np.float32]
+
+
+def course(motions: Iterable[Motion], times_s: Sequence[float]) -> Course:
+    """The course of a clip at these times: a channel at a time, which is several times as fast as a pose at a time."""
+    values: dict[str, NDArray[np.float64]] = {}
+    times = np.array(times_s)
+    for motion in motions:
+        at = _swing(motion, times) if isinstance(motion, Oscillation) else _pulse(motion, times)
+        values[motion.channel] = values[motion.channel] + at if motion.channel in values else at
+    still = np.zeros(len(times_s))
+    names = tuple(sorted(name for name in values.keys() - _NO_FIELDS if values[name].any()))
+    return Course(
+        names=names,
+        gains=np.array([values[name] for name in names], np.float32).reshape(len(names), len(times_s)).T.copy(),
+        head=np.array([values.get(name, still) for name in _HEAD]),
+        blink=np.stack([np.clip(values.get(name, still), 0.0, 1.0) for name in (BLINK_LEFT, BLINK_RIGHT)], axis=1),
+        light=(1.0 + values.get(LIGHT, still)).astype(np.float32),
+        light_slope=values.get(LIGHT_SLOPE, still).astype(np.float32),
+    )
 
 
 def fast_crops(face: FastFace, spec: ClipSpec, frames: Sequence[int]) -> NDArray[np.uint8]:
@@ -205,7 +270,7 @@ class _FastClip:
         self._points = pixel_grid(count, self._size)
         self._canonical = moved_by(to_canonical, self._points)
         self._position = grid_position(self._canonical)
-        self._static = face.to_picture(moved_by(to_canonical, pixel_grid(self._size, self._size)))
+        self._static = cv2.split(face.to_picture(moved_by(to_canonical, pixel_grid(self._size, self._size))))
         self._picture = self._blurred()
         self._motions: tuple[Motion, ...] = spec.confounders.motions
         if spec.expression:
@@ -213,52 +278,68 @@ class _FastClip:
             self._motions += expression_pulses(gains, spec.expression.envelope)
 
     def crops(self, frames: Sequence[int]) -> NDArray[np.uint8]:
-        poses = [pose_at(self._motions, self._spec.time_s(frame)) for frame in frames]
-        # Frame 0, drawn or not, is the one that the alignment ties the others to.
-        key = pose_at(self._motions, 0.0)
-        names = sorted({name for pose in (key, *poses) for name in pose.gains})
-        weights = np.array([[pose.gains.get(name, 0.0) for name in names] for pose in poses], np.float32)
-        upper = self._on_lattice(names, self._fields.upper)
         times_s = [self._spec.time_s(frame) for frame in frames]
-        change = weights - np.array([key.gains.get(name, 0.0) for name in names], np.float32)
-        carried = self._carried(poses, times_s, names, change)
+        # Frame 0, drawn or not, is the one that the alignment ties the others to.
+        course_of = course(self._motions, (0.0, *times_s))
+        names, weights = course_of.names, np.ascontiguousarray(course_of.gains[1:])
+        upper = self._on_lattice(names, self._fields.upper)
+        carried = self._carried(names, weights - course_of.gains[0], course_of.head[:, 1:], times_s)
         back = self._back(weights, upper, carried)
-        lower, parted = None, np.zeros(len(poses), bool)
+        lower, parted = None, np.zeros(len(frames), bool)
         lips = [column for column, name in enumerate(names) if name in self._face.lip_channels]
         if lips:
             parted = weights[:, lips].any(axis=1)
-            lower = self._back(weights[parted], self._on_lattice(names, self._fields.lower), carried[parted])
-        light = self._light(poses, weights, upper)
+            layer = upper.copy()
+            layer[lips] = self._on_lattice([names[column] for column in lips], self._fields.lower)
+            lower = self._back(weights[parted], layer, carried[parted])
+        light = self._light(course_of.light[1:], course_of.light_slope[1:], weights, upper)
         photograph = self._sensor().photograph
         grey = self._face.colour == "grey"
-        out = np.empty((len(poses), self._size, self._size, *(() if grey else (3,))), np.uint8)
+        out = np.empty((len(frames), self._size, self._size, *(() if grey else (3,))), np.uint8)
         lower_rows = np.cumsum(parted) - 1
-        for index, pose in enumerate(poses):
+        for index, number in enumerate(frames):
             lower_back = lower[lower_rows[index]] if lower is not None and parted[index] else None
-            frame = self._drawn(back[index], lower_back, pose)
-            gain = cv2.resize(light[index], (self._size, self._size), interpolation=cv2.INTER_LINEAR)
+            frame = self._drawn(back[index], lower_back, course_of.blink[index + 1])
+            gain = self._upsampled(light[index])
             frame = cv2.multiply(frame, gain if grey else cv2.merge([gain, gain, gain]), dtype=cv2.CV_8U)
-            frame = photograph(frame, frames[index])
+            frame = photograph(frame, number)
             out[index] = frame if grey else cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         return out
 
-    def _drawn(self, back: Field, lower_back: Field | None, pose: Pose) -> Image:
-        source_map = self._map(back)
-        frame = sampled(self._picture, source_map)
+    def _drawn(self, back: Field, lower_back: Field | None, blink: NDArray[np.float64]) -> Image:
+        """A frame from where its lattice comes from, `back` (2, count, count), and that of the lower lip's layer."""
+        x, y = (cv2.add(still, self._upsampled(part)) for still, part in zip(self._static, back, strict=True))
+        frame = sampled_at(self._picture, (x, y))
         if lower_back is not None:
-            at = self._region(self._fields.seam, 0.15, 0.4)
-            seam = self._face.to_picture(self._fields.seam)
-            lower_map = self._map(lower_back)[at]
-            part_lips(frame[at], self._picture, source_map[at], lower_map, seam, self._fields.mouth_closed)
-        for edges, closed in zip(self._fields.lids, pose.blink, strict=True):
+            at, seam = self._mouth
+            lower_x, lower_y = (
+                still[at] + self._upsampled(part)[at] for still, part in zip(self._static, lower_back, strict=True)
+            )
+            part_lips(frame[at], self._picture, (x[at], y[at]), (lower_x, lower_y), seam, self._fields.mouth_closed)
+        for (at, lids), closed in zip(self._eyes, blink, strict=True):
             if closed > 0:
-                at = self._region(np.vstack(edges), 0.1, 0.3)
-                lids = (self._face.to_picture(edges[0]), self._face.to_picture(edges[1]))
-                close_lid(frame[at], self._picture, source_map[at], lids, closed, self._face.scale)
+                close_lid(frame[at], self._picture, (x[at], y[at]), lids, float(closed), self._face.scale)
         return frame
 
-    def _map(self, back: Field) -> NDArray[np.float32]:
-        return self._static + cv2.resize(back, (self._size, self._size), interpolation=cv2.INTER_LINEAR)
+    def _upsampled(self, lattice: NDArray[np.float32]) -> NDArray[Any]:
+        """Values (count, count) of the lattice at the crop's pixels."""
+        return cv2.resize(lattice, (self._size, self._size), interpolation=cv2.INTER_LINEAR)
+
+    @cached_property
+    def _mouth(self) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
+        """Where the crop shows the mouth, and the line between the lips in the picture."""
+        return self._region(self._fields.seam, 0.15, 0.4), self._face.to_picture(self._fields.seam)
+
+    @cached_property
+    def _eyes(self) -> list[tuple[tuple[slice, slice], tuple[NDArray[np.float32], NDArray[np.float32]]]]:
+        """Where the crop shows the eyes, and the edges of their lids in the picture."""
+        return [
+            (
+                self._region(np.vstack([upper, lower]), 0.1, 0.3),
+                (self._face.to_picture(upper), self._face.to_picture(lower)),
+            )
+            for upper, lower in self._fields.lids
+        ]
 
     def _blurred(self) -> Image:
         """The picture as sharp as a crop from this camera: its lens, and its pixels on the way to the crop."""
@@ -288,7 +369,7 @@ class _FastClip:
         return out
 
     def _carried(
-        self, poses: Sequence[Pose], times_s: Sequence[float], names: Sequence[str], change: NDArray[np.float32]
+        self, names: Sequence[str], change: NDArray[np.float32], head: NDArray[np.float64], times_s: Sequence[float]
     ) -> Field:
         """Where each frame's lattice lies on the still face (frames, count, count, 2), crop px off the lattice's points:
         what the alignment follows of the gains' `change` since the key frame, and the background that a moving head
@@ -308,33 +389,39 @@ class _FastClip:
         x, y, nothing = self._canonical[..., 0] * stays, self._canonical[..., 1] * stays, np.zeros_like(stays)
         across = [cv2.transform(np.dstack([part, nothing]), self._linear) for part in (x, y, stays)]
         down = [cv2.transform(np.dstack([nothing, part]), self._linear) for part in (x, y, stays)]
-        heads = [cv2.invertAffineTransform(pose.head.inverse()) - np.eye(2, 3) for pose in poses]
-        return carried + _summed(np.array(heads, np.float32).reshape(-1, 6), np.array([*across, *down], np.float32))
+        heads = (head_motions(*head) - np.eye(2, 3)).astype(np.float32)
+        carried += _summed(heads.reshape(-1, 6), np.array([*across, *down], np.float32))
+        return carried
 
     def _back(self, weights: NDArray[np.float32], fields: Field, carried: Field) -> Field:
-        """From the lattice's points to the source picture (frames, count, count, 2), source px off the static map.
+        """From the lattice's points to the source picture (frames, 2, count, count), source px off the static map.
 
         One fixed-point step of d = D(at − d), as in the exact path.
         """
         moved = _summed(weights, fields)
         frames, count = moved.shape[:2]
-        if len(fields):
-            cells = np.stack(np.meshgrid(np.arange(count), np.arange(count)), axis=-1).astype(np.float32)
-            at = (carried - moved) / np.float32(self._cell_px) + cells
-            for index in range(frames):
-                moved[index] = sampled(moved[index], at[index], cv2.BORDER_REPLICATE)
-        off = carried - moved
-        in_source: Field = np.empty((frames * count, count, 2), np.float32)
-        cv2.transform(off.reshape(in_source.shape), self._to_source, dst=in_source)
-        return in_source.reshape(off.shape)
+        cells = np.stack(np.meshgrid(np.arange(count), np.arange(count)), axis=-1).astype(np.float32)
+        in_source: Field = np.empty((frames, 2, count, count), np.float32)
+        # A frame at a time, which stays in the processor's cache.
+        for index in range(frames):
+            came, went = carried[index], moved[index]
+            if len(fields):
+                at = cv2.scaleAdd(cv2.subtract(came, went), 1 / self._cell_px, cells)
+                went = cv2.remap(went, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+            cv2.split(cv2.transform(cv2.subtract(came, went), self._to_source), list(in_source[index]))
+        return in_source
 
-    def _light(self, poses: Sequence[Pose], weights: NDArray[np.float32], fields: Field) -> NDArray[np.float32]:
+    def _light(
+        self,
+        light: NDArray[np.float32],
+        slopes: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        fields: Field,
+    ) -> NDArray[np.float32]:
         """Gain of the light on the lattice (frames, count, count): shading, drift and slope."""
-        light = np.array([pose.light for pose in poses], np.float32)[:, np.newaxis, np.newaxis]
-        slopes = np.array([pose.light_slope for pose in poses], np.float32)[:, np.newaxis, np.newaxis]
         # The slope spans the camera's frame, which shows more than the crop.
         across = (self._points[..., 0] - self._size / 2) / (FRAME_SIDE_IOD * self._face.geometry.iod_px)
-        gain = light + slopes * across.astype(np.float32)
+        gain = light[:, np.newaxis, np.newaxis] + slopes[:, np.newaxis, np.newaxis] * across.astype(np.float32)
         if self._spec.shading and len(fields):
             widened = np.zeros(fields.shape[:3], np.float32)
             widened[:, :, 1:-1] = fields[:, :, 2:, 0] - fields[:, :, :-2, 0]

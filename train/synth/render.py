@@ -2,7 +2,7 @@
 
 The source picture is kept at `OVERSAMPLING` times the output's resolution. Two parts of a face are no smooth warp: lips
 that part along a seam, and lids that cover the eyeball. Both work on a view of a frame and the map (height, width, 2) from
-its pixels to those of the source picture; `seam` and lid edges (n, 2) are in source pixels, from left to right.
+its pixels to those of the source picture, its two planes apart; `seam` and lid edges (n, 2) are in source pixels, from left to right.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,11 @@ OVERSAMPLING = 2.2
 
 Points = NDArray[np.floating]
 Map = NDArray[np.float32]
+Planes = tuple[NDArray[Any], NDArray[Any]]
 Matrix = NDArray[Any]
 
+# What heads turn about.
+_PIVOT_IOD = (0.0, 0.6)
 FRAME_SIDE_IOD = (NODES - 1) * STEP_IOD
 
 
@@ -41,36 +44,41 @@ def sampled(source: NDArray[Any], source_map: Map, border: int = cv2.BORDER_REFL
     return cv2.remap(source, source_map, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload]
 
 
-def part_lips(view: Image, source: Image, upper_map: Map, lower_map: Map, seam: Points, closed: float) -> None:
+def sampled_at(source: NDArray[Any], planes: Planes) -> NDArray[Any]:
+    """`sampled`, at a map whose x and y (height, width) are apart."""
+    return cv2.remap(source, *planes, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def part_lips(view: Image, source: Image, upper: Planes, lower: Planes, seam: Points, closed: float) -> None:
     """Puts the lower lip's layer below the line where the lips meet; where neither lip reaches, it is dark.
 
     `closed` is 1 when the lips touch in the source picture, 0 when teeth show.
     """
-    upper, lower = upper_map.copy(), lower_map.copy()
-    line_upper = np.interp(upper[..., 0], seam[:, 0], seam[:, 1]).astype(np.float32)
-    line_lower = np.interp(lower[..., 0], seam[:, 0], seam[:, 1]).astype(np.float32)
-    past_upper, past_lower = upper[..., 1] - line_upper, line_lower - lower[..., 1]
+    upper_x, upper_y = upper
+    lower_x, lower_y = lower
+    line_upper = np.interp(upper_x, seam[:, 0], seam[:, 1]).astype(np.float32)
+    line_lower = np.interp(lower_x, seam[:, 0], seam[:, 1]).astype(np.float32)
+    past_upper, past_lower = upper_y - line_upper, line_lower - lower_y
     use_lower = past_lower < past_upper
     gap = np.minimum(past_upper, past_lower)
     # What lies past the lip's edge is the gap: the edge itself goes on there, darker.
-    upper[..., 1] = np.minimum(upper[..., 1], line_upper)
-    lower[..., 1] = np.maximum(lower[..., 1], line_lower)
-    chosen = np.where(use_lower[..., np.newaxis], lower, upper)
-    between = (upper_map[..., 0] > seam[0, 0]) & (upper_map[..., 0] < seam[-1, 0])
-    dark = closed * 0.65 * np.clip(gap / (1.2 * OVERSAMPLING), 0, 1) * between
-    share = (1 - dark).astype(np.float32)
-    view[:] = np.rint(sampled(source, chosen) * (share if view.ndim == 2 else share[..., np.newaxis]))
+    x = np.where(use_lower, lower_x, upper_x)
+    y = np.where(use_lower, np.maximum(lower_y, line_lower), np.minimum(upper_y, line_upper))
+    between = (upper_x > seam[0, 0]) & (upper_x < seam[-1, 0])
+    dark = np.clip(gap * np.float32(1 / (1.2 * OVERSAMPLING)), 0, 1) * between
+    share = 1 - np.float32(0.65 * closed) * dark
+    view[:] = np.rint(sampled_at(source, (x, y)) * (share if view.ndim == 2 else share[..., np.newaxis]))
 
 
 def close_lid(
-    view: Image, source: Image, source_map: Map, lids: tuple[Points, Points], closed: float, iod_px: float
+    view: Image, source: Image, planes: Planes, lids: tuple[Points, Points], closed: float, iod_px: float
 ) -> None:
     """Draws the upper lid down over the eyeball by `closed` (0..1): the skin under the brow stretches to follow its edge.
 
     `lids` are the edges of the upper and the lower lid, `iod_px` source pixels between the eyes.
     """
     upper, lower = lids
-    x, y = source_map[..., 0], source_map[..., 1]
+    x, y = planes
     top = np.interp(x, upper[:, 0], upper[:, 1])
     bottom = np.interp(x, lower[:, 0], lower[:, 1])
     outside = np.maximum(upper[0, 0] - x, x - upper[-1, 0]) / (0.04 * iod_px)
@@ -81,7 +89,7 @@ def close_lid(
     from_y = np.where(height < fixed + travel, top - room + height * fixed / (fixed + travel), y - travel)
     below_edge = y - (top + travel + lash / 2)
     covered = (height > 0) & (below_edge < OVERSAMPLING) & (travel > 0)
-    drawn = sampled(source, np.dstack([x, np.where(covered, from_y, y)]).astype(np.float32))
+    drawn = sampled_at(source, (x, np.where(covered, from_y, y).astype(np.float32)))
     share = np.where(covered, np.clip(0.5 - below_edge / OVERSAMPLING, 0, 1), 0)
     share = share if view.ndim == 2 else share[..., np.newaxis]
     view[:] = np.rint(view * (1 - share) + drawn * share)
@@ -135,7 +143,7 @@ class HeadPose:
         """The similarity (2, 3) that takes the canonical frame back to where the head was."""
         angle, scale = np.radians(self.roll_deg), 1 + self.growth
         linear = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / scale
-        pivot = np.array([0.0, 0.6])
+        pivot = np.array(_PIVOT_IOD)
         return np.column_stack([linear, pivot - linear @ (pivot + np.array([self.x_iod, self.y_iod]))])
 
 
@@ -151,6 +159,16 @@ class Pose:
     blink: tuple[float, float] = (0.0, 0.0)
     light: float = 1.0
     light_slope: float = 0.0
+
+
+def head_motions(x_iod: Points, y_iod: Points, roll_deg: Points, growth: Points) -> NDArray[np.float64]:
+    """The similarities (n, 2, 3) that take the canonical frame to where heads (n,) are: the inverse of `HeadPose.inverse`."""
+    angle, scale = np.radians(roll_deg), 1 + growth
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    pivot_x, pivot_y = _PIVOT_IOD
+    across = (cos, -sin, pivot_x + x_iod - cos * pivot_x + sin * pivot_y)
+    down = (sin, cos, pivot_y + y_iod - sin * pivot_x - cos * pivot_y)
+    return np.stack([np.stack(across, axis=-1), np.stack(down, axis=-1)], axis=1)
 
 
 class FaceModel:
@@ -222,11 +240,16 @@ class FaceRenderer:
             lower = follow - self._inverse(self._displacement(weights, self._fields.lower), rest)
             at = self._mouth
             part_lips(
-                frame[at], self._source, source_map[at], self._map(lower)[at], self._seam, self._fields.mouth_closed
+                frame[at],
+                self._source,
+                _planes(source_map[at]),
+                _planes(self._map(lower)[at]),
+                self._seam,
+                self._fields.mouth_closed,
             )
         for at, lids, closed in zip(self._eyes, self._lids, pose.blink, strict=True):
             if closed > 0:
-                close_lid(frame[at], self._source, source_map[at], lids, closed, self._scale)
+                close_lid(frame[at], self._source, _planes(source_map[at]), lids, closed, self._scale)
         return self._lit(frame, moved, pose)
 
     def _displacement(self, weights: NDArray[np.float32], layers: Sequence[Field]) -> Field:
@@ -278,6 +301,11 @@ class FaceRenderer:
         gain = cv2.resize(light, (side, side), interpolation=cv2.INTER_LINEAR)
         gain = gain if frame.ndim == 2 else cv2.merge([gain, gain, gain])
         return cv2.multiply(frame, gain, dtype=cv2.CV_8U)
+
+
+def _planes(source_map: Map) -> Planes:
+    x, y = cv2.split(source_map)
+    return x, y
 
 
 def pixel_grid(count: int, side_px: int) -> NDArray[np.float64]:

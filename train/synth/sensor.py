@@ -5,6 +5,7 @@ And light and sensor noise of whole camera pictures, fast enough for video.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ from model.types import Image
 BLUR_IOD_PX = 44.0
 _MIN_SMEAR_PX = 0.4
 _MAX_SMEAR_PX = 15.0
+# Values of white noise kept for all clips (8 MB), and pictures whose places on a sheet of it are drawn at once.
+_POOL, _OFFSETS = 1 << 21, 64
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,15 @@ class SensorModel:
 
     def __init__(self, sensor: Sensor, shape: tuple[int, ...], seed: int, iod_px: float = BLUR_IOD_PX) -> None:
         self._sensor, self._shape, self._seed, self._iod_px = sensor, shape, seed, iod_px
-        # A sheet four times as large as a frame, read at another place each time: no two frames get the same noise,
-        # at a tenth of the cost of drawing it anew.
-        sheet = np.random.default_rng(seed).standard_normal((2 * shape[0], 2 * shape[1], *shape[2:]), dtype=np.float32)
-        if sensor.grain_px > 0:
-            sheet = cv2.GaussianBlur(sheet, (0, 0), sensor.grain_px)
-            sheet /= sheet.std()
-        self._sheet = sheet * np.float32(sensor.noise)
+        if sensor.noise:
+            # A sheet four times as large as a frame, read at another place each time: no two frames get the same noise,
+            # at a tenth of the cost of drawing it anew.
+            sheet = _white((2 * shape[0], 2 * shape[1], *shape[2:]), seed)
+            if sensor.grain_px > 0:
+                sheet = cv2.GaussianBlur(sheet, (0, 0), sensor.grain_px)
+                sheet /= sheet.std()
+            self._more, self._less = _in_bytes(sheet * np.float32(sensor.noise))
+        self._offsets: tuple[int, NDArray[np.int64]] | None = None
         self._previous: tuple[int, Image] | None = None
         self._tone_shares: tuple[float, ...] = ()
         self._table: NDArray[np.uint8] | None = None
@@ -125,8 +130,18 @@ class SensorModel:
         if self._sensor.noise == 0:
             return image
         height, width = self._shape[:2]
-        top, left = np.random.default_rng((self._seed, index)).integers(0, (height, width))
-        return cv2.add(image, self._sheet[top : top + height, left : left + width], dtype=cv2.CV_8U)
+        top, left = self._offset(index)
+        view = (slice(top, top + height), slice(left, left + width))
+        return cv2.subtract(cv2.add(image, self._more[view]), self._less[view])
+
+    def _offset(self, index: int) -> tuple[int, int]:
+        """Where the sheet of noise is read for a picture: drawn for many at once, a generator each would cost more."""
+        block, row = divmod(index, _OFFSETS)
+        if self._offsets is None or self._offsets[0] != block:
+            rng = np.random.default_rng((self._seed, block))
+            self._offsets = block, rng.integers(0, self._shape[:2], (_OFFSETS, 2))
+        top, left = self._offsets[1][row]
+        return int(top), int(left)
 
     def _compressed(self, image: Image, index: int) -> Image:
         sensor, previous = self._sensor, self._previous
@@ -142,6 +157,30 @@ class SensorModel:
             decoded = cv2.addWeighted(change, 1, previous[1], 1, -128)
         self._previous = (index, decoded)
         return decoded
+
+
+@lru_cache(maxsize=1)
+def _pool() -> NDArray[np.float32]:
+    pool = np.random.default_rng(0x5EED).standard_normal(_POOL, dtype=np.float32)
+    pool.flags.writeable = False
+    return pool
+
+
+def _white(shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
+    """White noise of σ 1: a piece of one long row of it that all clips share, each from another place on."""
+    count = math.prod(shape)
+    rng = np.random.default_rng(seed)
+    if count > _POOL // 2:
+        return rng.standard_normal(shape, dtype=np.float32)
+    start = int(rng.integers(0, _POOL - count))
+    return _pool()[start : start + count].reshape(shape)
+
+
+def _in_bytes(noise: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What noise in grey levels adds and what it takes away, in whole levels: pictures of 8 bits cannot tell it from finer
+    noise, and OpenCV adds bytes to bytes an order of magnitude faster than floats."""
+    whole = np.rint(noise)
+    return np.clip(whole, 0, 255).astype(np.uint8), np.clip(-whole, 0, 255).astype(np.uint8)
 
 
 def _jpeg(image: Image, quality: int) -> Image:
@@ -192,16 +231,14 @@ class Light:
 class IntegerNoise:
     """Gaussian sensor noise in whole grey levels, which pictures of 8 bits cannot tell from finer noise.
 
-    Read from a sheet of four times a picture's size, at another place for every picture. Kept as what is added and
-    what is taken away: OpenCV adds bytes to bytes an order of magnitude faster than floats.
+    Read from a sheet of four times a picture's size, at another place for every picture.
     """
 
     def __init__(self, sigma: float, shape: tuple[int, int, int], seed: int) -> None:
         height, width, channels = shape
         rng = np.random.default_rng([0x5E, seed])
-        sheet = np.rint(rng.standard_normal((2 * height, 2 * width, channels), dtype=np.float32) * np.float32(sigma))
-        self._more = np.clip(sheet, 0, 255).astype(np.uint8)
-        self._less = np.clip(-sheet, 0, 255).astype(np.uint8)
+        sheet = rng.standard_normal((2 * height, 2 * width, channels), dtype=np.float32)
+        self._more, self._less = _in_bytes(sheet * np.float32(sigma))
         self._shape, self._seed = shape, seed
 
     def photograph(self, picture: Image, index: int) -> Image:

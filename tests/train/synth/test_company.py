@@ -95,3 +95,11 @@ def test_a_part_out_of_range_is_refused() -> None:
         CompanySettings(lids=-1.0)
     with pytest.raises(ValueError, match="share"):
         CompanySettings(share=1.5)
+
+
+def test_parts_are_read_from_text() -> None:
+    assert CompanySettings.from_text("") == CompanySettings()
+    assert CompanySettings.from_text("eyes=0.5, rough=.2") == CompanySettings(eyes=0.5, rough=0.2)
+    for wrong in ("nose=1", "eyes=much", "eyes", "eyes=nan"):
+        with pytest.raises(ValueError, match="company"):
+            CompanySettings.from_text(wrong)

@@ -1,7 +1,7 @@
 """Crops drawn directly: the motion of the exact path, the light, lids and lips of a face, and the same bytes every time."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 from functools import cache
 
 import cv2
@@ -14,10 +14,21 @@ from train.synth.clip import ClipSettings, ClipSpec, draw_clip, make_clip
 from train.synth.confounders import Confounders
 from train.synth.drawn import drawn_face
 from train.synth.faces import astronaut
-from train.synth.fast import FastFace, fast_crops, followed, residual, similarity_basis
+from train.synth.fast import FastFace, course, fast_crops, followed, residual, similarity_basis
 from train.synth.fields import PITCH, YAW
-from train.synth.motion_curves import BLINK_LEFT, BLINK_RIGHT, HEAD_ROLL, HEAD_X, LIGHT, Envelope, Oscillation, Pulse
-from train.synth.render import FaceModel, Pose
+from train.synth.motion_curves import (
+    BLINK_LEFT,
+    BLINK_RIGHT,
+    HEAD_ROLL,
+    HEAD_X,
+    LIGHT,
+    Envelope,
+    Oscillation,
+    Pulse,
+    expression_pulses,
+    pose_at,
+)
+from train.synth.render import FaceModel, Pose, head_motions
 from train.synth.sensor import Sensor
 
 SETTINGS = ClipSettings(peak_min_px=2.0, peak_max_px=2.5)
@@ -154,6 +165,27 @@ def test_other_crops_show_the_same_face_smaller(size):
 def test_every_part_of_a_pose_is_drawn():
     """A part that the exact renderer learns must be learnt by the fast one too."""
     assert {field.name for field in fields(Pose)} == {"gains", "head", "blink", "light", "light_slope"}
+
+
+def test_a_course_is_the_pose_of_every_frame():
+    for seed in range(6):
+        drawn = draw_clip(np.random.default_rng(seed), "surprise", SETTINGS)
+        assert drawn.expression is not None
+        pulses = expression_pulses({"1L": 0.4, "1R": 0.3}, drawn.expression.envelope)
+        motions = (*drawn.confounders.motions, *pulses, Pulse(BLINK_LEFT, 1.4, Envelope(0.2, 0.3, 0.4, 0.6, 0.1)))
+        times_s = [index / 30 for index in range(SETTINGS.frames)]
+        seen = course(motions, times_s)
+        for index, time_s in enumerate(times_s):
+            pose = pose_at(motions, time_s)
+            gains = {name: gain for name, gain in zip(seen.names, seen.gains[index].tolist(), strict=True) if gain}
+            assert gains == pytest.approx(dict(pose.gains), abs=1e-6)
+            assert tuple(seen.head[:, index]) == pytest.approx(astuple(pose.head), abs=1e-9)
+            assert tuple(seen.blink[index]) == pytest.approx(pose.blink)
+            assert (seen.light[index], seen.light_slope[index]) == pytest.approx(
+                (pose.light, pose.light_slope), abs=1e-6
+            )
+            there = head_motions(*seen.head[:, [index]])[0]
+            np.testing.assert_allclose(there, cv2.invertAffineTransform(pose.head.inverse()), atol=1e-9)
 
 
 def test_the_alignment_follows_what_most_corners_do():
