@@ -72,10 +72,10 @@ class KnownBinaryCrossentropy(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         y_pred = ops.convert_to_tensor(y_pred)
         y_true = ops.cast(y_true, y_pred.dtype)
-        unknown = ops.isnan(y_true)
-        known = ops.cast(ops.logical_not(unknown), y_pred.dtype)
+        unknown: Any = ops.isnan(y_true)
+        known: Any = ops.cast(ops.logical_not(unknown), y_pred.dtype)
         # Not left to the product below: NaN times 0 is NaN, in the gradient too.
-        target = ops.where(unknown, ops.zeros_like(y_pred), y_true)
-        p = ops.clip(y_pred, keras.config.epsilon(), 1.0 - keras.config.epsilon())
+        target: Any = ops.where(unknown, ops.zeros_like(y_pred), y_true)
+        p: Any = ops.clip(y_pred, keras.config.epsilon(), 1.0 - keras.config.epsilon())
         losses = -known * (target * ops.log(p) + (1.0 - target) * ops.log(1.0 - p))
         return ops.sum(losses, axis=-1) / ops.maximum(ops.sum(known, axis=-1), 1.0)

@@ -16,6 +16,7 @@ from model.network import load_network, network_config
 from model.preprocess import preprocess_clip
 from tests.helpers.runs import fit_killed
 from tests.helpers.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
+from train.clips.augmentation import draw_transform, mirrored_units
 from train.clips.batches import epoch_order, training_batches
 from train.clips.features import cached_features
 from train.clips.samples import (
@@ -31,6 +32,7 @@ from train.clips.samples import (
     split_by_people,
 )
 from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
+from train.clips.unit_targets import UNITS, unit_targets
 from train.config_file import config_from, read_config_file
 from train.errors import TrainError, UsageError
 from train.files import read_object
@@ -358,6 +360,30 @@ def test_without_augmentation_batches_are_the_cached_features(store, tmp_path):
     order = epoch_order(data.split.train, config.seed, 0)
     np.testing.assert_array_equal(clips, data.features[order].astype(np.float32))
     np.testing.assert_array_equal(targets.argmax(axis=1), data.samples.labels[order])
+
+
+def test_targets_of_action_units_go_with_the_clips_and_are_mirrored_with_them(tmp_path):
+    codes = {"negative": ("4",), "positive": ("L12",), "surprise": ()}
+    store = write_store(tmp_path / "store", units=codes)
+    config = settings(store, tmp_path, action_units=True, batch=24, flip=True)
+    data = training_set(store, config, np.arange(24), (0.0, 2.0))
+    ((_, targets),) = training_batches(data, config, epoch=0)
+    order = epoch_order(data.split.train, config.seed, 0)
+    np.testing.assert_array_equal(np.argmax(targets["probabilities"], axis=1), data.samples.labels[order])
+    left, right = (UNITS.names.index(f"{side}12") for side in "LR")
+    flips = 0
+    for row, found in zip(order, np.asarray(targets["action_units"]), strict=True):
+        flip = draw_transform(config, 9, 0, int(row)).flip
+        label = CLASSES[data.samples.labels[row]]
+        if label == "surprise":
+            assert np.isnan(found).all()
+        else:
+            expected = unit_targets(label, mirrored_units(codes[label]) if flip else codes[label])
+            np.testing.assert_array_equal(found, expected)
+        if label == "positive":
+            flips += flip
+            assert (found[left], found[right]) == ((0, 1) if flip else (1, 0))
+    assert 0 < flips < 8
 
 
 def test_pixels_stay_bytes_through_noise_and_contrast(store, tmp_path):
