@@ -82,6 +82,13 @@ def run(args: argparse.Namespace) -> int:
     CleanConsole().print(
         _result(metrics) if "uf1" in metrics else "nobody was held out: no scores, the last epoch is kept"
     )
+    if (units := metrics.get("action_units", {})).get("macro_f1") is not None:
+        told = f"action units: F1 {units['macro_f1']:.3f} over {len(units['macro_units'])} units, threshold {units['threshold']:g}"
+        CleanConsole().print(
+            f"{told} (chosen on the same people; always answering “acts”: {units['macro_chance_f1']:.3f})",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"in {config.out}: model.keras, curves.png; next: python -m export {config.out} --out DIR",
         highlight=False,

@@ -107,10 +107,10 @@ class Trainer:
         rate = (clips - warm_clips) / (now - warm_s) if clips > warm_clips else clips / (now - started)
         return loss, rate, position.seconds + now - started
 
-    def _class_loss(self, means: Any) -> float:
-        """The epoch's mean so far of what is minimised, without the action units' part: as without such an output."""
-        units = self._config.unit_weight * means["action_units_loss"] if self._config.action_units else 0.0
-        return float(means["loss"] - units)
+    def _class_loss(self, losses: Any) -> float:
+        """What is minimised, without the action units' part: comparable with a network that has no such output."""
+        units = self._config.unit_weight * losses["action_units_loss"] if self._config.action_units else 0.0
+        return float(losses["loss"] - units)
 
     def _assess(
         self,
