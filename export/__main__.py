@@ -20,7 +20,7 @@ from export.errors import ExportError
 from export.spotting_scores import with_spotting
 from model.atomic import clash, regular_file, whole_file
 from model.console import CleanConsole
-from model.contract import ClipContract, ContractError, MicroliveError, NetworkInput
+from model.contract import ActionUnits, ClipContract, ContractError, MicroliveError, NetworkInput
 from model.guards import KERAS, kind_of_model
 from model.quiet import hold_standard_streams, native_log_held_back
 from model.signals import EndSignals
@@ -33,7 +33,8 @@ _EPILOG = """examples:
                                                      what `train spot-eval --json` measured of this model goes with it
   python -m export --untrained --out runs/paper      the paper's size, to measure: run_live.py --benchmark --model …
 
-model.onnx takes `clip` (batch, frames, size, size, channels) and gives `probabilities` (batch, classes).
+model.onnx takes `clip` (batch, frames, size, size, channels) and gives `probabilities` (batch, classes), and of a network
+that tells action units `action_units` (batch, 2 units): left and right of each.
 model.stream.onnx takes one `frame` (batch, size, size, channels) and values of earlier frames, and gives the same
 answers many times faster; the live program prefers it. Their contract (classes, frames a second, preprocessing,
 training data, scores) is in their metadata. parity.json says how closely they answer like the network. Models that do
@@ -42,6 +43,7 @@ Measure it with: python -m train eval --data DIR --model OUT/model.onnx"""
 
 
 _UNTRAINED_SEED = 0
+_UNTRAINED_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 24, 25, 26)
 
 _READ = ("model.keras", "contract.json", "samples.npy")
 _WRITTEN = ("model.onnx", "model.stream.onnx", "model.fp16.onnx", "model.fp16.stream.onnx", "parity.json")
@@ -70,8 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(args: argparse.Namespace) -> int:
     try:
+        if args.action_units and not args.untrained:
+            raise _UsageError("--action-units goes with --untrained: a run's network tells them or does not")
         _require_apart(args)
-        run = _untrained_run() if args.untrained else _open_run(args.run)
+        run = _untrained_run(args.action_units) if args.untrained else _open_run(args.run)
         if args.spotting is not None:
             run = replace(run, contract=with_spotting(run.contract, args.spotting))
         report = export_run(run, args.out, args.fp16)
@@ -113,7 +117,7 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
         from model.network import load_network, network_config
 
         try:
-            network = _random_network() if run.model is None else load_network(run.model)
+            network = _random_network(run.contract) if run.model is None else load_network(run.model)
         except ValueError as error:
             raise ExportError(str(error)) from error
         window = build_window_model(network, run.contract)
@@ -146,7 +150,7 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
     return report
 
 
-def _random_network() -> Any:
+def _random_network(contract: ClipContract) -> Any:
     """The same on every machine: some random weights multiply rounding errors beyond what is allowed of trained ones."""
     import keras
 
@@ -154,7 +158,8 @@ def _random_network() -> Any:
     from model.variants import variant
 
     keras.utils.set_random_seed(_UNTRAINED_SEED)
-    return build_network(variant("paper").config)
+    units = len(contract.action_units.numbers) if contract.action_units else 0
+    return build_network(replace(variant("paper").config, action_units=units))
 
 
 def _require_apart(args: argparse.Namespace) -> None:
@@ -168,12 +173,13 @@ def _require_apart(args: argparse.Namespace) -> None:
         raise _UsageError(said)
 
 
-def _untrained_run() -> Run:
+def _untrained_run(action_units: bool) -> Run:
     """The paper's network at its own size with random weights: answers mean nothing, times are the real ones."""
     contract = ClipContract(
         ("negative", "positive", "surprise"),
         input=NetworkInput("pixels", 128, "rgb"),
         training_data="nothing: random weights, for benchmarks only",
+        action_units=ActionUnits(_UNTRAINED_UNITS) if action_units else None,
     )
     return Run(None, contract, None)
 
@@ -241,6 +247,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("run", type=Path, nargs="?", metavar="RUN", help="folder of a finished run, or its model.keras")
     what.add_argument(
         "--untrained", action="store_true", help="the paper's network with random weights, 30×128×128×3, for benchmarks"
+    )
+    parser.add_argument(
+        "--action-units", action="store_true", help="with --untrained: a network that tells action units, too"
     )
     parser.add_argument(
         "--out",

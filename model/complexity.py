@@ -12,6 +12,7 @@ from model.config import (
     STEP_UNITS,
     TRUNK_FILTERS,
     TRUNK_KERNEL,
+    UNIT_UNITS,
     NetworkConfig,
     pooled,
 )
@@ -52,9 +53,13 @@ def layer_costs(config: NetworkConfig) -> tuple[LayerCost, ...]:
     if config.head_sizes:
         costs.append(_temporal_attention(config.head_sizes, steps))
         features = sum(config.head_sizes)
+    answer = features
     for i, units in enumerate((*HEAD_UNITS, config.classes), start=1):
         costs.append(_dense(f"head dense {i}", features, units))
         features = units
+    if config.action_units:
+        costs.append(_dense("unit dense 1", answer, UNIT_UNITS))
+        costs.append(_dense("unit dense 2", UNIT_UNITS, 2 * config.action_units))
     return tuple(costs)
 
 

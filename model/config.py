@@ -26,6 +26,8 @@ GRU_UNITS = 512
 MSMH_HEAD_SIZES = tuple(GRU_UNITS // 2**k for k in range(1, 9))
 MH_HEAD_SIZES = (GRU_UNITS,) * 8
 HEAD_UNITS = (128, 64)
+UNIT_UNITS = 128
+"""Width of the hidden layer before the action units."""
 LEAKY_SLOPE = 0.2
 L2_WEIGHT = 0.01
 
@@ -48,6 +50,8 @@ class NetworkConfig:
             last output goes to the head).
         offset, scale: the network sees (input - offset) / scale. Constants of the network, not weights.
         input_dtype: "uint8" for pixels, "float32" for differences and flow.
+        action_units: how many action units a second output tells, each on both sides of the face; 0: no such output
+            (the paper's network).
 
     Raises:
         ValueError: a setting is out of range; the message gives the expected and the found value.
@@ -64,11 +68,13 @@ class NetworkConfig:
     offset: float = 0.0
     scale: float = 1.0
     input_dtype: InputDtype = "uint8"
+    action_units: int = 0
 
     def __post_init__(self) -> None:
         self._require_int("depth", MIN_DEPTH)
         self._require_int("size_px", MIN_SIZE_PX)
         self._require_int("classes", 2)
+        self._require_int("action_units", 0)
         self._require("channels", "1 or 3", self._is_int("channels") and self.channels in (1, 3))
         for name in ("dropout", "offset", "scale"):
             value = getattr(self, name)

@@ -1,4 +1,4 @@
-"""Losses for unbalanced classes."""
+"""Losses for unbalanced classes, and for answers of which not all are known."""
 
 import math
 from collections.abc import Sequence
@@ -54,3 +54,28 @@ class WeightedCategoricalCrossentropy(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         own = {"class_weights": list(self.class_weights), "label_smoothing": self.label_smoothing}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="microlive")
+class KnownBinaryCrossentropy(keras.losses.Loss):
+    """Binary cross-entropy of the targets that are known: of each clip the mean over those, averaged over the batch.
+
+    `y_true` holds 0, 1 or NaN (not known: does not count), `y_pred` probabilities, both (batch, values). A clip of which
+    nothing is known counts 0. Probabilities are kept off 0 and 1 by Keras' epsilon, so the loss stays finite.
+    """
+
+    def __init__(
+        self, reduction: str = "sum_over_batch_size", name: str = "known_binary_crossentropy", dtype: Any = None
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_pred = ops.convert_to_tensor(y_pred)
+        y_true = ops.cast(y_true, y_pred.dtype)
+        unknown: Any = ops.isnan(y_true)
+        known: Any = ops.cast(ops.logical_not(unknown), y_pred.dtype)
+        # Not left to the product below: NaN times 0 is NaN, in the gradient too.
+        target: Any = ops.where(unknown, ops.zeros_like(y_pred), y_true)
+        p: Any = ops.clip(y_pred, keras.config.epsilon(), 1.0 - keras.config.epsilon())
+        losses = -known * (target * ops.log(p) + (1.0 - target) * ops.log(1.0 - p))
+        return ops.sum(losses, axis=-1) / ops.maximum(ops.sum(known, axis=-1), 1.0)

@@ -24,6 +24,7 @@ from model.config import (
     STEP_UNITS,
     TRUNK_FILTERS,
     TRUNK_KERNEL,
+    UNIT_UNITS,
     NetworkConfig,
 )
 from model.guards import KERAS, kind_of_model
@@ -63,7 +64,9 @@ def build_network(config: NetworkConfig) -> keras.Model:
     """The network for `config`, freshly initialised from Keras' random state.
 
     Input "clip": (batch, depth, size_px, size_px, channels) of `config.input_dtype`.
-    Output: (batch, classes) float32 probabilities that sum to one, also under mixed precision.
+    Output: (batch, classes) float32 probabilities that sum to one, also under mixed precision. With action units a dict
+    of those as "probabilities" and "action_units" (batch, 2 units), float32, each on its own between 0 and 1: left and
+    right side of each unit in turn.
     """
     clip = keras.Input(config.input_shape, dtype=config.input_dtype, name="clip")
     scaled = InputScaling(config.offset, config.scale, name="scaling")(clip)
@@ -80,15 +83,19 @@ def build_network(config: NetworkConfig) -> keras.Model:
         unroll=True,  # keeps the exported graph free of loops; there are only a few steps
         name="gru",
     )(_step_features(attended, config))
-    answer = recurrent
+    seen = recurrent
     if config.head_sizes:
-        answer = TemporalAttention(config.head_sizes, name="temporal_attention")(recurrent)
+        seen = TemporalAttention(config.head_sizes, name="temporal_attention")(recurrent)
+    answer = seen
     for i, units in enumerate(HEAD_UNITS, start=1):
         answer = layers.Dense(units, name=f"head_{i}")(answer)
         answer = layers.LeakyReLU(negative_slope=LEAKY_SLOPE, name=f"head_{i}_activation")(answer)
     logits = layers.Dense(config.classes, dtype="float32", name="logits")(answer)
     probabilities = layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
-    return keras.Model(clip, probabilities, name="microlive")
+    if not config.action_units:
+        return keras.Model(clip, probabilities, name="microlive")
+    outputs = {"probabilities": probabilities, "action_units": _action_units(seen, config.action_units)}
+    return keras.Model(clip, outputs, name="microlive")
 
 
 def load_network(path: str | Path) -> keras.Model:
@@ -149,6 +156,7 @@ def network_config(network: keras.Model) -> NetworkConfig:
         offset=by_name["scaling"].offset,
         scale=by_name["scaling"].scale,
         input_dtype=network.inputs[0].dtype,
+        action_units=by_name["action_unit_logits"].units // 2 if "action_unit_logits" in by_name else 0,
         **settings,
     )
 
@@ -169,6 +177,14 @@ def _attend_channels_and_space(trunk: Any, config: NetworkConfig) -> Any:
         channel_layer = ChannelAttention(fusion=config.fusion, name="channel_attention")
     spatial = SpatialAttention(name="spatial_attention")(trunk)
     return layers.Multiply(name="attended")([trunk, channel_layer(trunk), spatial])
+
+
+def _action_units(seen: Any, count: int) -> Any:
+    """Probabilities (batch, 2 count): units do not exclude each other, so each has a sigmoid of its own."""
+    x = layers.Dense(UNIT_UNITS, name="unit_1")(seen)
+    x = layers.LeakyReLU(negative_slope=LEAKY_SLOPE, name="unit_1_activation")(x)
+    logits = layers.Dense(2 * count, dtype="float32", name="action_unit_logits")(x)
+    return layers.Activation("sigmoid", dtype="float32", name="action_units")(logits)
 
 
 def _step_features(inputs: Any, config: NetworkConfig) -> Any:

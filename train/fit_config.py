@@ -21,6 +21,7 @@ from model.contract import (
     ReferenceKind,
 )
 from model.variants import variant
+from train.clips.unit_targets import UNITS
 from train.errors import UsageError
 
 PAPER_CLASSES = ("negative", "positive", "surprise")
@@ -119,6 +120,8 @@ class TrainConfig:
         made: a folder of portraits (or "drawn:N"): every epoch's training clips are drawn anew from them, `made_clips` of
             them, with a camera of one of the `made_rates` (Hz; left out: the data's). made_echoes: how often an epoch
             shows each drawing, augmented differently; `made_clips` counts all showings.
+        action_units: the network tells action units too, trained together with the class. unit_weight: of their loss (the
+            mean over units and sides of a clip) against the class's.
         threads: of TensorFlow's operations (0: one a core).
         cache_dir: where features are kept (left out: in the data folder, or the run's where that cannot be written).
         note: said of the training data in the model's contract, beside what the stores say themselves.
@@ -173,6 +176,8 @@ class TrainConfig:
     made_clips: From1 = 4000
     made_rates: Annotated[tuple[RateHz, ...], LISTED] = ()
     made_echoes: From1 = 1
+    action_units: bool = False
+    unit_weight: Above0 = 5.0
     threads: From0 = 0
     cache_dir: str | None = None
     note: str = ""
@@ -248,6 +253,7 @@ class TrainConfig:
             offset=recipe.offset,
             scale=recipe.scale,
             input_dtype="uint8" if recipe.dtype == "uint8" else "float32",
+            action_units=len(UNITS.numbers) if self.action_units else 0,
         )
 
     def loss_weights(self, class_names: tuple[str, ...], counts: Sequence[int]) -> tuple[float, ...]:

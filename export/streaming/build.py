@@ -27,8 +27,8 @@ def build_streaming_graph(network: keras.Model, config: NetworkConfig) -> onnx.M
     """The streaming graph of a network built from `config`, without metadata.
 
     Inputs: "frame" (batch, size_px, size_px, channels) of `config.input_dtype`, and `state_<name>_<age>`, float32.
-    Outputs: "probabilities" (batch, classes), and `next_state_<name>`, float32. `StreamState` says how they belong
-    together. The members of a batch are independent streams.
+    Outputs: "probabilities" (batch, classes), "action_units" (batch, 2 units) where the network tells them, and
+    `next_state_<name>`, float32. `StreamState` says how they belong together. The members of a batch are independent streams.
 
     A caller keeps the last max(ages)+1 values of each state in a ring of buffers, binds the oldest one as the output
     and the others by age as inputs, and moves one place on after each frame; nothing needs to be copied. From zero
@@ -53,7 +53,9 @@ def build_streaming_graph(network: keras.Model, config: NetworkConfig) -> onnx.M
         for kernel in BRANCH_KERNELS
     ]
     trunk = Trunk(graph, streams, branches, plan, config, *network.get_layer("trunk").get_weights())
-    probabilities = HeadGraph(graph, network, config).probabilities(trunk.steps())
-    graph.output(probabilities, "probabilities", (BATCH, config.classes))
+    answers = HeadGraph(graph, network, config).answers(trunk.steps())
+    widths = {"probabilities": config.classes, "action_units": 2 * config.action_units}
+    for tensor, (name, width) in zip(answers, widths.items(), strict=False):
+        graph.output(tensor, name, (BATCH, width))
     streams.add_outputs()
     return graph.model("microlive")

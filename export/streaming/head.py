@@ -1,4 +1,4 @@
-"""From the steps of a window to its probabilities: attention, GRU and dense layers, as few and large products.
+"""From the steps of a window to its answers: attention, GRU and dense layers, as few and large products.
 
 The equations are those of model/network.py and model/attention.py. Products that follow each other without a
 non-linearity between them are multiplied out beforehand, in float64.
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.streaming.graph import GraphBuilder
-from model.config import GRU_UNITS, HEAD_UNITS, LEAKY_SLOPE, STEP_UNITS, TRUNK_FILTERS, NetworkConfig
+from model.config import GRU_UNITS, HEAD_UNITS, LEAKY_SLOPE, STEP_UNITS, TRUNK_FILTERS, UNIT_UNITS, NetworkConfig
 
 
 class HeadGraph:
@@ -22,8 +22,12 @@ class HeadGraph:
         self._network = network
         self._config = config
 
-    def probabilities(self, steps: Sequence[str]) -> str:
-        """`steps` are the window's steps in order, each (batch, height, width, filters); gives (batch, classes)."""
+    def answers(self, steps: Sequence[str]) -> list[str]:
+        """`steps` are the window's steps in order, each (batch, height, width, filters).
+
+        Gives the tensors of the probabilities (batch, classes) and, where the network tells them, of the action units
+        (batch, 2 units).
+        """
         graph, config = self._graph, self._config
         pixels = config.trunk_px**2
         # (batch, pixels, steps, filters): steps lie beside each other, so maps of all steps are one feature map.
@@ -35,11 +39,20 @@ class HeadGraph:
         features = graph.reshape(by_step, (-1, config.steps, pixels * TRUNK_FILTERS))
         for i in range(1, len(STEP_UNITS) + 1):
             features = self._leaky(self._dense(features, *self._weights(f"step_{i}")))
-        answer = self._head_1(*self._gru(features))
+        hidden = self._leaky(self._first_dense(*self._gru(features)))
+        if not config.action_units:
+            return [self._classes(hidden)]
+        halves = graph.constant([HEAD_UNITS[0], UNIT_UNITS], np.int64)
+        of_classes, of_units = graph.nodes("Split", 2, hidden, halves, axis=1)
+        logits = self._gemm(of_units, *self._weights("action_unit_logits"))
+        return [self._classes(of_classes), graph.node("Sigmoid", logits)]
+
+    def _classes(self, hidden: str) -> str:
+        """Probabilities (batch, classes) from the head's first layer."""
+        answer = hidden
         for i in range(2, len(HEAD_UNITS) + 1):
-            answer = self._gemm(self._leaky(answer), *self._weights(f"head_{i}"))
-        logits = self._gemm(self._leaky(answer), *self._weights("logits"))
-        return graph.node("Softmax", logits, axis=1)
+            answer = self._leaky(self._gemm(answer, *self._weights(f"head_{i}")))
+        return self._graph.node("Softmax", self._gemm(answer, *self._weights("logits")), axis=1)
 
     def _channel_attention(self, trunk: str) -> str:
         """Weights (batch, 1, 1, filters). Both perceptrons run as one, on maximum and average side by side."""
@@ -86,9 +99,15 @@ class HeadGraph:
         # Keras' gates have the operator's order, and its reset gate acts after the recurrent product.
         return self._graph.nodes("GRU", 2, steps_first, *constants, hidden_size=GRU_UNITS, linear_before_reset=1)
 
-    def _head_1(self, states: str, last_state: str) -> str:
-        """The head's first dense layer, before its activation, on the temporal attention or the last state."""
-        weights, bias = (np.asarray(part, np.float64) for part in self._weights("head_1"))
+    def _first_dense(self, states: str, last_state: str) -> str:
+        """The first dense layer of the head, and that of the action units beside it, before their activation.
+
+        On the temporal attention or the last state; one product for both.
+        """
+        layers = ("head_1", "unit_1") if self._config.action_units else ("head_1",)
+        kernels, biases = zip(*map(self._weights, layers), strict=True)
+        weights = np.concatenate(kernels, axis=1).astype(np.float64)
+        bias = np.concatenate(biases).astype(np.float64)
         if not self._config.head_sizes:
             return self._gemm(self._graph.reshape(last_state, (-1, GRU_UNITS)), weights, bias)
         layer = self._network.get_layer("temporal_attention")

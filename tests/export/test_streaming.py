@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from export.streaming.build import StreamingUnsupported, build_streaming_graph, stream_states
 from export.streaming.graph import GraphBuilder, Streams
 from export.streaming.plan import Edge, StreamPlan
+from export.window_model import outputs_of
 from model.config import NetworkConfig
 from model.network import build_network
 from model.variants import VARIANTS
@@ -30,6 +31,7 @@ class Stepper:
         options.intra_op_num_threads = 1
         self._session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self._states = stream_states(model)
+        self._outputs = {tensor.name for tensor in model.graph.output}
         self._batch = batch
         self.reset()
 
@@ -42,12 +44,13 @@ class Stepper:
         }
 
     def step(self, frame: np.ndarray) -> np.ndarray:
+        """The probabilities, and beside them those of the action units where there are any: (batch, values)."""
         feeds = {state.input(age): self._past[state.name][-age] for state in self._states for age in state.ages}
-        names = ["probabilities", *(state.output for state in self._states)]
-        probabilities, *new = self._session.run(names, {"frame": frame, **feeds})
-        for state, value in zip(self._states, new, strict=True):
+        answers = [name for name in ("probabilities", "action_units") if name in self._outputs]
+        found = self._session.run([*answers, *(state.output for state in self._states)], {"frame": frame, **feeds})
+        for state, value in zip(self._states, found[len(answers) :], strict=True):
             self._past[state.name].append(value)
-        return probabilities
+        return np.concatenate(found[: len(answers)], axis=1)
 
 
 def network_of(config: NetworkConfig, seed: int = 1) -> keras.Model:
@@ -80,7 +83,9 @@ def assert_streams_like_the_window(config: NetworkConfig, extra: int) -> None:
     stepper = Stepper(build_streaming_graph(network, config))
     for seed in (0, 1):  # the second video starts after a reset
         frames = video(config, config.depth + extra, seed)
-        expected = np.asarray(network(windows_of(frames, config.depth), training=False))
+        answers = outputs_of(network(windows_of(frames, config.depth), training=False))
+        expected = np.concatenate([np.asarray(values) for values in answers.values()], axis=1)
+        assert expected.shape[1] == config.classes + 2 * config.action_units
         answers = np.concatenate([stepper.step(frame[np.newaxis]) for frame in frames])
         np.testing.assert_allclose(answers[config.depth - 1 :], expected, atol=1e-5)
         # Windows one frame apart differ by far more than the tolerance, so the comparison would notice a wrong frame.
@@ -120,6 +125,21 @@ def test_every_variant_equals_the_window(name):
         replace(SMALL, channel_attention=config.channel_attention, temporal_attention=config.temporal_attention),
         extra=6,
     )
+
+
+@pytest.mark.parametrize("temporal_attention", ["msmh", "none"])
+def test_action_units_equal_the_windows_too(temporal_attention):
+    config = replace(SMALL, depth=14, action_units=3, temporal_attention=temporal_attention)
+    assert_streams_like_the_window(config, extra=4)
+
+
+def test_action_units_cost_one_wider_product_and_one_more():
+    config = replace(SMALL, depth=14)
+    plain, more = (build_streaming_graph(network_of(each), each) for each in (config, replace(config, action_units=3)))
+    products = [sum(node.op_type in ("Gemm", "MatMul") for node in model.graph.node) for model in (plain, more)]
+    assert products[1] == products[0] + 1
+    (output,) = [tensor for tensor in more.graph.output if tensor.name == "action_units"]
+    assert [dim.dim_param or dim.dim_value for dim in output.type.tensor_type.shape.dim] == ["batch", 6]
 
 
 def test_added_fusion_more_classes_and_float_input_equal_the_window():

@@ -12,15 +12,17 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import export.window_model
-from export.__main__ import main
+from export.__main__ import _untrained_run, main
 from export.errors import ExportError
 from export.verify import check_model, check_parity, moving_clips, random_clips
-from export.window_model import build_window_model, require_fit
+from export.window_model import build_window_model, half_precision, require_fit
 from model.contract import ClipContract
 from model.network import load_network
+from stream.engine import engines
 from stream.engine.model_file import load_model
 from tests.helpers.models import save_tiny_model
 from tests.helpers.runs import write_run
+from train.clips.unit_targets import UNITS
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +247,59 @@ def test_other_files_are_no_spotting_scores(plain, tmp_path, capsys, text):
     assert main([str(plain[0]), *given]) == 1
     assert "expected what `python -m train spot-eval --json` writes" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def with_units(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ClipContract]:
+    path = tmp_path_factory.mktemp("units") / "run"
+    return path, write_run(path, kind="difference", action_units=True)
+
+
+def test_action_units_are_a_second_output_with_the_networks_answers(with_units):
+    path, contract = with_units
+    network = load_network(path / "model.keras")
+    model = build_window_model(network, contract)
+    check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    shapes = {port.name: (port.shape, port.type) for port in session.get_outputs()}
+    assert list(shapes) == ["probabilities", "action_units"]
+    assert shapes["action_units"] == (["batch", 32], "tensor(float)")
+    clips = moving_clips(contract, 3, 11)
+    expected = network(clips, training=False)
+    for name, found in zip(shapes, session.run(list(shapes), {"clip": clips}), strict=True):
+        np.testing.assert_allclose(found, np.asarray(expected[name]), atol=1e-5)
+    assert ClipContract.from_metadata(session.get_modelmeta().custom_metadata_map).action_units == contract.action_units
+    halved = onnxruntime.InferenceSession(half_precision(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    assert {port.type for port in halved.get_outputs()} == {"tensor(float)"}
+    for name, found in zip(shapes, halved.run(list(shapes), {"clip": clips}), strict=True):
+        np.testing.assert_allclose(found, np.asarray(expected[name]), atol=2e-2)
+
+
+def test_action_units_that_do_not_match_are_refused(with_units):
+    path, contract = with_units
+    network = load_network(path / "model.keras")
+    model = build_window_model(network, contract)
+    assert check_parity(network, model, contract).worst <= 1e-5
+    (bias,) = [tensor for tensor in model.graph.initializer if list(tensor.dims) == [128, 32]]
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) * np.float32(1.01), bias.name))
+    with pytest.raises(ExportError, match="parity: expected probabilities within 1e-05"):
+        check_parity(network, model, contract)
+    with pytest.raises(ExportError, match="action units: expected 0 as in the contract, found 16 in the network"):
+        require_fit(network, replace(contract, action_units=None))
+
+
+@pytest.mark.skipif(not hasattr(engines, "Answer"), reason="engines that tell action units are not there yet")
+def test_a_run_with_action_units_is_exported_whole(tmp_path):
+    contract = write_run(tmp_path / "run", kind="difference", variant="paper", frames=11, action_units=True)
+    assert main([str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--fp16"]) == 0
+    report = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert max(report["streaming"]["to_network"].values()) <= 1e-5
+    model = onnx.load(str(tmp_path / "out" / "model.stream.onnx"))
+    assert {"probabilities", "action_units"} <= {tensor.name for tensor in model.graph.output}
+    assert load_model(tmp_path / "out" / "model.stream.onnx").contract == contract
+
+
+def test_an_untrained_network_may_tell_action_units(capsys, tmp_path):
+    assert _untrained_run(True).contract.action_units == UNITS
+    assert main([str(tmp_path), "--action-units", "--out", str(tmp_path / "out")]) == 2
+    assert "--action-units goes with --untrained" in " ".join(capsys.readouterr().err.split())

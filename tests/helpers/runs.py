@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from model.contract import ClipContract, NetworkInput, Reference
 from model.network import build_network
 from tests.helpers.paths import ROOT
 from tests.helpers.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES
+from train.clips.unit_targets import UNITS
 from train.fit_config import TrainConfig
 
 
@@ -24,6 +26,7 @@ def write_run(
     class_names: tuple[str, ...] = CLASSES,
     colour: str = "grey",
     frames: int = FRAMES - LEAD_FRAMES,
+    action_units: bool = False,
 ) -> ClipContract:
     """model.keras with seeded random weights, contract.json and, like a real run's, samples.npy."""
     path.mkdir(parents=True)
@@ -35,8 +38,9 @@ def write_run(
         input=NetworkInput(kind, 32, colour, offset, scale),  # type: ignore[arg-type]
         reference=Reference("none") if kind == "pixels" else Reference("ema", time_constant_s=2.0),
         training_data="nothing, for tests",
+        action_units=replace(UNITS, threshold=0.4) if action_units else None,
     )
-    config = TrainConfig(("d",), "o", variant=variant, input=kind, size_px=32, colour=colour)  # type: ignore[arg-type]
+    config = TrainConfig(("d",), "o", variant=variant, input=kind, size_px=32, colour=colour, action_units=action_units)  # type: ignore[arg-type]
     keras.utils.set_random_seed(3)
     build_network(config.network_config(contract.frames, len(class_names), (offset, scale))).save(path / "model.keras")
     (path / "contract.json").write_text(json.dumps(json.loads(contract.to_json()), indent=2))

@@ -1,6 +1,8 @@
 """A small clip store with the real interface: a soft spot that moves with the class, on the person's own background."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +26,12 @@ def write_store(
     dataset: str = "fake",
     seed: int = 0,
     fps: float = 30.0,
+    units: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> ClipStore:
-    """`clips_each` clips of every person and class, `LEAD_FRAMES` and a window of nine frames long."""
+    """`clips_each` clips of every person and class, `LEAD_FRAMES` and a window of nine frames long.
+
+    `units`: which action units a class has (none).
+    """
     manifest = StoreManifest(class_names, fps, geometry, colour, FRAMES, LEAD_FRAMES, seed)
     rng, number = np.random.default_rng(seed), 0
     with ClipStoreWriter(path, manifest) as writer:
@@ -40,6 +46,7 @@ def write_store(
                         person,
                         label,
                         dataset,
+                        units.get(label, ()),
                         peak_px=peak_px,
                         window_start=LEAD_FRAMES,
                         seed=seed,

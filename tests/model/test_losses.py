@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.losses import WeightedCategoricalCrossentropy
+from model.losses import KnownBinaryCrossentropy, WeightedCategoricalCrossentropy
 
 
 def reference(y: np.ndarray, p: np.ndarray, weights: np.ndarray, smoothing: float) -> float:
@@ -79,3 +79,35 @@ def test_refuses_another_number_of_classes():
     loss = WeightedCategoricalCrossentropy([1, 1])
     with pytest.raises(ValueError, match="expected 2 classes"):
         loss(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32))
+
+
+@settings(deadline=None, max_examples=40)
+@given(batch=st.integers(1, 6), values=st.integers(1, 8), unknown=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+def test_only_what_is_known_counts(batch, values, unknown, seed):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, (batch, values)).astype(np.float32)
+    y[rng.random(y.shape) < unknown] = np.nan
+    p = rng.random((batch, values)).astype(np.float32)
+    by_hand = []
+    for truth, answer in zip(y, np.clip(p.astype(np.float64), 1e-7, 1 - 1e-7), strict=True):
+        losses = -np.where(truth == 1, np.log(answer), np.log(1 - answer))[~np.isnan(truth)]
+        by_hand.append(losses.mean() if len(losses) else 0.0)
+    assert float(KnownBinaryCrossentropy()(y, p)) == pytest.approx(np.mean(by_hand), rel=1e-4, abs=1e-5)
+
+
+def test_what_is_not_known_has_no_gradient_and_never_makes_one_nan():
+    import tensorflow as tf
+
+    p = tf.Variable([[0.3, 0.6, 0.0], [0.2, 0.9, 1.0]])
+    y = np.array([[1, np.nan, np.nan], [np.nan, np.nan, np.nan]], np.float32)
+    with tf.GradientTape() as tape:
+        loss = KnownBinaryCrossentropy()(y, p)
+    gradient = np.asarray(tape.gradient(loss, p))
+    assert gradient[0, 0] == pytest.approx(-1 / 0.3 / 2, rel=1e-4)
+    assert np.count_nonzero(gradient) == 1
+
+
+def test_the_loss_of_what_is_known_reads_back():
+    loss = KnownBinaryCrossentropy()
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert isinstance(again, KnownBinaryCrossentropy)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -95,6 +96,50 @@ def test_costs_name_the_shapes_of_the_built_layers():
         assert network.get_layer(layer_name).output.shape[1:] == shapes[cost_name]
 
 
+WITH_UNITS = replace(SMALL, action_units=3)
+
+
+@pytest.mark.parametrize("temporal_attention", ["msmh", "none"])
+def test_action_units_are_a_second_output(temporal_attention):
+    config = replace(WITH_UNITS, temporal_attention=temporal_attention)
+    network = build_network(config)
+    assert network_config(network) == config
+    assert network.count_params() == count_parameters(config)
+    answers: Any = network(random_clips(config, 3), training=False)
+    assert {name: tuple(values.shape) for name, values in answers.items()} == {
+        "probabilities": (3, 3),
+        "action_units": (3, 6),
+    }
+    units = np.asarray(answers["action_units"])
+    assert units.dtype == np.float32 and (units > 0).all() and (units < 1).all()
+    costs = {cost.name: cost.output_shape for cost in layer_costs(config)}
+    assert (costs["unit dense 1"], costs["unit dense 2"]) == ((128,), (6,))
+
+
+def test_without_action_units_the_network_is_the_one_before():
+    """The same weights in the same order, and the same answers of the class where both have them."""
+    plain, more = build_network(SMALL), build_network(WITH_UNITS)
+    assert not [layer.name for layer in plain.layers if "unit" in layer.name]
+    names = [weight.path for weight in plain.weights]
+    assert names == [weight.path for weight in more.weights if "unit" not in weight.path]
+    for layer in plain.layers:
+        more.get_layer(layer.name).set_weights(layer.get_weights())
+    clips = random_clips(SMALL)
+    answers: Any = more(clips, training=False)
+    np.testing.assert_allclose(np.asarray(answers["probabilities"]), predict(plain, clips), atol=1e-6)
+
+
+def test_a_network_with_action_units_reads_back(tmp_path):
+    network = build_network(WITH_UNITS)
+    network.save(tmp_path / "units.keras")
+    loaded = load_network(tmp_path / "units.keras")
+    assert network_config(loaded) == WITH_UNITS
+    clips = random_clips(WITH_UNITS)
+    before, after = (model(clips, training=False) for model in (network, loaded))
+    for name in ("probabilities", "action_units"):
+        np.testing.assert_array_equal(np.asarray(before[name]), np.asarray(after[name]))
+
+
 def test_the_papers_clip_costs_sixteen_gflop():
     assert count_gflop(variant("paper").config) == pytest.approx(16.41, abs=0.01)
     # By hand, the first convolutions: 30 frames of 128 x 128, 3 channels in, 32 out, 125 and 27 taps.
@@ -111,6 +156,7 @@ def test_the_papers_clip_costs_sixteen_gflop():
         ({"channels": 2}, "1 or 3", "2"),
         ({"channels": True}, "1 or 3", "True"),
         ({"classes": 1}, "integer >= 2", "1"),
+        ({"action_units": -1}, "integer >= 0", "-1"),
         ({"dropout": 1.0}, "0 <= dropout < 1", "1.0"),
         ({"dropout": "no"}, "finite number", "'no'"),
         ({"scale": 0.0}, "above 0", "0.0"),

@@ -110,7 +110,8 @@ def answers(
     frozen: tuple[str, Frozen] | None = None,
     clips: int | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Probabilities (clips, classes) of each model, kept beside the clips for the next time.
+    """Probabilities of each model, kept beside the clips for the next time: (clips, classes + 2 units), those of the classes
+    first, then those of the action units where it tells them.
 
     `start_s` is when the windows start, after the clips' first frames. `frozen`: (name, what is shown instead).
     `clips`: only so many of the first. `advance` is told of clips that all models have answered.
@@ -164,7 +165,8 @@ def _computed(
                 for recipe, contract in recipes.items()
             }
             for candidate, given in zip(candidates, found, strict=True):
-                given.append(candidate.predictor.predict(inputs[_recipe(candidate.contract)]))
+                told = candidate.predictor.predict_units(inputs[_recipe(candidate.contract)])
+                given.append(np.concatenate(told, axis=1))
             advance(len(rows))
     return [np.concatenate(parts) for parts in found]
 

@@ -23,6 +23,7 @@ from train.assessment.condition_scores import (
     whole,
 )
 from train.assessment.conditions import PLAIN, Condition
+from train.assessment.unit_table import by_unit
 from train.clips.store import ClipRecord, ClipStore
 from train.progress import Advance
 from train.scores.calibration import reliability
@@ -112,13 +113,15 @@ def _assessed(
     names = candidates[0].contract.class_names
     start_s = plan.start_s
 
-    def answered(condition: Condition, clips: int) -> tuple[ClipStore, Answered]:
+    def answered(condition: Condition, clips: int) -> tuple[ClipStore, Answered, list[NDArray[np.float32]]]:
+        """The clips, the classes that were answered, and the action units (clips, 2 units)."""
         with told(f"{condition.name}: making clips", clips) as advance:
             store = made(condition, ConditionPlan(names, clips, plan.seed, plan.settings), advance)
         with told(f"{condition.name}: answers", clips) as advance:
-            return store, _answered(store, answers(candidates, store, start_s, jobs, advance))
+            classes, units = _apart(answers(candidates, store, start_s, jobs, advance), len(names))
+            return store, _answered(store, classes), units
 
-    plain_store, plain = answered(PLAIN, plan.clips)
+    plain_store, plain, units = answered(PLAIN, plan.clips)
     people = plain_store.subjects
     report: dict[str, Any] = {
         "models": [candidate.name for candidate in candidates],
@@ -139,22 +142,31 @@ def _assessed(
         ],
         "conditions": [],
     }
+    if all(candidate.contract.action_units for candidate in candidates):
+        report["action_units"] = by_unit(plain_store, [candidate.contract for candidate in candidates], units)
     shown = plan.condition_clips
     if shown:
         subset = plain.rows(np.arange(len(plain)) < shown)
         report["conditions"].append(_row(PLAIN, plain_store.records[:shown], subset))
         for condition in plan.conditions:
-            store, found = answered(condition, shown)
+            store, found, _ = answered(condition, shown)
             report["conditions"].append(_row(condition, store.records, found))
         with told("still frames", shown) as advance:
             frozen = ("still", lambda row, crops: standing_still(plain_store, row, crops))
-            still = answers(candidates, plain_store, start_s, jobs, advance, frozen, shown)
+            still, _ = _apart(answers(candidates, plain_store, start_s, jobs, advance, frozen, shown), len(names))
         report["still"] = {
             "model": model_probe(dataclasses.replace(subset, probabilities=still)),
             "picture": picture_probe(plain_store, people, names),
             "first": picture_probe(plain_store, people, names, first=True),
         }
     return Assessment(report, plain_store, list(plain.probabilities))
+
+
+def _apart(
+    answered: Sequence[NDArray[np.float32]], classes: int
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Of each model the probabilities of the classes, and those of the action units."""
+    return [found[:, :classes] for found in answered], [found[:, classes:] for found in answered]
 
 
 def _answered(store: ClipStore, probabilities: list[NDArray[np.float32]]) -> Answered:

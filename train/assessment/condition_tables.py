@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from train.assessment.unit_table import unit_table
 from train.charts import write_png
 from train.text_table import TextTable, spread_text
 
@@ -25,6 +26,8 @@ def sheets(report: Mapping[str, Any]) -> list[TextTable]:
         _confusion(report),
         _people(report),
     ]
+    if "action_units" in report:
+        found.insert(4, unit_table(report["action_units"]))
     for group, title in (("rate", "By frame rate"), ("robustness", "Filmed in a worse way")):
         if any(row["group"] == group for row in report["conditions"]):
             found.append(_conditions(report, group, title))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from train.clips.augmentation import draw_transform
 from train.clips.flow_augmentation import draw_flow_change
 from train.clips.samples import FeatureRows, TrainingSet
+from train.clips.unit_targets import UNITS, Targets, mirrored_targets
 from train.fit_config import TrainConfig
 
 _PARALLEL_CLIPS = min(8, os.cpu_count() or 1)
@@ -27,6 +28,8 @@ def steps_per_epoch(rows: NDArray[np.int64], batch: int) -> int:
 def training_batches(data: TrainingSet, config: TrainConfig, epoch: int, first_step: int = 0) -> tf.data.Dataset:
     """(clips, one-hot labels) of one epoch from `first_step` on: clips as the network takes them, augmented.
 
+    With action units the targets are the network's outputs by name: `probabilities` (batch, classes), one-hot, and
+    `action_units` (batch, 2 units), mirrored where the clip is.
     What a made clip shows, and what happens to a clip, follows from seed, epoch and its row alone, not from the batch
     that it is in.
     """
@@ -34,21 +37,23 @@ def training_batches(data: TrainingSet, config: TrainConfig, epoch: int, first_s
     one_hot = np.eye(len(data.samples.class_names), dtype=np.float32)
     dtype = tf.uint8 if features.dtype == np.uint8 else tf.float32
 
-    def load(row: np.int64) -> tuple[NDArray, NDArray]:
+    def load(row: np.int64) -> tuple[NDArray, NDArray, Targets]:
         transform = draw_transform(config, features.shape[1], epoch, int(row))
-        clip = transform.apply(data.training_clip(epoch, int(row)), config.input, mean_level)
-        clip = draw_flow_change(config, epoch, int(row)).apply(clip, data.samples.crop_px, config.strain_gain)
-        return clip, one_hot[labels[row]]
+        clip, units = data.training_example(epoch, int(row))
+        shown = transform.apply(clip, config.input, mean_level)
+        shown = draw_flow_change(config, epoch, int(row)).apply(shown, data.samples.crop_px, config.strain_gain)
+        return shown, one_hot[labels[row]], mirrored_targets(units) if transform.flip else units
 
     @tf.autograph.experimental.do_not_convert
     def prepare(row: Any) -> tuple[Any, Any]:
-        loaded: Any = tf.numpy_function(load, [row], (dtype, tf.float32), stateful=False)
-        clip, target = loaded
+        loaded: Any = tf.numpy_function(load, [row], (dtype, tf.float32, tf.float32), stateful=False)
+        clip, target, units = loaded
         clip.set_shape(features.shape[1:])
         target.set_shape(len(one_hot))
+        units.set_shape(len(UNITS.names))
         if config.noise:
             clip = noisy(clip, config.noise * scale, tf.stack([config.seed * 1_000_003 + epoch, row]))
-        return clip, target
+        return clip, {"probabilities": target, "action_units": units} if config.action_units else target
 
     order = epoch_order(data.training_rows, config.seed, epoch)[first_step * config.batch :]
     clips = tf.data.Dataset.from_tensor_slices(order).map(prepare, num_parallel_calls=_PARALLEL_CLIPS)

@@ -6,7 +6,7 @@ them, of whom some are held out to choose the epoch on, drawn by seed and name, 
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from model.contract import ClipContract
 from train.clips.features import cached_features
 from train.clips.store import ClipStore
+from train.clips.unit_targets import Targets, unit_targets
 from train.errors import UsageError
 from train.fit_config import TrainConfig
 from train.progress import Advance
@@ -72,6 +73,8 @@ class Samples:
     """In words: datasets and generators."""
     crop_px: int
     """Side of the crops, which flow's pixels are of."""
+    units: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """Which action units act, (clips, 2 units); see `train.clips.unit_targets`."""
 
     def counts(self, rows: NDArray[np.int64]) -> list[int]:
         """Clips of each class among these rows."""
@@ -101,6 +104,7 @@ class ClipsAnew(Protocol):
     @property
     def labels(self) -> NDArray[np.int64]: ...
     def clip(self, epoch: int, index: int) -> NDArray: ...
+    def example(self, epoch: int, index: int) -> tuple[NDArray, Targets]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +145,13 @@ class TrainingSet:
 
     def training_clip(self, epoch: int, row: int) -> NDArray:
         """A training clip (frames, size, size, channels) of an epoch before augmentation."""
-        return self.features[np.array([row])][0] if self.fresh is None else self.fresh.clip(epoch, row)
+        return self.training_example(epoch, row)[0]
+
+    def training_example(self, epoch: int, row: int) -> tuple[NDArray, Targets]:
+        """A training clip as `training_clip` gives it, and which action units act in it (2 units,)."""
+        if self.fresh is not None:
+            return self.fresh.example(epoch, row)
+        return self.features[np.array([row])][0], self.samples.units[row]
 
     @property
     def training_labels(self) -> NDArray[np.int64]:
@@ -215,6 +225,7 @@ def samples_of(stores: Sequence[ClipStore]) -> Samples:
         peaks_px=tuple(record.peak_px for _, record in records),
         sources=", ".join(sorted({record.dataset for _, record in records})),
         crop_px=stores[0].manifest.crop.size_px,
+        units=np.stack([unit_targets(record.label, record.action_units) for _, record in records]),
     )
 
 

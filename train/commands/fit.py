@@ -51,7 +51,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     _add_run_flags(parser.add_argument_group("run"))
     add_network_flags(parser.add_argument_group("network and input"))
-    add_recipe_flags(parser.add_argument_group("recipe"))
+    recipe = parser.add_argument_group("recipe")
+    add_recipe_flags(recipe)
+    _add_unit_flags(recipe)
     add_augmentation_flags(
         parser.add_argument_group("augmentation", "of training clips, drawn anew for each clip in each epoch")
     )
@@ -82,6 +84,13 @@ def run(args: argparse.Namespace) -> int:
     CleanConsole().print(
         _result(metrics) if "uf1" in metrics else "nobody was held out: no scores, the last epoch is kept"
     )
+    if (units := metrics.get("action_units", {})).get("macro_f1") is not None:
+        told = f"action units: F1 {units['macro_f1']:.3f} over {len(units['macro_units'])} units, threshold {units['threshold']:g}"
+        CleanConsole().print(
+            f"{told} (chosen on the same people; always answering “acts”: {units['macro_chance_f1']:.3f})",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"in {config.out}: model.keras, curves.png; next: python -m export {config.out} --out DIR",
         highlight=False,
@@ -185,6 +194,17 @@ def add_recipe_flags(group: Any) -> None:
         help="paper, balanced, none, or numbers as 0.3,0.35,0.35 (auto: the paper's for its three classes, balanced for others, none for the variant without weights)",
     )
     group.add_argument("--label-smoothing", type=float, metavar="RATE", help=f"({_D['label_smoothing']:g})")
+
+
+def _add_unit_flags(group: Any) -> None:
+    group.add_argument(
+        "--action-units",
+        action="store_true",
+        help="also learn which action units act on which side, from the clips' codes, as a second output of the network",
+    )
+    group.add_argument(
+        "--unit-weight", type=float, metavar="W", help=f"of their loss against the class's ({_D['unit_weight']:g})"
+    )
 
 
 def _add_made_flags(group: Any) -> None:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,16 @@ from train.clips.samples import (
     scaling_of,
     split_by_people,
 )
+from train.clips.unit_targets import UNITS
 from train.files import RunDir, sole_use, write_text, write_with
 from train.fit.plots import draw_confusion, draw_curves, draw_reliability
 from train.fit.resume import EpochListener, EpochResult, RunKeeper, best_epoch
-from train.fit.trainer import Trainer, TrainingProgress, predict
+from train.fit.trainer import Trainer, TrainingProgress, predict_units
 from train.fit_config import TrainConfig
 from train.progress import clip_progress
 from train.scores.calibration import calibrate, calibration_facts, reliability
 from train.scores.metrics import by_peak, summary
+from train.scores.unit_scores import choose_threshold, unit_scores
 from train.synth.fresh_clips import SCALING_EPOCH, FreshClips, fresh_clips, fresh_split, load_portraits
 
 PARITY_CLIPS = 8
@@ -76,7 +78,8 @@ def fit(
         with clip_progress(console, "preparing clips", len(samples.ids)) as advance:
             features = load_features(stores, contract, config, advance)
         data = TrainingSet(features, samples, split, _scaling(features, split, made, console), made)
-        contract = replace(contract, input=config.network_input(*data.scaling))
+        units = UNITS if config.action_units else None
+        contract = replace(contract, input=config.network_input(*data.scaling), action_units=units)
         run.record_data(_data_facts([features_key(store, contract) for store in stores], data))
         console.print(_opening(contract, data, run, resumes), highlight=False, soft_wrap=True)
         lacking = [name for name, n in zip(samples.class_names, samples.counts(split.validation), strict=True) if not n]
@@ -106,7 +109,7 @@ def _finish(
     metrics: dict[str, Any] = {}
     if len(split.validation):
         truth = samples.labels[split.validation]
-        answered = predict(network, features, split.validation, config.batch)
+        answered, units = predict_units(network, features, split.validation, config.batch)
         probabilities, calibration = calibrate(network, answered, truth, samples.people_of(split.validation))
         contract = replace(contract, calibration=calibration)
         answers = probabilities.argmax(axis=1)
@@ -115,6 +118,10 @@ def _finish(
             "by_peak": by_peak(truth, answers, peaks, samples.class_names),
             **calibration_facts(probabilities, truth, calibration),
         }
+        if units is not None:
+            acting = samples.units[split.validation]
+            contract = replace(contract, action_units=replace(UNITS, threshold=choose_threshold(acting, units)))
+            metrics |= {"action_units": _unit_facts(contract, acting, units)}
         write_text(run.predictions, _prediction_lines(samples, split.validation, probabilities))
         title = f"{metrics['n']} clips of held-out people, UF1 {metrics['uf1']:.3f}"
         draw_confusion(metrics["confusion"], samples.class_names, title, run.confusion)
@@ -142,6 +149,12 @@ def _finish(
     shutil.rmtree(run.backup, ignore_errors=True)
     run.drop_weights()
     return metrics
+
+
+def _unit_facts(contract: ClipContract, acting: np.ndarray, units: np.ndarray) -> dict[str, Any]:
+    """How well the validation people's action units are told, on whom the threshold was chosen, too."""
+    assert contract.action_units is not None
+    return asdict(unit_scores(acting, units, contract.action_units.numbers, contract.action_units.threshold))
 
 
 def _scaling(features: FeatureRows, split: Split, made: FreshClips | None, console: Console) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model.config import NetworkConfig
-from model.losses import WeightedCategoricalCrossentropy
+from model.losses import KnownBinaryCrossentropy, WeightedCategoricalCrossentropy
 from model.network import build_network
 from model.quiet import native_log_held_back
 from train.clips.batches import plain_batches, steps_per_epoch, training_batches
@@ -82,7 +82,11 @@ class Trainer:
             "optimizer": keras.optimizers.Adam(self._config.learning_rate, **average),
             "jit_compile": False,
         }
-        network.compile(loss=self._loss, **settings)
+        losses: Any = self._loss
+        if self._config.action_units:
+            losses = {"probabilities": self._loss, "action_units": KnownBinaryCrossentropy()}
+            settings["loss_weights"] = {"probabilities": 1.0, "action_units": self._config.unit_weight}
+        network.compile(loss=losses, **settings)
         return network
 
     def _one_epoch(
@@ -100,7 +104,7 @@ class Trainer:
         for step, (inputs, targets) in enumerate(batches, start=position.step + 1):
             # A batch of another size has the graph made anew; a rewrite of it that does not apply is logged as an error.
             with native_log_held_back() if inputs.shape[0] != size else nullcontext():
-                loss = float(network.train_on_batch(inputs, targets))
+                loss = self._class_loss(network.train_on_batch(inputs, targets, return_dict=True))
             size = inputs.shape[0]
             clips += size
             if warm_clips == 0:
@@ -112,6 +116,11 @@ class Trainer:
         # The first step also traces the graph.
         rate = (clips - warm_clips) / (now - warm_s) if clips > warm_clips else clips / (now - started)
         return loss, rate, position.seconds + now - started
+
+    def _class_loss(self, losses: Any) -> float:
+        """What is minimised, without the action units' part: comparable with a network that has no such output."""
+        units = self._config.unit_weight * losses["action_units_loss"] if self._config.action_units else 0.0
+        return float(losses["loss"] - units)
 
     def _assess(
         self,
@@ -141,9 +150,19 @@ class Trainer:
 
 def predict(network: keras.Model, features: FeatureRows, rows: NDArray[np.int64], batch: int) -> NDArray[np.float32]:
     """Probabilities (clips, classes) of these rows."""
+    return predict_units(network, features, rows, batch)[0]
+
+
+def predict_units(
+    network: keras.Model, features: FeatureRows, rows: NDArray[np.int64], batch: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Probabilities (clips, classes) of these rows, and those of the action units (clips, 2 units) where it tells them."""
     with native_log_held_back():
-        parts = [network.predict_on_batch(clips) for clips in plain_batches(features, rows, batch)]
-    return np.concatenate(parts).astype(np.float32)
+        parts: list[Any] = [network.predict_on_batch(clips) for clips in plain_batches(features, rows, batch)]
+    if not isinstance(parts[0], dict):
+        return np.concatenate(parts).astype(np.float32), None
+    classes, units = (np.concatenate([part[name] for part in parts]) for name in ("probabilities", "action_units"))
+    return classes.astype(np.float32), units.astype(np.float32)
 
 
 def _seed_dropout(network: keras.Model, seed: int, steps_done: int) -> None:

@@ -24,6 +24,7 @@ from train.progress import Advance
 from train.scores.metrics import by_peak, join, summary
 
 _BATCH = 8
+_UNITS = "action_units"
 
 
 class Predictor(Protocol):
@@ -33,6 +34,10 @@ class Predictor(Protocol):
 
     def predict(self, clips: NDArray) -> NDArray[np.float32]:
         """Probabilities (n, classes) of clips (n, frames, size, size, channels) in the contract's dtype."""
+        ...
+
+    def predict_units(self, clips: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Those, and the probabilities of the contract's action units (n, 2 units), without a column where it has none."""
         ...
 
 
@@ -54,15 +59,19 @@ class OnnxPredictor:
         self._input = model.session.get_inputs()[0].name
 
     def predict(self, clips: NDArray) -> NDArray[np.float32]:
+        return self.predict_units(clips)[0]
+
+    def predict_units(self, clips: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        names = [ANSWER, _UNITS] if self.contract.action_units else [ANSWER]
         try:
-            found = np.asarray(self._session.run([ANSWER], {self._input: clips})[0])
+            found = [np.asarray(values) for values in self._session.run(names, {self._input: clips})]
         except Exception as error:  # of a class of its own for each kind of fault
             raise TrainError(str(failed_run(self._path, error))) from error
-        if not np.isfinite(found).all():
+        if not all(np.isfinite(values).all() for values in found):
             raise TrainError(
                 f"{self._path}: expected probabilities, found answers that are no numbers; export it again"
             )
-        return found
+        return found[0], found[1] if len(found) > 1 else _no_units(clips)
 
 
 class KerasPredictor:
@@ -77,7 +86,7 @@ class KerasPredictor:
         except (ContractError, UnicodeDecodeError) as error:
             raise UsageError(f"{contract}: {error}") from error
         with native_log_held_back():
-            from model.network import load_network
+            from model.network import load_network, network_config
 
             try:
                 self._network = load_network(path)
@@ -87,9 +96,19 @@ class KerasPredictor:
             raise UsageError(
                 f"{path}: expected {self.contract.input_shape} as in its contract, found {self._network.input_shape[1:]}"
             )
+        wanted = len(self.contract.action_units.numbers) if self.contract.action_units else 0
+        told = network_config(self._network).action_units
+        if told != wanted:
+            raise UsageError(f"{path}: expected a network of {wanted} action units as in its contract, found {told}")
 
     def predict(self, clips: NDArray) -> NDArray[np.float32]:
-        return np.asarray(self._network.predict_on_batch(clips))
+        return self.predict_units(clips)[0]
+
+    def predict_units(self, clips: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        answer: Any = self._network.predict_on_batch(clips)
+        if not isinstance(answer, dict):
+            return np.asarray(answer), _no_units(clips)
+        return np.asarray(answer[ANSWER]), np.asarray(answer[_UNITS])
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +181,10 @@ def evaluate(
         "people": sorted(chosen),
     }
     return Evaluation(ids, probabilities, report)
+
+
+def _no_units(clips: NDArray) -> NDArray[np.float32]:
+    return np.zeros((len(clips), 0), np.float32)
 
 
 def _features(store: ClipStore, row: int, contract: ClipContract) -> NDArray:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from model.contract import ClipContract
 from model.preprocess import Preprocessor, TimeResampler
 from train.clips.samples import Samples, Split, resolve_people
+from train.clips.unit_targets import Targets, unit_targets
 from train.errors import UsageError
 from train.fit_config import TrainConfig
 from train.synth.action_units import RECIPES
-from train.synth.clip import NEUTRAL, ClipSettings, draw_clip
+from train.synth.clip import NEUTRAL, ClipSettings, ClipSpec, draw_clip
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceSource, load_faces, subjects
 from train.synth.fast import FastFace, fast_crops
@@ -59,12 +60,19 @@ class FreshPlan:
 
 @dataclass(frozen=True, eq=False)
 class DrawnClip:
-    """`crops` of the frames of a `lead`, each with the number of frames it stands for, and of a `window`."""
+    """`crops` of the frames of a `lead`, each with the number of frames it stands for, and of a `window`.
+
+    `units` (2 units,): which action units act in the window.
+    """
 
     rate_hz: float
     lead: tuple[tuple[int, int], ...]
     window: range
     crops: NDArray[np.uint8]
+    units: Targets
+
+
+_Example = tuple[NDArray, Targets]
 
 
 class FreshClips:
@@ -76,7 +84,7 @@ class FreshClips:
         self._people = [[_prepared(face, contract) for face in faces if face.subject == s] for s in subjects(faces)]
         self.people: tuple[str, ...] = subjects(faces)
         self.digest = _digest(plan, faces)
-        self._kept: dict[tuple[int, int], tuple[NDArray, int]] = {}
+        self._kept: dict[tuple[int, int], tuple[_Example, int]] = {}
         self._keeping = threading.Lock()
 
     def __len__(self) -> int:
@@ -93,8 +101,12 @@ class FreshClips:
         return np.arange(self._plan.clips) % len(self._plan.class_names)
 
     def clip(self, epoch: int, index: int) -> NDArray:
-        """Clip `index` of an epoch (from 0, or `SCALING_EPOCH`). Drawings are kept until they were shown as often as the
-        plan says; the next epoch's first one drops what is left."""
+        """Clip `index` of an epoch (from 0, or `SCALING_EPOCH`)."""
+        return self.example(epoch, index)[0]
+
+    def example(self, epoch: int, index: int) -> _Example:
+        """Clip `index` of an epoch, and which action units act in it (2 units,). Drawings are kept until they were shown
+        as often as the plan says; the next epoch's first one drops what is left."""
         key = (epoch, index % self._plan.drawings)
         if self._plan.echoes == 1:
             return self._input(*key)
@@ -108,7 +120,7 @@ class FreshClips:
                 self._kept[key] = (made, shown + 1)
         return made
 
-    def _input(self, epoch: int, index: int) -> NDArray:
+    def _input(self, epoch: int, index: int) -> _Example:
         drawn = self.drawn(epoch, index)
         preprocessor, resampler = Preprocessor(self._contract), TimeResampler(self._contract.fps)
         for (number, frames), crop in zip(drawn.lead, drawn.crops, strict=False):
@@ -117,7 +129,7 @@ class FreshClips:
         for number, crop in zip(drawn.window, drawn.crops[len(drawn.lead) :], strict=True):
             time_s = number / drawn.rate_hz
             seen += resampler.step(preprocessor.step(crop, time_s), time_s)
-        return np.stack(seen[: self._contract.frames])
+        return np.stack(seen[: self._contract.frames]), drawn.units
 
     def drawn(self, epoch: int, index: int) -> "DrawnClip":
         """The crops that `clip` is computed from."""
@@ -129,7 +141,7 @@ class FreshClips:
         lead = _lead(self._contract, settings.lead_frames)
         window = range(settings.lead_frames, settings.frames)
         crops = fast_crops(self._face(epoch, index), spec, [*(number for number, _ in lead), *window])
-        return DrawnClip(rate_hz, lead, window, crops)
+        return DrawnClip(rate_hz, lead, window, crops, _units(spec))
 
     def _face(self, epoch: int, index: int) -> FastFace:
         """People take turns, a round of all classes each, and so do the photos of each; epochs go on where the last ended."""
@@ -137,6 +149,14 @@ class FreshClips:
         turn = (epoch + 1) * (self._plan.drawings // classes) + index // classes
         photos = self._people[turn % len(self._people)]
         return photos[turn // len(self._people) % len(photos)]
+
+
+def _units(spec: ClipSpec) -> Targets:
+    """Of the micro-expression in the window; what is over before it, or comes and stays, is none."""
+    expression = spec.expression
+    if expression is None or expression.kind != "micro":
+        return unit_targets(NEUTRAL, ())
+    return unit_targets(spec.label, expression.labels(spec.camera.mirrored))
 
 
 def _settings(contract: ClipContract, rate_hz: float) -> ClipSettings:

@@ -21,6 +21,7 @@ from tests.helpers.stores import write_store
 from train.__main__ import main
 from train.clips.samples import samples_of
 from train.clips.store import ClipStore
+from train.clips.unit_targets import UNITS
 from train.config_file import config_from
 from train.errors import UsageError
 from train.fit.fit import fit
@@ -99,6 +100,37 @@ def test_echoes_show_the_same_drawing_again_and_keep_none_of_a_past_epoch():
     later = clips.clip(1, 1)
     assert not np.array_equal(first, later)
     np.testing.assert_array_equal(clips.clip(0, 9), first)
+
+
+def test_action_units_are_those_of_the_event_that_is_drawn():
+    """With every clip, echoed or not; past and slow expressions are none."""
+    clips = FreshClips(FreshPlan(CLASSES, 80, 0, (30.0,)), [drawn_face(0)], contract())
+    echoed = FreshClips(FreshPlan(CLASSES, 80, 0, (30.0,), echoes=2), [drawn_face(0)], contract())
+    for index in (0, 1, 2, 3):
+        (clip, units), (first, shown), (again, same) = (
+            clips.example(0, index),
+            echoed.example(0, index),
+            echoed.example(0, index + 40),
+        )
+        np.testing.assert_array_equal(clip, clips.clip(0, index))
+        np.testing.assert_array_equal(clip, first)
+        assert again is first and same is shown
+        np.testing.assert_array_equal(shown, units)
+        assert units.shape == (len(UNITS.names),) and not np.isnan(units).any()
+        assert bool(units.any()) == (CLASSES[index] != "neutral")
+
+
+def test_sides_of_action_units_are_those_of_the_picture():
+    """Of one-sided smiles, more moves on the side that is said: the subject's left is the right half of the picture."""
+    clips = FreshClips(FreshPlan(("positive",), 60, 4, (30.0,)), [drawn_face(0)], contract("flow"))
+    left, right = (UNITS.names.index(f"{side}12") for side in "LR")
+    agreed = []
+    for index in range(40):
+        units = clips.drawn(0, index).units
+        if units[left] != units[right]:
+            motion = np.abs(clips.clip(0, index)[:, 18:27, :, :2]).max(axis=0).sum(axis=(0, 2))
+            agreed.append((motion[16:].sum() > motion[:16].sum()) == bool(units[left]))
+    assert len(agreed) >= 8 and np.mean(agreed) > 0.8
 
 
 def test_a_class_shows_its_motion():
