@@ -17,7 +17,6 @@ from model.network import load_network, network_config
 from model.preprocess import preprocess_clip
 from tests.helpers.runs import fit_killed
 from tests.helpers.stores import CLASSES, FRAMES, GEOMETRY, LEAD_FRAMES, write_store
-from train.clips.augmentation import draw_transform, mirrored_units
 from train.clips.batches import epoch_order, training_batches
 from train.clips.features import cached_features
 from train.clips.samples import (
@@ -33,13 +32,12 @@ from train.clips.samples import (
     split_by_people,
 )
 from train.clips.store import ClipRecord, ClipStore, ClipStoreWriter, StoreManifest
-from train.clips.unit_targets import UNITS, unit_targets
 from train.config_file import config_from, read_config_file
 from train.errors import TrainError, UsageError
-from train.files import RunDir, read_object
+from train.files import read_object
 from train.fit.fit import fit
-from train.fit.resume import EpochResult, RunKeeper, best_epoch, read_history
-from train.fit.trainer import Trainer, TrainingProgress
+from train.fit.resume import EpochResult, best_epoch, read_history
+from train.fit.trainer import TrainingProgress
 from train.fit_config import PAPER_WEIGHTS, TrainConfig
 from train.scores.metrics import scores
 
@@ -367,30 +365,6 @@ def test_without_augmentation_batches_are_the_cached_features(store, tmp_path):
     np.testing.assert_array_equal(targets.argmax(axis=1), data.samples.labels[order])
 
 
-def test_targets_of_action_units_go_with_the_clips_and_are_mirrored_with_them(tmp_path):
-    codes = {"negative": ("4",), "positive": ("L12",), "surprise": ()}
-    store = write_store(tmp_path / "store", units=codes)
-    config = settings(store, tmp_path, action_units=True, batch=24, flip=True)
-    data = training_set(store, config, np.arange(24), (0.0, 2.0))
-    ((_, targets),) = training_batches(data, config, epoch=0)
-    order = epoch_order(data.split.train, config.seed, 0)
-    np.testing.assert_array_equal(np.argmax(targets["probabilities"], axis=1), data.samples.labels[order])
-    left, right = (UNITS.names.index(f"{side}12") for side in "LR")
-    flips = 0
-    for row, found in zip(order, np.asarray(targets["action_units"]), strict=True):
-        flip = draw_transform(config, 9, 0, int(row)).flip
-        label = CLASSES[data.samples.labels[row]]
-        if label == "surprise":
-            assert np.isnan(found).all()
-        else:
-            expected = unit_targets(label, mirrored_units(codes[label]) if flip else codes[label])
-            np.testing.assert_array_equal(found, expected)
-        if label == "positive":
-            flips += flip
-            assert (found[left], found[right]) == ((0, 1) if flip else (1, 0))
-    assert 0 < flips < 8
-
-
 def test_pixels_stay_bytes_through_noise_and_contrast(store, tmp_path):
     config = settings(store, tmp_path, input="pixels", noise=0.05, contrast=0.2, flip=False)
     data = training_set(store, config, np.arange(24), (90.0, 150.0))
@@ -436,8 +410,6 @@ def test_the_best_epoch_is_chosen_by_uf1_on_held_out_people(finished):
 
 
 def test_the_contract_says_what_was_trained_and_how_well(finished):
-    from model.contract import ClipContract
-
     _, metrics, out = finished
     contract = ClipContract.from_json((out / "contract.json").read_text())
     assert contract.class_names == CLASSES
@@ -560,59 +532,3 @@ def test_a_file_without_its_object_is_said_in_one_line(tmp_path, text):
     (tmp_path / "state.json").write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=r"state.json: expected where it stopped, found"):
         read_object(tmp_path / "state.json", "where it stopped")
-
-
-# Action units
-
-CODES = {"negative": ("4",), "positive": ("L12",), "surprise": ()}
-
-
-def test_action_units_are_learnt_with_the_class_and_an_interrupted_run_repeats_a_whole_one(tmp_path):
-    store = write_store(tmp_path / "store", units=CODES)
-    losses: dict[str, list[float]] = {"whole": [], "again": []}
-
-    class Interrupted(TrainingProgress):
-        def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-            losses["again"].append(loss)
-            if (epoch, step) == (2, 3):
-                raise KeyboardInterrupt
-
-    class Watched(TrainingProgress):
-        def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-            losses["whole"].append(loss)
-
-    more = {"action_units": True, "unit_weight": 2.0, "backup_steps": 2}
-    metrics = fit(settings(store, tmp_path / "whole", **more), quiet(), listener=Watched)
-    again = settings(store, tmp_path / "again", **more)
-    with pytest.raises(KeyboardInterrupt):
-        fit(again, quiet(), listener=Interrupted)
-    resumed = fit(again, quiet())
-    networks = [load_network(tmp_path / name / "model.keras") for name in ("whole", "again")]
-    for first, second in zip(networks[0].get_weights(), networks[1].get_weights(), strict=True):
-        np.testing.assert_allclose(first, second, atol=2e-3)
-    assert network_config(networks[0]).action_units == len(UNITS.numbers)
-    assert losses["again"] == pytest.approx(losses["whole"][: len(losses["again"])], rel=1e-3)
-    contract = ClipContract.from_json((tmp_path / "whole" / "contract.json").read_text())
-    told = metrics["action_units"]
-    assert contract.action_units == replace(UNITS, threshold=told["threshold"])
-    saved = json.loads((tmp_path / "whole" / "metrics.json").read_text())["action_units"]
-    assert (
-        saved["units"]["12"]["known"] == 2 * 2 * 2
-    )  # two clips each of two classes with codes, of one person: 8 sides
-    assert saved["units"]["12"]["n"] == 2 and saved["units"]["4"]["n"] == 4
-    assert 0 <= saved["units"]["12"]["f1"] <= 1 and saved["units"]["12"]["chance_f1"] == pytest.approx(0.4)
-    assert resumed["action_units"]["units"].keys() == told["units"].keys()
-
-
-def test_units_are_learnt_where_they_are_known_alone(tmp_path):
-    """Without a code in the data, their layers stay as they were drawn, and the class is learnt none the less."""
-    store = write_store(tmp_path / "store", clips_each=1)
-    config = settings(store, tmp_path / "run", epochs=1, action_units=True)
-    data = training_set(store, config, np.arange(12), (0.0, 2.0))
-    trainer = Trainer(config, data, RunKeeper(RunDir(tmp_path / "run")))
-    network, ((clips, targets), *_) = trainer.compiled(), list(training_batches(data, config, 0))
-    before = {name: network.get_layer(name).get_weights()[0] for name in ("action_unit_logits", "unit_1", "logits")}
-    loss = trainer._class_loss(network.train_on_batch(clips, targets, return_dict=True))
-    assert np.isfinite(loss)
-    moved = {name: np.abs(network.get_layer(name).get_weights()[0] - was).max() for name, was in before.items()}
-    assert moved["logits"] > 0 == moved["action_unit_logits"] == moved["unit_1"]
