@@ -72,8 +72,9 @@ def event_details(event: Event) -> tuple[str, ...]:
     when = f"at {event.apex_s:.1f} s"
     lasted = f"{event.duration_s:.2f} s {when}"
     sure = percent(event.confidence)
-    units = f" · {event_units(event)}" if event.action_units else ""
-    return f"{lasted} · {sure} · {event.peak_px:.1f} px{units}", f"{lasted} · {sure}", lasted, when
+    moved, units = f"{event.peak_px:.1f} px", event_units(event)
+    told = [(sure, moved, units), (sure, units), (sure, moved), (sure,)] if units else [(sure, moved), (sure,)]
+    return (*(" · ".join((lasted, *words)) for words in told), lasted, when)
 
 
 def event_units(event: Event) -> str:
@@ -195,7 +196,7 @@ def _past(events: EventWindow, face: FaceResult | None, several: bool) -> tuple[
         number = _number(events.last.track, _is_other(events.last, face, several))
         about = _joined(number, events.last.kind, event_name(events.last))
         details = event_details(events.last)
-        last = Line(tuple((f"{about} {text}",) for text in (*details[:2], details[3])), events.last.label)
+        last = Line(tuple((f"{about} {text}",) for text in (*details[:-2], details[-1])), events.last.label)
     if events.micro or events.macro or events.rejected:
         said = f"{events.micro} micro · {events.macro} macro"
         counts = Line(((f"{said} · {events.rejected_total} rejected",), (said,)))

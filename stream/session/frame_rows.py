@@ -23,7 +23,7 @@ _LONGEST_STEP_S = 60.0
 """A longer step between two rows, or one backwards, is a clock that was set anew: the time line goes on one step later."""
 _Quantity = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
 _MOST_UNITS = 99
-_Unit = Annotated[str, Field(pattern=r"^[LR]?[0-9]{1,2}$")]
+_Unit = Annotated[str, Field(pattern=r"^[LR]?[0-9][0-9]?$")]
 """As FACS writes it; sessions from before models told action units have none."""
 
 
