@@ -119,7 +119,8 @@ class TrainConfig:
         backup_steps: back up every so many steps, besides every epoch's end (0: only then).
         made: a folder of portraits (or "drawn:N"): every epoch's training clips are drawn anew from them, `made_clips` of
             them, with a camera of one of the `made_rates` (Hz; left out: the data's). made_echoes: how often an epoch
-            shows each drawing, augmented differently; `made_clips` counts all showings.
+            shows each drawing, augmented differently; `made_clips` counts all showings. made_company, made_one_sided: what
+            differs from `train.synth.company.CompanySettings` and `train.synth.action_units.OneSided`, as text.
         action_units: the network tells action units too, trained together with the class. unit_weight: of their loss (the
             mean over units and sides of a clip) against the class's.
         threads: of TensorFlow's operations (0: one a core).
@@ -176,6 +177,8 @@ class TrainConfig:
     made_clips: From1 = 4000
     made_rates: Annotated[tuple[RateHz, ...], LISTED] = ()
     made_echoes: From1 = 1
+    made_company: str = ""
+    made_one_sided: str = ""
     action_units: bool = False
     unit_weight: Above0 = 5.0
     threads: From0 = 0

@@ -222,6 +222,16 @@ def _add_made_flags(group: Any) -> None:
         help="show each drawing so often in its epoch, for speed; --made-clips counts all showings (1)",
     )
     group.add_argument(
+        "--made-company",
+        metavar="PART=N,…",
+        help="what goes with expressions beside their units, as for train synth --company",
+    )
+    group.add_argument(
+        "--made-one-sided",
+        metavar="12=CLASS",
+        help="what a smile or a dimple on one side means, as for train synth --one-sided",
+    )
+    group.add_argument(
         "--made-rates", type=_rates, metavar="HZ,HZ", help="frame rates of the camera, all as often (the data's)"
     )
 

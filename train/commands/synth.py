@@ -18,8 +18,9 @@ from rich.table import Table
 from model.console import CleanConsole
 from train.clips.store import ClipRecord, ClipStoreWriter, StoreManifest
 from train.errors import UsageError
-from train.synth.action_units import CLASS_NAMES
+from train.synth.action_units import CLASS_NAMES, OneSided
 from train.synth.clip import ClipSettings
+from train.synth.company import CompanySettings
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError, FaceSource, LeftOut, astronaut, load_faces, subjects
 from train.synth.generate import DATASET, ClipPlan, generate
@@ -108,6 +109,20 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="SHARE",
         help="share of clips in which people talk, turn and move more and the camera is worse (default %(default)s)",
     )
+    add(
+        "--company",
+        default="",
+        metavar="PART=N,…",
+        help="what goes with expressions beside their units: share (of them), eyes, lids, gaze, turn, rough "
+        f"({', '.join(f'{f.name}={getattr(defaults.company, f.name):g}' for f in dataclasses.fields(defaults.company))})",
+    )
+    add(
+        "--one-sided",
+        default="",
+        metavar="12=CLASS,14=CLASS",
+        help="the class of a smile (12) or a dimple (14) on one side alone, in which datasets differ "
+        f"(12={defaults.one_sided.lip_corner},14={defaults.one_sided.dimple}; DFME: 12=negative)",
+    )
     add("--overwrite", action="store_true", help="replace the store if it is there")
     add("--preview", action="store_true", help="also write preview.png and preview_<class>.gif")
     parser.set_defaults(run=run, replaces=True)
@@ -135,6 +150,8 @@ def parse(args: argparse.Namespace) -> SynthConfig:
             peak_min_px=smallest_px,
             peak_max_px=largest_px,
             hard_share=args.hard,
+            company=CompanySettings.from_text(args.company),
+            one_sided=OneSided.from_text(args.one_sided),
         )
         plan = ClipPlan(args.classes, args.clips, args.seed, settings)
     except ValueError as error:

@@ -48,6 +48,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar=("APART", "HEIGHT"),
         help="of all pictures: distance of the eyes and their height from the top, shares of the side",
     )
+    parser.add_argument(
+        "--company",
+        default="",
+        metavar="PART=N,…",
+        help="what goes with the expressions beside their units, as for train synth --company",
+    )
     parser.add_argument("--pictures", type=int, default=6000, metavar="N", help="drawn for each network (6000)")
     parser.add_argument("--epochs", type=int, default=10, metavar="N", help="the last half's weights are averaged (10)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="networks, each with pictures of its own (3)")
@@ -66,13 +72,18 @@ def run(args: argparse.Namespace) -> int:
     real = read_flow_pictures(args.fields, tuple(args.eyes) if args.eyes else None)
     with native_log_held_back():
         from train.synth.clip import ClipSettings
+        from train.synth.company import CompanySettings
         from train.synth.fresh_clips import load_portraits
         from train.transfer.shallow_transfer import TransferSettings, transfer
     settings = TransferSettings(args.pictures, args.epochs, args.seeds, args.seed)
+    try:
+        clips = ClipSettings(company=CompanySettings.from_text(args.company))
+    except ValueError as error:
+        raise UsageError(f"--{error}") from error
     console = CleanConsole(stderr=True)
     faces = load_portraits(args.faces)
     with clip_progress(console, "learning", settings.seeds * (settings.epochs + 1)) as advance:
-        report = transfer(real, faces, settings, ClipSettings(), advance)
+        report = transfer(real, faces, settings, clips, advance)
     report["command"] = shlex.join(["python", "-m", "train", *args.argv])
     if not write_json(report, args.json):
         CleanConsole().print(_table(report).shown())

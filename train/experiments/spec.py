@@ -35,7 +35,7 @@ DEFAULT_KIND = "network"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 # Places and speed are the command line's; clips drawn anew in every run would not be the same for all kinds of rows.
 _NOT_OF_A_SPEC = ("data", "out", "seed", "workers", "cache_dir", "backup_steps", "threads", "note")
-_NOT_OF_A_SPEC += ("made", "made_clips", "made_rates", "made_echoes")
+_NOT_OF_A_SPEC += ("made", "made_clips", "made_rates", "made_echoes", "made_company", "made_one_sided")
 _SETTINGS = tuple(f.name for f in fields(TrainConfig) if f.name not in _NOT_OF_A_SPEC)
 
 

@@ -10,7 +10,7 @@ raisers and lip pressing, AU 6 with 12 the commonest smile). Negative expression
 with a lowered brow more often than not, and surprise lives in the brows: what motion fields of real micro-expressions show.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -169,6 +169,51 @@ _MIDLINE_UNITS = frozenset({1, 4, 17, 24, 25, 26})
 
 
 @dataclass(frozen=True)
+class OneSided:
+    """The class that a smile or a dimple on one side alone means: datasets differ. CASME II and SAMM call a one-sided 12
+    happiness, DFME contempt; 14 is contempt for all of them."""
+
+    lip_corner: str = "positive"
+    dimple: str = "negative"
+
+    def __post_init__(self) -> None:
+        for name in (self.lip_corner, self.dimple):
+            if name not in RECIPES:
+                raise ValueError(f"one-sided: expected a class among {', '.join(RECIPES)}, found {name!r}")
+
+    @classmethod
+    def from_text(cls, text: str) -> "OneSided":
+        """What differs from the usual, "12=negative" or "12=negative,14=positive". Raises ValueError naming what is wrong."""
+        units, given = {"12": "lip_corner", "14": "dimple"}, dict[str, str]()
+        for piece in filter(None, text.split(",")):
+            number, _, name = (part.strip() for part in piece.partition("="))
+            if number not in units:
+                raise ValueError(f"one-sided: expected 12=CLASS or 14=CLASS, found {piece!r}")
+            given[units[number]] = name
+        return cls(**given)
+
+    def recipes(self, class_name: str) -> tuple[Recipe, ...]:
+        """The class's recipes, those on one side alone with the class that they mean. KeyError: a class without recipes."""
+        meant: dict[tuple[int, ...], str] = {(12,): self.lip_corner, (14,): self.dimple}
+        ours = list[Recipe]()
+        for recipe in RECIPES[class_name]:
+            elsewhere = meant.get(recipe.units, class_name) != class_name
+            ours.append(_both_sided(recipe) if elsewhere else recipe)
+        for name, recipes in RECIPES.items():
+            if name != class_name:
+                ours += [_one_sided(recipe) for recipe in recipes if meant.get(recipe.units) == class_name]
+        return tuple(ours)
+
+
+def _both_sided(recipe: Recipe) -> Recipe:
+    return replace(recipe, weight=recipe.weight * (1 - recipe.one_sided), one_sided=0.0)
+
+
+def _one_sided(recipe: Recipe) -> Recipe:
+    return replace(recipe, weight=recipe.weight * recipe.one_sided, extras=(), one_sided=1.0)
+
+
+@dataclass(frozen=True)
 class UnitShare:
     """How strongly a unit acts on each side, relative to the others of its expression; 0 on a side that rests."""
 
@@ -177,14 +222,16 @@ class UnitShare:
     right: float
 
 
-def draw_expression(rng: np.random.Generator, class_name: str) -> tuple[UnitShare, ...]:
+def draw_expression(
+    rng: np.random.Generator, class_name: str, one_sided: OneSided | None = None
+) -> tuple[UnitShare, ...]:
     """The units of one expression of a class; raises KeyError for a class without recipes."""
-    recipes = RECIPES[class_name]
+    recipes = (one_sided or OneSided()).recipes(class_name)
     weights = np.array([recipe.weight for recipe in recipes])
     recipe = recipes[rng.choice(len(recipes), p=weights / weights.sum())]
     numbers = [*recipe.units, *(number for number, probability in recipe.extras if rng.random() < probability)]
     sided = [number for number in numbers if number not in _MIDLINE_UNITS] or numbers
-    one_sided = rng.random() < recipe.one_sided
+    alone = rng.random() < recipe.one_sided
     sides = (1.0, 0.0) if rng.random() < 0.5 else (0.0, 1.0)
     # Most faces are a little stronger on one side, in all units.
     tilt = rng.normal(0, 0.09)
@@ -192,6 +239,6 @@ def draw_expression(rng: np.random.Generator, class_name: str) -> tuple[UnitShar
     for number in numbers:
         share = rng.uniform(0.55, 1.0) if number in recipe.units else rng.uniform(0.3, 1.0)
         own = float(np.clip(tilt + rng.normal(0, 0.08), -0.4, 0.4))
-        left, right = sides if one_sided and number in sided else (1.0, 1.0)
+        left, right = sides if alone and number in sided else (1.0, 1.0)
         shares.append(UnitShare(number, left * share * (1 + own), right * share * (1 - own)))
     return tuple(shares)

@@ -11,7 +11,7 @@ from model.contract import Colour, CropGeometry
 from model.preprocess import crop_face, eye_transform
 from stream.face.align import MotionAligner
 from stream.face.landmarks import eye_centres
-from train.synth.action_units import RECIPES, UnitShare, draw_expression, unit_label
+from train.synth.action_units import RECIPES, OneSided, UnitShare, draw_expression, unit_label
 from train.synth.company import Company, CompanySettings, accompanied, draw_company
 from train.synth.confounders import Confounders, Spared, draw_camera, draw_confounders, draw_repeats, draw_texture
 from train.synth.fields import FaceFields, channel
@@ -41,7 +41,8 @@ class ClipSettings:
     network sees. The apex of an event lies `apex_from` frames or more into the window. Peaks are pixels of the crop.
     Clips have `fps`, or each one of `frame_rates`, all as often (name one twice to have it twice as often). Of the
     neutral ones `macro_share`, `past_share` and `drift_share` hold an expression that is no event of their window.
-    `company` says what goes with expressions beside their units. In `hard_share` of all clips people talk, turn and move more, and cameras are worse, see `confounders`.
+    `company` says what goes with expressions beside their units, `one_sided` which class a
+    smile or a dimple on one side means. In `hard_share` of all clips people talk, turn and move more, and cameras are worse, see `confounders`.
     """
 
     geometry: CropGeometry = field(default_factory=CropGeometry)
@@ -59,6 +60,7 @@ class ClipSettings:
     drift_share: float = 0.06
     hard_share: float = 0.3
     company: CompanySettings = field(default_factory=CompanySettings)
+    one_sided: OneSided = field(default_factory=OneSided)
 
     def __post_init__(self) -> None:
         if not 0 < self.peak_min_px <= self.peak_max_px:
@@ -200,13 +202,15 @@ def _draw_event(rng: np.random.Generator, label: str, settings: ClipSettings, fp
     apex_frame = settings.lead_frames + int(rng.integers(settings.apex_from, settings.window_frames - 1))
     envelope = micro_envelope(rng, (apex_frame + rng.uniform(-0.5, 0.5)) / fps)
     envelope = _after_first_frame(envelope, fps)
-    return Expression("micro", label, draw_expression(rng, label), envelope, _draw_peak(rng, settings))
+    return Expression(
+        "micro", label, draw_expression(rng, label, settings.one_sided), envelope, _draw_peak(rng, settings)
+    )
 
 
 def _draw_neutral(rng: np.random.Generator, label: str, settings: ClipSettings, fps: float) -> Expression | None:
     kind = rng.random()
     class_name = str(rng.choice(list(RECIPES)))
-    units = draw_expression(rng, class_name)
+    units = draw_expression(rng, class_name, settings.one_sided)
     if kind < settings.macro_share:
         apex_s = rng.uniform(settings.lead_frames, settings.frames + 10) / fps
         peak_px = float(np.exp(rng.uniform(np.log(1.0), np.log(6.0))))

@@ -7,7 +7,7 @@ import hashlib
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from train.clips.samples import Samples, Split, resolve_people
 from train.clips.unit_targets import Targets, unit_targets
 from train.errors import UsageError
 from train.fit_config import TrainConfig
-from train.synth.action_units import RECIPES
+from train.synth.action_units import RECIPES, OneSided
 from train.synth.clip import NEUTRAL, ClipSettings, ClipSpec, draw_clip
+from train.synth.company import CompanySettings
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceSource, load_faces, subjects
 from train.synth.fast import FastFace, fast_crops
@@ -50,6 +51,8 @@ class FreshPlan:
     seed: int
     rates_hz: tuple[float, ...]
     echoes: int = 1
+    company: CompanySettings = field(default_factory=CompanySettings)
+    one_sided: OneSided = field(default_factory=OneSided)
 
     @property
     def drawings(self) -> int:
@@ -80,7 +83,7 @@ class FreshClips:
 
     def __init__(self, plan: FreshPlan, faces: Sequence[FaceSource], contract: ClipContract) -> None:
         self._plan, self._contract = plan, contract
-        self._settings = {rate_hz: _settings(contract, rate_hz) for rate_hz in plan.rates_hz}
+        self._settings = {rate_hz: _settings(plan, contract, rate_hz) for rate_hz in plan.rates_hz}
         self._people = [[_prepared(face, contract) for face in faces if face.subject == s] for s in subjects(faces)]
         self.people: tuple[str, ...] = subjects(faces)
         self.digest = _digest(plan, faces)
@@ -159,7 +162,7 @@ def _units(spec: ClipSpec) -> Targets:
     return unit_targets(spec.label, expression.labels(spec.camera.mirrored))
 
 
-def _settings(contract: ClipContract, rate_hz: float) -> ClipSettings:
+def _settings(plan: FreshPlan, contract: ClipContract, rate_hz: float) -> ClipSettings:
     """Clips long enough for the contract's window at a frame rate, with a lead in which the reference settles."""
     return ClipSettings(
         geometry=contract.crop,
@@ -168,6 +171,8 @@ def _settings(contract: ClipContract, rate_hz: float) -> ClipSettings:
         window_frames=math.ceil((contract.frames - 1) * rate_hz / contract.fps - 1e-6) + 1,
         lead_frames=max(_LEAD_MIN_FRAMES, round(_LEAD_S * rate_hz)),
         apex_from=round(_APEX_FROM_S * rate_hz),
+        company=plan.company,
+        one_sided=plan.one_sided,
     )
 
 
@@ -186,8 +191,7 @@ def _prepared(face: FaceSource, contract: ClipContract) -> FastFace:
 
 def _digest(plan: FreshPlan, faces: Sequence[FaceSource]) -> str:
     """Says which faces and plan these clips come from: 16 hexadecimal digits."""
-    # Under the name that the plan had when the first runs were begun, so that those go on.
-    digest = hashlib.sha256(f"MadePlan{repr(plan).removeprefix(type(plan).__name__)}".encode())
+    digest = hashlib.sha256(repr(plan).encode())
     for face in faces:
         digest.update(f"{face.name} {face.image.shape}".encode() + face.image.tobytes() + face.landmarks.tobytes())
     return digest.hexdigest()[:16]
@@ -236,5 +240,11 @@ def fresh_clips(config: TrainConfig, contract: ClipContract, faces: Sequence[Fac
     if unknown:
         raise UsageError(f"--made: expected classes among {', '.join((*RECIPES, NEUTRAL))}, found {', '.join(unknown)}")
     rates_hz = config.made_rates or (contract.fps,)
-    plan = FreshPlan(contract.class_names, config.made_clips, config.seed, rates_hz, config.made_echoes)
+    try:
+        company, one_sided = CompanySettings.from_text(config.made_company), OneSided.from_text(config.made_one_sided)
+    except ValueError as error:
+        raise UsageError(f"--made: {error}") from error
+    plan = FreshPlan(
+        contract.class_names, config.made_clips, config.seed, rates_hz, config.made_echoes, company, one_sided
+    )
     return FreshClips(plan, faces, contract)

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from stream.face.landmarks import FaceMeshDetector
 from train.__main__ import main
 from train.clips.store import ClipStore
-from train.synth.action_units import ACTION_UNITS, CLASS_NAMES, RECIPES, UnitShare, draw_expression, unit_label
+from train.synth.action_units import (
+    ACTION_UNITS,
+    CLASS_NAMES,
+    RECIPES,
+    OneSided,
+    UnitShare,
+    draw_expression,
+    unit_label,
+)
 from train.synth.clip import MAX_INTENSITY, ClipSettings, ClipSpec, Expression, camera_frames, draw_clip, make_clip
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError, astronaut, load_faces, mean_shape, mirror_map
@@ -103,6 +111,23 @@ def test_a_jaw_drop_does_not_pull_the_upper_lip(fields: FaceFields) -> None:
     upper, lower = (weighted_sum(weights, layer)[..., 1].ravel() for layer in (fields.upper, fields.lower))
     assert fields.mouth_closed == 1
     assert abs(upper[above]) < 0.04 and lower[below] > 0.12
+
+
+def test_a_smile_on_one_side_means_what_was_said() -> None:
+    usual, dfme = OneSided(), OneSided.from_text("12=negative")
+    assert usual.recipes("positive") == RECIPES["positive"]
+    rng = np.random.default_rng(5)
+    for name, smiles_alone in (("positive", False), ("negative", True)):
+        drawn = [draw_expression(rng, name, dfme) for _ in range(600)]
+        alone = [
+            units for units in drawn if {u.number for u in units} == {12} and not (units[0].left and units[0].right)
+        ]
+        assert bool(alone) == smiles_alone
+    total = sum(recipe.weight for name in RECIPES for recipe in dfme.recipes(name))
+    assert total == pytest.approx(sum(recipe.weight for recipes in RECIPES.values() for recipe in recipes))
+    for wrong in ("12", "12=contempt", "13=negative"):
+        with pytest.raises(ValueError, match="one-sided"):
+            OneSided.from_text(wrong)
 
 
 def test_an_unknown_channel_is_refused(fields: FaceFields) -> None:
