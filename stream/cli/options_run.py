@@ -52,8 +52,8 @@ python -m train and python -m export. The screen shows what it really runs on.
 _OUTPUTS_LESSON = """\
 The CSV says what the last second of every frame held: a label and all probabilities, or
 the reason why there is no answer. --action-units adds how likely each action unit (FACS)
-acts on each side, where the model tells them. An event says when something happened: its onset, apex
-and offset; it is written about a second after its apex.
+acts on each side, where the model tells them. An event says when something happened: its
+onset, apex and offset; it is written about a second after its apex.
 Keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help.
 
   python run_live.py --source talk.mp4 --headless --csv talk.csv --events talk.jsonl

@@ -110,6 +110,7 @@ def test_a_flag_that_moved_says_where_it_went(given: str, capsys: pytest.Capture
         ("--benchmark --max-faces 2", "--max-faces does not go with --benchmark"),
         ("--camera 0 --source demo", "argument --source: not allowed with argument --camera"),
         ("--list-cameras --report x", "argument --report: not allowed with argument --list-cameras"),
+        ("--source demo --action-units", "--action-units adds columns to --csv"),
     ],
 )
 def test_options_that_do_not_go_together(argv: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
