@@ -66,7 +66,7 @@ class FlowChange:
         noise = self.noise * _smooth_noise(size, _NOISE_SIGMA, noise_seed).reshape(-1) if self.noise else None
         kept = np.repeat(1 - self._cut(size).reshape(-1), 2) if self.cut_sigma else None
         maps = _maps(self.elastic * size * _smooth_noise(size, _ELASTIC_SIGMA, elastic_seed)) if self.elastic else None
-        gains = np.float32([[self.gain_u, 0, 0], [0, self.gain_v, 0]])
+        gains = np.array([[self.gain_u, 0, 0], [0, self.gain_v, 0]], np.float32)
         out, few = np.empty_like(clip), max(1, _PART_BYTES // (8 * size * size))
         for start in range(0, frames, few):
             part = clip[start : start + few].reshape(-1, size, 3)
