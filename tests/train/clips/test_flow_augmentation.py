@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,7 +82,7 @@ def test_no_change_gives_the_clip_itself():
 def test_gains_are_of_each_direction():
     clip = smooth_clip()
     found = applied(FlowChange(gain_u=1.5, gain_v=0.5), clip)
-    np.testing.assert_allclose(found[..., :2], clip[..., :2] * np.float32([1.5, 0.5]), rtol=1e-6)
+    np.testing.assert_allclose(found[..., :2], clip[..., :2] * np.array([1.5, 0.5], np.float32), rtol=1e-6)
 
 
 def test_noise_is_one_smooth_pattern_as_large_as_each_frame():
@@ -99,7 +100,7 @@ def test_a_place_without_motion():
     found = applied(FlowChange(cut_sigma=0.1, cut_x=0.25, cut_y=0.75), still)
     np.testing.assert_array_equal(found[0], found[2])
     down, across = np.unravel_index(found[0, ..., 0].argmin(), (48, 48))
-    assert (abs(across - 11.5), abs(down - 35.5)) <= (1, 1)
+    assert abs(across - 11.5) <= 1 and abs(down - 35.5) <= 1
     assert found[..., :2].min() == pytest.approx(0, abs=0.03) and found[0, 5, 40, 0] == pytest.approx(1, abs=1e-3)
     assert 0.5 < found[0, 35, 12 + 5, 0] / (1 - np.exp(-0.5)) < 1.5  # one sd off its middle
 
@@ -172,7 +173,8 @@ def test_batches_hold_the_drawn_changes_after_the_transforms(tmp_path: Path):
     rows = np.arange(12)
     data = TrainingSet(load_features(stores, contract, config), samples_of(stores), Split(rows, rows[:0]), (0.0, 2.0))
     for first in (0, 2):
-        clips = [clip for batch, _ in training_batches(data, config, 1, first) for clip in batch.numpy()]
+        batches: Any = training_batches(data, config, 1, first)
+        clips = [clip for batch, _ in batches for clip in batch.numpy()]
         for row, clip in zip(epoch_order(rows, config.seed, 1)[4 * first :], clips, strict=True):
             turned = draw_transform(config, contract.frames, 1, row).apply(data.features[np.array([row])][0], "flow")
             change = draw_flow_change(config, 1, row)

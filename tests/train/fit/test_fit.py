@@ -106,7 +106,7 @@ def test_class_weights():
         ({"size_px": 16}, "size_px"),
         ({"fps": 0}, "fps: expected a number above 0, found 0"),
         ({"dropout": 1.0}, "dropout"),
-        ({"average": 1.0}, "average: expected less than 1, found 1"),
+        ({"average": 1.0}, "average: expected a number below 1, found 1"),
         ({"select": "fixed"}, "select: expected validation or last, found 'fixed'"),
         ({"class_weights": "papr"}, "class_weights: expected auto"),
         ({"validation_share": 1.0}, "validation_share"),
