@@ -87,7 +87,9 @@ def misfit(error: ValidationError, names: Sequence[str] = ()) -> str:
         finding = f"expected JSON, found something else ({context['error']})"
     else:
         words = {name: f"{v:g}" if isinstance(v, float) else str(v).replace("'", "") for name, v in context.items()}
-        expected = _EXPECTED.get(kind, found["msg"].removeprefix("Input should be ")).format(**words)
+        # Pydantic's own words are no template: a pattern in them may have braces.
+        told = found["msg"].removeprefix("Input should be ")
+        expected = _EXPECTED[kind].format(**words) if kind in _EXPECTED else told
         if kind == "tuple_type" and isinstance(value, list):
             expected = "a tuple"
         finding = f"expected {expected}, found {'nothing' if kind == 'missing' else shown(value)}"

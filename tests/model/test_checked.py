@@ -113,3 +113,9 @@ def test_anything_fits_or_is_told_in_one_line(raw: dict[str, Any]) -> None:
             check()
         except (OddError, MisfitError) as error:
             assert "expected" in str(error) and len(str(error).splitlines()) == 1
+
+
+def test_a_pattern_with_braces_is_told_as_it_is() -> None:
+    kind = TypeAdapter(Annotated[str, Field(pattern=r"^[0-9]{1,2}$")])
+    with pytest.raises(MisfitError, match=r"\{1,2\}"):
+        checked(kind, "abc")

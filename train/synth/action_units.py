@@ -113,11 +113,6 @@ UPPER_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
 LOWER_LID = (33, 7, 163, 144, 145, 153, 154, 155, 133)
 
 
-def unit_label(number: int, left: float, right: float) -> str:
-    """How FACS writes a unit: "4" when both sides act, "L12" or "R12" when one does."""
-    return f"{number}" if left and right else f"L{number}" if left else f"R{number}"
-
-
 @dataclass(frozen=True)
 class Recipe:
     """`units` always act; each of `extras` (number, probability) may. `one_sided` is the share that acts on one side."""

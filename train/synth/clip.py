@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from model.contract import Colour, CropGeometry
 from model.preprocess import crop_face, eye_transform
+from model.types import unit_label
 from stream.face.align import MotionAligner
 from stream.face.landmarks import eye_centres
-from train.synth.action_units import RECIPES, OneSided, UnitShare, draw_expression, unit_label
+from train.synth.action_units import RECIPES, OneSided, UnitShare, draw_expression
 from train.synth.company import Company, CompanySettings, accompanied, draw_company
 from train.synth.confounders import Confounders, Spared, draw_camera, draw_confounders, draw_repeats, draw_texture
 from train.synth.fields import FaceFields, channel

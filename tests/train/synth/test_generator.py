@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.types import unit_label
 from stream.face.landmarks import FaceMeshDetector
 from train.__main__ import main
 from train.clips.store import ClipStore
@@ -20,7 +21,6 @@ from train.synth.action_units import (
     OneSided,
     UnitShare,
     draw_expression,
-    unit_label,
 )
 from train.synth.clip import MAX_INTENSITY, ClipSettings, ClipSpec, Expression, camera_frames, draw_clip, make_clip
 from train.synth.drawn import drawn_face
