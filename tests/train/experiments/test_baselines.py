@@ -118,7 +118,7 @@ def test_the_best_epochs_weights_are_kept() -> None:
     for epoch, best in enumerate((True, False, True, False), start=1):
         network.set_weights([np.full((1, 1), float(epoch))])
         history.append(EpochResult(epoch, 1.0, 1e-3, 1.0, 0.5, 0.5, 0.5, best, 1.0, 1.0))
-        keeper.epoch(network, history)
+        keeper.epoch(network, network, history)
     assert keeper.weights[0].item() == 3
 
 
