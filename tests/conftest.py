@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, settings
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# As `python -m train` does: a run that is begun in a test and gone on with in a process must reckon alike.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 # The same examples in every run, and none that a busy machine fails, so that a change is what makes a test fail. To look
 # for new ones: pytest --hypothesis-profile=default
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch (counted from 1). `loss` holds the weight penalties, `val_loss` the cross-entropy alone.
+    """One epoch (counted from 1). `loss` is the last batch's and holds the weight penalties, `val_loss` the cross-entropy alone.
 
     The `val_` values are None without validation people. `best` says that the epoch is kept for now: it beat all before
     it, or is the newest where that is what is kept.
@@ -45,7 +45,7 @@ class EpochListener(Protocol):
     """Told how a run goes."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """`step` of `steps` of an epoch (both from 1) is done; `loss` is the epoch's mean so far."""
+        """`step` of `steps` of an epoch (both from 1) is done; `loss` is that batch's."""
 
     def epoch(self, result: EpochResult) -> None:
         """An epoch is done and backed up."""

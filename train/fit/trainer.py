@@ -92,7 +92,7 @@ class Trainer:
     def _one_epoch(
         self, network: keras.Model, position: Position, listener: EpochListener
     ) -> tuple[float, float, float]:
-        """Trains the rest of the position's epoch; returns its mean loss, clips a second, and seconds in all."""
+        """Trains the rest of the position's epoch; returns the last batch's loss, clips a second, and seconds in all."""
         config, epoch = self._config, position.epoch
         network.optimizer.learning_rate = config.learning_rate_at(epoch)
         network.reset_metrics()
