@@ -333,6 +333,11 @@ class ClipContract:
         )
 
     @property
+    def unit_names(self) -> tuple[str, ...]:
+        """Of the values of the second output, in their order; empty where the model tells no action units."""
+        return self.action_units.names if self.action_units else ()
+
+    @property
     def window_s(self) -> float:
         """Time from the first to the last frame of a window."""
         return (self.frames - 1) / self.fps

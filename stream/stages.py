@@ -161,7 +161,7 @@ class FaceClassifier:
 
     def __init__(self, contract: ClipContract, engine: Engine, detector: EventDetector | None) -> None:
         self._names = contract.class_names
-        self._units = contract.action_units.names if contract.action_units else ()
+        self._units = contract.unit_names
         self.engine = engine
         self._detector = detector
         self._frames, self._motions = TimeResampler(contract.fps), MotionResampler(contract.fps)

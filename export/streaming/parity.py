@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.verify import TOLERANCE, moving_clips, random_clips
+from export.window_model import outputs_of
 from model.contract import ClipContract
 from stream.engine.engines import StreamingEngine, WindowEngine
 from stream.engine.model_file import RuntimeSettings, load_model
@@ -105,17 +106,9 @@ def _engine_answers(engine: WindowEngine | StreamingEngine, video: NDArray[Any])
 def _network_answers(network: keras.Model, contract: ClipContract, video: NDArray[Any]) -> NDArray[np.float32]:
     windows = np.lib.stride_tricks.sliding_window_view(video, contract.frames, axis=0)
     windows = np.moveaxis(windows, -1, 1)
+    parts: list[NDArray[np.float32]] = []
     with tf.device("CPU:0"):
-        parts = [
-            _side_by_side(network(np.ascontiguousarray(windows[i : i + _BATCH]), training=False))
-            for i in range(0, len(windows), _BATCH)
-        ]
+        for first in range(0, len(windows), _BATCH):
+            told = outputs_of(network(np.ascontiguousarray(windows[first : first + _BATCH]), training=False))
+            parts.append(np.concatenate([np.asarray(values) for values in told.values()], axis=1))
     return np.concatenate(parts)
-
-
-def _side_by_side(outputs: Any) -> NDArray[np.float32]:
-    """One array of a network's only output, or of its two: probabilities first, then action units."""
-    if isinstance(outputs, Mapping):
-        outputs = [outputs["probabilities"], outputs["action_units"]]
-    parts = outputs if isinstance(outputs, list | tuple) else [outputs]
-    return np.concatenate([np.asarray(part) for part in parts], axis=1)

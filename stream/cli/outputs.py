@@ -70,7 +70,7 @@ class Outputs:
 
     def _open_files(self, opening: ExitStack) -> None:
         options, contract = self._options, self._recognizer.contract
-        names, units = contract.class_names, contract.action_units.names if contract.action_units else ()
+        names, units = contract.class_names, contract.unit_names
         if options.session is not None:
             if options.session.anonymise:
                 self._anonymiser = opening.enter_context(Anonymiser(options.max_faces))

@@ -198,4 +198,4 @@ class WindowEngine:
 
 def answer_sizes(contract: ClipContract) -> tuple[int, int]:
     """Of a window's answer: classes, and values of its action units (0 where the model tells none)."""
-    return len(contract.class_names), len(contract.action_units.names) if contract.action_units else 0
+    return len(contract.class_names), len(contract.unit_names)

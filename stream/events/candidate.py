@@ -38,7 +38,8 @@ class Candidate:
     `skin_px`, `eyes_px`: longest bump of a region without and with lids. `contrast`: peak against what the face moves
     before and after. `head_px_s`: fastest head motion. `exposure`: largest change of the mean grey level within the lag.
     `sharpness_share`: sharpness during the movement against before it. `answer` (classes,): mean probabilities after the
-    apex, None without an answer; `action_units` (2 units,): those of the units over the same frames. `after_s`: how much is known after the offset.
+    apex, None without an answer; `action_units` (2 units,): those of the units over the same frames. `after_s`: how much
+    is known after the offset.
     """
 
     onset_s: float

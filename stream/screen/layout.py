@@ -59,7 +59,8 @@ class Rect:
 
 @dataclass(frozen=True)
 class Layout:
-    """`rows` class bars fit into `bars`, above the line with the action units if there is one; a part that does not fit into the picture is None.
+    """`rows` class bars fit into `bars`, above the line with the action units if there is one; a part that does not fit
+    into the picture is None.
 
     `strip` is along the upper edge of a panel without a chart, for the marks of events alone.
     """

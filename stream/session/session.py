@@ -77,8 +77,8 @@ class Session(Sink):
             with ExitStack() as opening:
                 opening.callback(os.close, self.folder.hold())
                 contract = self._recognizer.contract
-                units = contract.action_units.names if contract.action_units else ()
-                self._csv = opening.enter_context(CsvSink(self.folder.frames, contract.class_names, units))
+                sink = CsvSink(self.folder.frames, contract.class_names, contract.unit_names)
+                self._csv = opening.enter_context(sink)
                 self._events = opening.enter_context(EventsSink(self.folder.events))
                 self._stack = opening.pop_all()
         except BaseException:

@@ -15,7 +15,7 @@ from model.atomic import regular_file
 from model.contract import ClipContract, ContractError
 from model.guards import kind_of_model
 from model.quiet import native_log_held_back
-from stream.engine.model_file import ANSWER, ModelError, RuntimeSettings, answer_of, failed_run, load_model
+from stream.engine.model_file import ANSWER, UNITS, ModelError, RuntimeSettings, answer_of, failed_run, load_model
 from train.clips.features import clip_features
 from train.clips.samples import resolve_people, samples_of
 from train.clips.store import ClipStore
@@ -24,7 +24,6 @@ from train.progress import Advance
 from train.scores.metrics import by_peak, join, summary
 
 _BATCH = 8
-_UNITS = "action_units"
 
 
 class Predictor(Protocol):
@@ -62,7 +61,7 @@ class OnnxPredictor:
         return self.predict_units(clips)[0]
 
     def predict_units(self, clips: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        names = [ANSWER, _UNITS] if self.contract.action_units else [ANSWER]
+        names = [ANSWER, UNITS] if self.contract.action_units else [ANSWER]
         try:
             found = [np.asarray(values) for values in self._session.run(names, {self._input: clips})]
         except Exception as error:  # of a class of its own for each kind of fault
@@ -108,7 +107,7 @@ class KerasPredictor:
         answer: Any = self._network.predict_on_batch(clips)
         if not isinstance(answer, dict):
             return np.asarray(answer), _no_units(clips)
-        return np.asarray(answer[ANSWER]), np.asarray(answer[_UNITS])
+        return np.asarray(answer[ANSWER]), np.asarray(answer[UNITS])
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,8 +42,8 @@ class ClipSettings:
     network sees. The apex of an event lies `apex_from` frames or more into the window. Peaks are pixels of the crop.
     Clips have `fps`, or each one of `frame_rates`, all as often (name one twice to have it twice as often). Of the
     neutral ones `macro_share`, `past_share` and `drift_share` hold an expression that is no event of their window.
-    `company` says what goes with expressions beside their units, `one_sided` which class a
-    smile or a dimple on one side means. In `hard_share` of all clips people talk, turn and move more, and cameras are worse, see `confounders`.
+    `company` says what goes with expressions beside their units, `one_sided` which class a smile or a dimple on one side
+    means. In `hard_share` of all clips people talk, turn and move more, and cameras are worse, see `confounders`.
     """
 
     geometry: CropGeometry = field(default_factory=CropGeometry)

@@ -2,7 +2,8 @@
 
 The source picture is kept at `OVERSAMPLING` times the output's resolution. Two parts of a face are no smooth warp: lips
 that part along a seam, and lids that cover the eyeball. Both work on a view of a frame and the map (height, width, 2) from
-its pixels to those of the source picture, its two planes apart; `seam` and lid edges (n, 2) are in source pixels, from left to right.
+its pixels to those of the source picture, its two planes apart; `seam` and lid edges (n, 2) are in source pixels, from
+left to right.
 """
 
 from collections.abc import Mapping, Sequence
