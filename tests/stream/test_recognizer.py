@@ -322,7 +322,10 @@ def test_results_are_ready_for_json(expected: list[FrameResult]) -> None:
     left, top, width, height = seen["box_px"]
     assert 0 < left < left + width < 512 and 0 < top < top + height < 512 and min(width, height) > 50
     event = next(event for one in written for event in one["events"] if "rejected" not in event)
-    assert {"kind", "label", "onset_s", "apex_s", "offset_s", "confidence", "peak_px", "track"} == set(event)
+    assert set(event) == {
+        "kind", "label", "onset_s", "apex_s", "offset_s", "confidence", "peak_px", "track", "action_units",
+        "action_unit_confidences"
+    }  # fmt: skip
 
 
 def test_results_without_a_face_or_an_answer_are_too() -> None:
