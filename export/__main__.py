@@ -20,7 +20,8 @@ from export.errors import ExportError
 from export.spotting_scores import with_spotting
 from model.atomic import clash, regular_file, whole_file
 from model.console import CleanConsole
-from model.contract import ActionUnits, ClipContract, ContractError, MicroliveError, NetworkInput
+from model.contract import ActionUnits, ClipContract, NetworkInput
+from model.errors import ContractError, MicroliveError
 from model.guards import KERAS, kind_of_model
 from model.quiet import hold_standard_streams, native_log_held_back
 from model.signals import EndSignals

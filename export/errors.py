@@ -1,6 +1,6 @@
 """The exporter's error, shown as one line."""
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 
 
 class ExportError(MicroliveError):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model.contract import ClipContract, ContractError, MicroliveError
+    from model.contract import ClipContract
+    from model.errors import ContractError, MicroliveError
     from model.types import (
         Event,
         EventKind,
@@ -67,7 +68,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "model.contract": "ClipContract ContractError MicroliveError",
+    "model.contract": "ClipContract",
+    "model.errors": "ContractError MicroliveError",
     "model.types": "Event EventKind FaceCrop FaceResult Frame FrameResult Pace Prediction Rejection Status",
     "stream.engine.model_file": "EngineChoice ModelError Provider",
     "stream.given_pictures": "FrameError PictureColour",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 
 STRICT = ConfigDict(strict=True, extra="forbid")
 """Of records: no text for a number, no field that is not declared."""

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from model.decision import SpottingDecision
+from model.errors import ContractError, is_number, positive, require, whole
+
 SCHEMA_VERSION = 2
 METADATA_KEY = "microlive.contract"
 NEUTRAL = "neutral"
@@ -19,7 +22,6 @@ InputKind = Literal["pixels", "difference", "flow", "both"]
 ReferenceKind = Literal["none", "ema", "lag"]
 Colour = Literal["grey", "rgb"]
 
-_LARGEST = 1e300
 _MOST_SIZE_PX = 2048
 _LEAST_IOD_PX = 4.0
 _MOST_FRAMES = 100_000
@@ -33,64 +35,6 @@ _MOST_UNITS = 99
 NOT_A_LIE_DETECTOR = "Recognises small facial movements. It does not detect lies, emotions or intentions, and must not be used to judge people."
 
 
-class MicroliveError(Exception):
-    """The base of every error that Microlive raises itself: one line that says what is wrong and what to do.
-
-    Example:
-        ```python
-        try:
-            results = list(Recognizer().run("talk.mp4"))
-        except MicroliveError as error:
-            print(error)  # talk.mp4 does not exist: …
-        ```
-    """
-
-
-class ContractError(MicroliveError, ValueError):
-    """A model or a setting does not fit: says what was expected and what was found.
-
-    Attributes:
-        what: What does not fit.
-        expected: What it would have to be.
-        found: What it is.
-
-    Example:
-        ```python
-        try:
-            Recognizer("other.onnx")
-        except ContractError as error:
-            print(error.what, error.expected, error.found)
-        ```
-    """
-
-    def __init__(self, what: str, expected: object, found: object) -> None:
-        super().__init__(f"{what}: expected {expected}, found {found}")
-        self.what = what
-        self.expected = expected
-        self.found = found
-
-
-def _require(condition: bool, what: str, expected: object, found: object) -> None:
-    if not condition:
-        raise ContractError(what, expected, found)
-
-
-def _is_number(value: object) -> bool:
-    # Whole numbers of any length can stand in JSON.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
-
-
-def _positive(what: str, value: object, most: float = _LARGEST) -> None:
-    limit = "a finite number above 0" if most == _LARGEST else f"a number above 0, up to {most:g}"
-    _require(_is_number(value) and 0 < value <= most, what, limit, value)  # type: ignore[operator]
-
-
-def _whole(what: str, value: object, least: int, most: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    _require(whole and value >= least, what, f"an integer of {least} or more", value)  # type: ignore[operator]
-    _require(value <= most, what, f"an integer up to {most}", value)  # type: ignore[operator]
-
-
 @dataclass(frozen=True)
 class CropGeometry:
     """Where the face lies in the aligned crop (pixels of the crop)."""
@@ -100,11 +44,11 @@ class CropGeometry:
     eye_line_px: float = 42.0
 
     def __post_init__(self) -> None:
-        _whole("crop.size_px", self.size_px, 32, _MOST_SIZE_PX)
-        _positive("crop.iod_px", self.iod_px)
-        _positive("crop.eye_line_px", self.eye_line_px)
-        _require(self.iod_px < self.size_px, "crop.iod_px", f"less than the crop's {self.size_px} px", self.iod_px)
-        _require(
+        whole("crop.size_px", self.size_px, 32, _MOST_SIZE_PX)
+        positive("crop.iod_px", self.iod_px)
+        positive("crop.eye_line_px", self.eye_line_px)
+        require(self.iod_px < self.size_px, "crop.iod_px", f"less than the crop's {self.size_px} px", self.iod_px)
+        require(
             self.eye_line_px < self.size_px,
             "crop.eye_line_px",
             f"less than the crop's {self.size_px} px",
@@ -125,13 +69,11 @@ class Reference:
     lag_s: float | None = None
 
     def __post_init__(self) -> None:
-        _require(
-            self.kind in get_args(ReferenceKind), "reference.kind", " or ".join(get_args(ReferenceKind)), self.kind
-        )
+        require(self.kind in get_args(ReferenceKind), "reference.kind", " or ".join(get_args(ReferenceKind)), self.kind)
         if self.kind == "ema":
-            _positive("reference.time_constant_s", self.time_constant_s)
+            positive("reference.time_constant_s", self.time_constant_s)
         if self.kind == "lag":
-            _positive("reference.lag_s", self.lag_s, _MOST_LAG_S)
+            positive("reference.lag_s", self.lag_s, _MOST_LAG_S)
 
 
 @dataclass(frozen=True)
@@ -157,16 +99,16 @@ class NetworkInput:
     strain_gain: float = 10.0
 
     def __post_init__(self) -> None:
-        _require(self.kind in get_args(InputKind), "input.kind", " or ".join(get_args(InputKind)), self.kind)
-        _require(self.colour in get_args(Colour), "input.colour", " or ".join(get_args(Colour)), self.colour)
-        _whole("input.size_px", self.size_px, 32, _MOST_SIZE_PX)
-        _require(_is_number(self.offset), "input.offset", "a finite number", self.offset)
-        _positive("input.scale", self.scale)
-        _positive("input.strain_gain", self.strain_gain)
-        _positive("input.flow_smoothness", self.flow_smoothness, _MOST_SMOOTHNESS)
-        _whole("input.flow_finest_scale", self.flow_finest_scale, 0, 2)
-        _require(
-            _is_number(self.flow_smoothing_px) and 0 <= self.flow_smoothing_px <= _MOST_SMOOTHING_PX,
+        require(self.kind in get_args(InputKind), "input.kind", " or ".join(get_args(InputKind)), self.kind)
+        require(self.colour in get_args(Colour), "input.colour", " or ".join(get_args(Colour)), self.colour)
+        whole("input.size_px", self.size_px, 32, _MOST_SIZE_PX)
+        require(is_number(self.offset), "input.offset", "a finite number", self.offset)
+        positive("input.scale", self.scale)
+        positive("input.strain_gain", self.strain_gain)
+        positive("input.flow_smoothness", self.flow_smoothness, _MOST_SMOOTHNESS)
+        whole("input.flow_finest_scale", self.flow_finest_scale, 0, 2)
+        require(
+            is_number(self.flow_smoothing_px) and 0 <= self.flow_smoothing_px <= _MOST_SMOOTHING_PX,
             "input.flow_smoothing_px",
             f"0 or more, up to {_MOST_SMOOTHING_PX:g}",
             self.flow_smoothing_px,
@@ -201,13 +143,13 @@ class Calibration:
     people: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _positive("calibration.temperature", self.temperature)
+        positive("calibration.temperature", self.temperature)
         for name in ("ece_before", "ece_after"):
             value = getattr(self, name)
-            _require(_is_number(value) and 0 <= value <= 1, f"calibration.{name}", "a number from 0 to 1", value)
-        _require(isinstance(self.n, int) and self.n >= 1, "calibration.n", "an integer of 1 or more", self.n)
+            require(is_number(value) and 0 <= value <= 1, f"calibration.{name}", "a number from 0 to 1", value)
+        require(isinstance(self.n, int) and self.n >= 1, "calibration.n", "an integer of 1 or more", self.n)
         names = self.people
-        _require(
+        require(
             isinstance(names, tuple) and len(names) >= 1 and all(isinstance(name, str) for name in names),
             "calibration.people",
             "one or more names",
@@ -228,17 +170,17 @@ class ActionUnits:
 
     def __post_init__(self) -> None:
         numbers = self.numbers
-        _require(
+        require(
             isinstance(numbers, tuple) and 1 <= len(numbers) <= _MOST_UNITS,
             "action_units.numbers",
             f"one to {_MOST_UNITS} numbers",
             numbers,
         )
         for number in numbers:
-            _whole("action_units.numbers", number, 1, _MOST_UNITS)
-        _require(list(numbers) == sorted(set(numbers)), "action_units.numbers", "each once, growing", numbers)
-        _require(
-            _is_number(self.threshold) and 0 < self.threshold < 1,
+            whole("action_units.numbers", number, 1, _MOST_UNITS)
+        require(list(numbers) == sorted(set(numbers)), "action_units.numbers", "each once, growing", numbers)
+        require(
+            is_number(self.threshold) and 0 < self.threshold < 1,
             "action_units.threshold",
             "between 0 and 1",
             self.threshold,
@@ -270,6 +212,7 @@ class ClipContract:
         disclaimer: What the model must not be used for.
         calibration: How the confidences were fitted; None where nobody did.
         action_units: Which action units it tells; None where it tells none (the paper's network).
+        decision: Which movements are micro-expressions, learned; None where nobody fitted it to this model.
         schema_version: Of the contract itself.
 
     Raises:
@@ -294,12 +237,13 @@ class ClipContract:
     disclaimer: str = NOT_A_LIE_DETECTOR
     calibration: Calibration | None = None
     action_units: ActionUnits | None = None
+    decision: SpottingDecision | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        _require(self.schema_version == SCHEMA_VERSION, "schema_version", SCHEMA_VERSION, self.schema_version)
+        require(self.schema_version == SCHEMA_VERSION, "schema_version", SCHEMA_VERSION, self.schema_version)
         names = self.class_names
-        _require(
+        require(
             isinstance(names, tuple)
             and len(names) >= 2
             and all(isinstance(n, str) and n and n.strip() == n and n.isprintable() for n in names),
@@ -307,25 +251,25 @@ class ClipContract:
             "a tuple of two or more names",
             names,
         )
-        _require(len(set(names)) == len(names), "class_names", "different names", names)
-        _whole("frames", self.frames, 9, _MOST_FRAMES)
+        require(len(set(names)) == len(names), "class_names", "different names", names)
+        whole("frames", self.frames, 9, _MOST_FRAMES)
         for name in ("training_data", "disclaimer"):
             value = getattr(self, name)
-            _require(isinstance(value, str), name, "text", value)
-        _require(isinstance(self.scores, Mapping), "scores", "names and values", self.scores)
+            require(isinstance(value, str), name, "text", value)
+        require(isinstance(self.scores, Mapping), "scores", "names and values", self.scores)
         # Not of every geometry: with 1 px it stands for coordinates between the eyes.
-        _require(self.crop.iod_px >= _LEAST_IOD_PX, "crop.iod_px", f"{_LEAST_IOD_PX:g} or more", self.crop.iod_px)
-        _positive("fps", self.fps, _MOST_FPS)
-        _require(self.fps >= 1, "fps", "1 or more", self.fps)
-        _positive("max_gap_s", self.max_gap_s)
-        _require(
+        require(self.crop.iod_px >= _LEAST_IOD_PX, "crop.iod_px", f"{_LEAST_IOD_PX:g} or more", self.crop.iod_px)
+        positive("fps", self.fps, _MOST_FPS)
+        require(self.fps >= 1, "fps", "1 or more", self.fps)
+        positive("max_gap_s", self.max_gap_s)
+        require(
             self.input.size_px <= self.crop.size_px,
             "input.size_px",
             f"at most the crop's {self.crop.size_px}",
             self.input.size_px,
         )
         needs_reference = self.input.kind != "pixels"
-        _require(
+        require(
             (self.reference.kind != "none") == needs_reference,
             "reference.kind",
             "ema or lag" if needs_reference else "none",
@@ -360,11 +304,11 @@ class ClipContract:
             raise ContractError(
                 "contract", "JSON", "a number of too many digits, or lists too deep in lists"
             ) from error
-        _require(isinstance(raw, dict), "contract", "a JSON object", type(raw).__name__)
-        _require(_has_whole_letters(raw), "contract", "text", "half a letter (a lone surrogate)")
+        require(isinstance(raw, dict), "contract", "a JSON object", type(raw).__name__)
+        require(_has_whole_letters(raw), "contract", "text", "half a letter (a lone surrogate)")
         found_version = raw.get("schema_version", "none")
-        _require(found_version == SCHEMA_VERSION, "schema_version", SCHEMA_VERSION, found_version)
-        _require(
+        require(found_version == SCHEMA_VERSION, "schema_version", SCHEMA_VERSION, found_version)
+        require(
             isinstance(raw.get("class_names"), list),
             "class_names",
             "a list of names",
@@ -378,6 +322,8 @@ class ClipContract:
         # Models from before there was such an output have no word of it.
         if raw.setdefault("action_units", None) is not None:
             raw["action_units"] = _action_units(raw["action_units"])
+        if raw.setdefault("decision", None) is not None:
+            raw["decision"] = SpottingDecision.from_json(raw["decision"])
         return _build(cls, raw, "contract")
 
     def to_metadata(self) -> dict[str, str]:
@@ -418,10 +364,10 @@ def _action_units(raw: object) -> ActionUnits:
 
 def _build(part: type, raw: object, what: str) -> Any:
     """A dataclass from a JSON object with exactly its fields."""
-    _require(isinstance(raw, dict), what, "a JSON object", type(raw).__name__)
+    require(isinstance(raw, dict), what, "a JSON object", type(raw).__name__)
     assert isinstance(raw, dict)
     expected = {f.name for f in dataclasses.fields(part)}
-    _require(
+    require(
         set(raw) == expected, f"{what} fields", ", ".join(sorted(expected)), ", ".join(sorted(map(str, raw))) or "none"
     )
     return part(**raw)

@@ -199,6 +199,9 @@ class Event:
         action_units: Those that act in it, as FACS writes them ("4": both sides, "L12": the subject's left alone). Empty
             where none reaches the model's threshold, and where the model tells none.
         action_unit_confidences: Of each, 0 to 1: its mean probability over the frames that decide the class.
+        probability: 0 to 1: that a movement this short is a micro-expression (the contract's `decision`), at the rate of
+            events that the decision was fitted at. None for macro-expressions.
+        evidence: What the probability was reckoned from, by name (`stream.events.evidence`).
 
     Raises:
         ValueError: The times are not in order, or there is not one confidence for each action unit.
@@ -220,6 +223,8 @@ class Event:
     rejected: Rejection | None = None
     action_units: tuple[str, ...] = ()
     action_unit_confidences: tuple[float, ...] = ()
+    probability: float | None = None
+    evidence: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
 
     def __post_init__(self) -> None:
         if not self.onset_s <= self.apex_s <= self.offset_s:
@@ -228,6 +233,8 @@ class Event:
         units, confidences = len(self.action_units), len(self.action_unit_confidences)
         if units != confidences:
             raise ValueError(f"event: expected a confidence for each of {units} action units, found {confidences}")
+        if self.probability is not None and not 0.0 <= self.probability <= 1.0:
+            raise ValueError(f"event: expected a probability from 0 to 1, found {self.probability:.4f}")
 
     @property
     def duration_s(self) -> float:
@@ -238,8 +245,8 @@ class Event:
         """The event as it is written, ready for JSON.
 
         Returns:
-            The attributes by name, numbers rounded (times to 0.1 ms); `rejected` only where it is, `action_units` and
-            `action_unit_confidences` only where there are some.
+            The attributes by name, numbers rounded (times to 0.1 ms); `rejected` only where it is, `action_units`,
+            `action_unit_confidences`, `probability` and `evidence` only where there are some.
         """
         values: dict[str, Any] = {
             "kind": self.kind,
@@ -254,7 +261,13 @@ class Event:
         if self.action_units:
             values["action_units"] = list(self.action_units)
             values["action_unit_confidences"] = [round(share, 4) for share in self.action_unit_confidences]
-        return values if self.rejected is None else values | {"rejected": self.rejected}
+        if self.probability is not None:
+            values["probability"] = round(self.probability, 4)
+        if self.rejected is not None:
+            values["rejected"] = self.rejected
+        if self.evidence:
+            values["evidence"] = {name: round(value, 4) for name, value in self.evidence.items()}
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,6 +282,10 @@ class FaceResult(_ByValue):
         face: Where it is, and its aligned crop.
         calibrated: Seen for long enough that its movements count as events.
         rate_hz: The source's effective frame rate, 0 while it is not known.
+        smallest_px: The smallest movement of a usual micro-expression that would be noticed now, in pixels of a crop with
+            44 between the eyes; None where nothing would be.
+        watchable: Whether a micro-expression of usual size would be noticed now. What is not watchable is not known to be
+            free of any.
 
     Example:
         ```python
@@ -284,6 +301,8 @@ class FaceResult(_ByValue):
     face: FaceCrop
     calibrated: bool = False
     rate_hz: float = 0.0
+    smallest_px: float | None = None
+    watchable: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The face without its pictures, ready for JSON.
@@ -305,6 +324,8 @@ class FaceResult(_ByValue):
             "box_px": [left, top, right - left, bottom - top],
             "calibrated": self.calibrated,
             "rate_hz": self.rate_hz,
+            "smallest_px": self.smallest_px,
+            "watchable": self.watchable,
         }
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from model.types import Frame, Image
 from stream.picture_limits import too_large
 from stream.sources.base import SourceError

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from model.contract import ClipContract
+from model.decision import DEFAULT_SENSITIVITY
 from model.types import Event, Frame, FrameResult
 from stream.clock import SourceClock
 from stream.engine.engines import Engine
@@ -30,7 +31,8 @@ class PipelineSettings:
     """`max_faces`: so many are followed, the largest; the one at `face_at` whatever its size (`TrackerSettings`).
     `max_frames`: the source counts as ended after so many.
 
-    Without `detect_events` there are labels only. `validity` says which faces can be read.
+    Without `detect_events` there are labels only. `validity` says which faces can be read. `sensitivity`: false events a
+    watchable minute that one is willing to look at. `one_person`: whoever is there is always the same person.
     """
 
     max_faces: int = 1
@@ -38,6 +40,8 @@ class PipelineSettings:
     max_frames: int | None = None
     face_at: tuple[float, float] | None = None
     validity: ValiditySettings = field(default_factory=ValiditySettings)
+    sensitivity: float = DEFAULT_SENSITIVITY
+    one_person: bool = False
 
     @property
     def tracker(self) -> TrackerSettings:

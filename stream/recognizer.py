@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from model.contract import ClipContract, MicroliveError
+from model.contract import ClipContract
+from model.decision import DEFAULT_SENSITIVITY
+from model.errors import MicroliveError
 from model.types import Event, FrameResult, Image, Pace
 from stream.engine.engines import Engine, StreamingEngine, WindowEngine
 from stream.engine.model_file import (
@@ -52,6 +54,9 @@ class Recognizer:
             that asks for the result; what one raises reaches the caller, and the frame has been taken in all the same.
         face_at: Where in the picture the face to follow is, x and y, in pixels, or as shares when neither is above 1; it is
             followed whatever its size, and even if it never moves.
+        sensitivity: How many false events a watchable minute one is willing to look at: low for an alarm, high for somebody
+            who looks through what was found. Every candidate is told with its probability, whatever this is.
+        one_person: There is only one person: whoever is seen is the same as before, under the same number.
 
     Raises:
         ModelError: The model cannot be loaded, or not with this engine or provider.
@@ -86,8 +91,12 @@ class Recognizer:
         on_event: Callable[[Event], None] | None = None,
         on_result: Callable[[FrameResult], None] | None = None,
         face_at: tuple[float, float] | None = None,
+        sensitivity: float = DEFAULT_SENSITIVITY,
+        one_person: bool = False,
     ) -> None:
-        self._settings = PipelineSettings(max_faces, detect_events, face_at=face_at)
+        self._settings = PipelineSettings(
+            max_faces, detect_events, face_at=face_at, sensitivity=sensitivity, one_person=one_person
+        )
         self._on_event, self._on_result = on_event, on_result
         path = choose_model(BUNDLED_MODEL if model is None else Path(model), engine)
         self._model: LoadedModel = load_model(path, RuntimeSettings(provider, threads))

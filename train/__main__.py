@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from model.console import CleanConsole
-from model.contract import ContractError
+from model.errors import ContractError
 from model.guards import private_files
 from model.quiet import hold_standard_streams
 from model.signals import EndSignals

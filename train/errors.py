@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from model.checked import MisfitError, checked
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

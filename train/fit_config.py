@@ -10,16 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from model.checked import LISTED, STRICT, Number, raising, shown
 from model.config import FusionKind, NetworkConfig
-from model.contract import (
-    ClipContract,
-    Colour,
-    ContractError,
-    CropGeometry,
-    InputKind,
-    NetworkInput,
-    Reference,
-    ReferenceKind,
-)
+from model.contract import ClipContract, Colour, CropGeometry, InputKind, NetworkInput, Reference, ReferenceKind
+from model.errors import ContractError
 from model.variants import variant
 from train.clips.unit_targets import UNITS
 from train.errors import UsageError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from model.config import BRANCH_KERNELS, POOL, TRUNK_KERNEL, pooled
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 
 REACH = max(BRANCH_KERNELS) // 2
 TRUNK_REACH = TRUNK_KERNEL // 2

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from model.guards import shown
 from model.signals import EndSignals
 from stream.screen.writer import ScreenWriter

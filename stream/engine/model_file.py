@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import onnxruntime as ort
 
-from model.contract import METADATA_KEY, ClipContract, ContractError, MicroliveError
+from model.contract import METADATA_KEY, ClipContract
+from model.errors import ContractError, MicroliveError
 from model.guards import other_model, shown
 from stream.machine import usable_cores
 

@@ -88,17 +88,19 @@ class MotionAligner:
         self._last_grey = grey
         self._key = self._key_frame(self._view(grey, transform), self._mask(_apply(transform + self._shift, landmarks)))
 
-    def step(self, grey: Image, flickers: bool = False) -> Alignment:
+    def step(self, grey: Image, flickers: bool = False, near: Matrix | None = None) -> Alignment:
         """The alignment of the next grey picture (height, width). Where it `flickers`, corners would seem to move with
-        the light: it is looked at in the key frame's."""
+        the light: it is looked at in the key frame's. `near`: the transform (2, 3) to look at first, for a face that was
+        lost from sight; that of the frame before where there is none."""
         if self._key is None or self._last_grey is None:
             raise ValueError("alignment: expected a key frame, found none (call rekey first)")
-        view = self._view(grey, self._transform)
+        before = self._transform if near is None else near
+        view = self._view(grey, before)
         if flickers:
             view = in_light_of(self._key.view, view)
         near_px, far_px = self._settings.ransac_px
         motion, share = self._motion(self._key, view, near_px)
-        if motion is None or share < self._settings.renew_share:
+        if near is None and (motion is None or share < self._settings.renew_share):
             renewed = self._key_frame(self._view(self._last_grey, self._transform), self._key.mask)
             if flickers:
                 view = in_light_of(renewed.view, view)
@@ -110,7 +112,7 @@ class MotionAligner:
         if motion is None:
             return Alignment(self._transform, share, tracked=False)
         # `motion` takes the view's pixels back to the key frame's; both views are the crop shifted by the margin.
-        self._transform = _compose(motion, self._transform + self._shift) - self._shift
+        self._transform = _compose(motion, before + self._shift) - self._shift
         self._last_grey = grey
         return Alignment(self._transform, share, tracked=True)
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from model.quiet import native_log_held_back
 from model.types import Image
 

@@ -11,7 +11,7 @@ from annotated_types import Interval, Len
 from typing_extensions import TypedDict
 
 from model.atomic import regular_file
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 
 SCHEMA_VERSION = 1
 LARGEST = 1e12

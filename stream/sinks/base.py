@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.atomic import target_of, whole_file
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from model.types import Event, FrameResult
 
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from model.contract import ClipContract, MicroliveError
+from model.contract import ClipContract
+from model.errors import MicroliveError
 from model.guards import shown
 from model.quiet import native_log_held_back
 from model.types import Event, Frame, FrameResult

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from stream.network_address import is_loopback
 
 MAX_DATAGRAM_BYTES = 2048

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from model.guards import shown
 from model.types import Frame, Pace
 from stream.health import SourceStatus

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from model.types import Image
 from stream.picture_limits import PICTURE_BYTES, too_large
 

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.contract import (
-    METADATA_KEY,
-    ClipContract,
-    Colour,
-    ContractError,
-    CropGeometry,
-    InputKind,
-    NetworkInput,
-    Reference,
-)
+from model.contract import METADATA_KEY, ClipContract, Colour, CropGeometry, InputKind, NetworkInput, Reference
+from model.errors import ContractError
 
 FLOW = NetworkInput("flow", 64, scale=0.7)
 EMA = Reference("ema", time_constant_s=2.0)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from model.types import Event, FaceResult, Frame, FrameResult
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector

@@ -25,7 +25,8 @@ from pydantic.dataclasses import dataclass
 
 from model.atomic import regular_file
 from model.checked import STRICT, MisfitError, Number, checked_json, raising
-from model.contract import Colour, CropGeometry, MicroliveError
+from model.contract import Colour, CropGeometry
+from model.errors import MicroliveError
 
 SCHEMA_VERSION = 1
 CLIPS_FILE, RECORDS_FILE, MANIFEST_FILE = "clips.npy", "clips.jsonl", "manifest.json"

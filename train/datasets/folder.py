@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from model.atomic import regular_file
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
 from train.datasets.frames import frames_of, scan

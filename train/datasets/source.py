@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from model.contract import MicroliveError
+from model.errors import MicroliveError
 
 Severity = Literal["error", "warning"]
 """error: a clip or row that cannot be used. warning: a known quirk that was dealt with, as the text says."""

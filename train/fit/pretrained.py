@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.contract import ClipContract, ContractError
+from model.contract import ClipContract
+from model.errors import ContractError
 from model.variants import variant
 from train.config_file import config_from, read_config_file
 from train.errors import UsageError

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import regular_file
-from model.contract import Colour, CropGeometry, MicroliveError
+from model.contract import Colour, CropGeometry
 from model.decoding import decode_picture
+from model.errors import MicroliveError
 from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import Image
 from stream.face.align import MotionAligner

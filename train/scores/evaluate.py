@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import regular_file
-from model.contract import ClipContract, ContractError
+from model.contract import ClipContract
+from model.errors import ContractError
 from model.guards import kind_of_model
 from model.quiet import native_log_held_back
 from stream.engine.model_file import ANSWER, UNITS, ModelError, RuntimeSettings, answer_of, failed_run, load_model

@@ -7,7 +7,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from model.contract import ActionUnits, ContractError, CropGeometry, NetworkInput, Reference
+from model.contract import ActionUnits, CropGeometry, NetworkInput, Reference
+from model.errors import ContractError
 from stream.engine.engines import StreamingEngine, WindowEngine
 from stream.engine.model_file import ModelError, RuntimeSettings, load_model, states_of
 from tests.helpers.models import save_tiny_model, save_tiny_streaming_model, tiny_contract

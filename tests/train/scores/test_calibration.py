@@ -13,7 +13,8 @@ from rich.console import Console
 from scipy.special import softmax
 
 from export.__main__ import main as export_main
-from model.contract import Calibration, ClipContract, ContractError
+from model.contract import Calibration, ClipContract
+from model.errors import ContractError
 from model.network import load_network
 from stream.engine.engines import StreamingEngine
 from stream.engine.model_file import load_model
