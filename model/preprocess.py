@@ -6,6 +6,7 @@ time, so a frame gives the same network input whatever window it is part of.
 """
 
 from collections import deque
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -42,12 +43,21 @@ def eye_transform(left_eye: Matrix, right_eye: Matrix, geometry: CropGeometry) -
     return np.column_stack([linear, target - linear @ ((left_eye + right_eye) / 2)])
 
 
-def crop_face(image: Image, transform: Matrix, geometry: CropGeometry, colour: Colour) -> Crop:
+def crop_face(
+    image: Image,
+    transform: Matrix,
+    geometry: CropGeometry,
+    colour: Colour,
+    shift_px: NDArray[np.float32] | None = None,
+) -> Crop:
     """The aligned crop, uint8 (size, size) grey or (size, size, 3) RGB, of a BGR picture (height, width, 3)
     (for a grey crop also of a grey one, (height, width)).
 
     `transform` (2, 3) maps image to crop pixels. Pixels outside the picture repeat its border. Large faces are halved
     first, so that a crop averages over the pixels it stands for instead of picking some of them.
+
+    `shift_px` (size, size, 2) float32: each pixel of the crop is taken from so far beside its place, in crop pixels; so a head
+    that has turned is seen as before (`stream.face.head_shape`).
     """
     scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
     picture, matrix = _region(image, transform, geometry.size_px)
@@ -58,8 +68,19 @@ def crop_face(image: Image, transform: Matrix, geometry: CropGeometry, colour: C
         matrix = matrix * (2.0, 2.0, 1.0)
         scale *= 2
     size = (geometry.size_px, geometry.size_px)
-    crop = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if shift_px is None:
+        crop = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        places = cv2.transform(_pixels(geometry.size_px) + shift_px, cv2.invertAffineTransform(matrix))
+        crop = cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     return crop if colour == "grey" else cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
+
+
+@lru_cache(maxsize=8)
+def _pixels(size_px: int) -> NDArray[np.float32]:
+    """(size, size, 2) The x and y of each pixel of a crop. Not to be written to."""
+    steps = np.arange(size_px, dtype=np.float32)
+    return np.stack(np.meshgrid(steps, steps), axis=-1)
 
 
 def _region(image: Image, transform: Matrix, size_px: int) -> tuple[Image, Matrix]:

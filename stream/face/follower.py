@@ -23,14 +23,20 @@ _SIDE_PX = 24
 
 @dataclass(frozen=True, eq=False)
 class FoundFace:
-    """A face as Face Mesh sees it: `landmarks` (468, 2) in image pixels, `eyes` (2, 2) the image's left and right one."""
+    """A face as Face Mesh sees it: `points` (468, 3) in image pixels, the third is the distance from the camera; `eyes` (2, 2)
+    the image's left and right one."""
 
-    landmarks: NDArray[np.float32]
+    points: NDArray[np.float32]
     eyes: NDArray[np.float64]
 
     @classmethod
-    def of(cls, landmarks: NDArray[np.float32]) -> "FoundFace":
-        return cls(landmarks, np.vstack(eye_centres(landmarks)))
+    def of(cls, points: NDArray[np.float32]) -> "FoundFace":
+        return cls(points, np.vstack(eye_centres(points[:, :2])))
+
+    @property
+    def landmarks(self) -> NDArray[np.float32]:
+        """(468, 2)"""
+        return self.points[:, :2]
 
     @property
     def iod_px(self) -> float:
@@ -105,7 +111,7 @@ class FaceFollower:
     def place(self, image: Image, grey: Image, face: FoundFace, time_s: float) -> None:
         """Starts anew from a face that was found in this frame, with no tie to the frames before."""
         transform = eye_transform(face.eyes[0], face.eyes[1], self._geometry)
-        self._aligner.rekey(grey, face.landmarks, transform)
+        self._aligner.rekey(grey, face.points, transform)
         self._oval = face.outline.astype(np.float64) @ transform[:, :2].T + transform[:, 2]
         self._crop = self._cut(image, transform, rekeyed=True)
         self.light.reset()
@@ -119,7 +125,7 @@ class FaceFollower:
         alignment = self._aligner.step(grey, self.light.steadies)
         if not alignment.tracked:
             return False
-        crop = self._cut(image, alignment.transform, rekeyed=False)
+        crop = self._cut(image, alignment.transform, rekeyed=False, shift_px=alignment.shift_px)
         values = signature(crop.crop)
         if self._likeness.of(values) < self._settings.min_likeness:
             return False
@@ -154,10 +160,13 @@ class FaceFollower:
         )
         return self._likeness.of_newest(signature(there))
 
-    def _cut(self, image: Image, transform: Matrix, rekeyed: bool) -> FaceCrop:
+    def _cut(
+        self, image: Image, transform: Matrix, rekeyed: bool, shift_px: NDArray[np.float32] | None = None
+    ) -> FaceCrop:
         back = cv2.invertAffineTransform(transform)
         outline = (self._oval @ back[:, :2].T + back[:, 2]).astype(np.float32)
-        return FaceCrop(crop_face(image, transform, self._geometry, self._colour), transform, outline, rekeyed)
+        crop = crop_face(image, transform, self._geometry, self._colour, shift_px)
+        return FaceCrop(crop, transform, outline, rekeyed)
 
 
 class Likeness:

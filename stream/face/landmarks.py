@@ -114,10 +114,16 @@ class FaceMeshDetector:
 
     def detect(self, image: Image) -> list[NDArray[np.float32]]:
         """Landmarks (468, 2) float32 in pixels for every face of a BGR picture (height, width, 3), largest face first."""
+        return [points[:, :2] for points in self.detect_with_depth(image)]
+
+    def detect_with_depth(self, image: Image) -> list[NDArray[np.float32]]:
+        """As `detect`, (468, 3): with each point's distance from the camera in pixels, from the middle of the head."""
         self.require_own_process()
         height, width = image.shape[:2]
         found = self._mesh.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).multi_face_landmarks or []
-        faces = [np.array([(p.x * width, p.y * height) for p in face.landmark], np.float32) for face in found]
+        faces = [
+            np.array([(p.x * width, p.y * height, p.z * width) for p in face.landmark], np.float32) for face in found
+        ]
         return sorted(faces, key=_box_area, reverse=True)
 
     def is_upside_down(self, image: Image, landmarks: NDArray[np.float32]) -> bool:
@@ -158,7 +164,7 @@ class FaceMeshDetector:
 
 
 def _box_area(landmarks: NDArray[np.float32]) -> float:
-    width, height = np.ptp(landmarks, axis=0)
+    width, height = np.ptp(landmarks[:, :2], axis=0)
     return float(width * height)
 
 

@@ -190,7 +190,7 @@ class FaceTracker:
     def _look(self, frame: Frame, grey: Image, lost: Sequence[_Track]) -> Status | None:
         """Face Mesh looks again: followed faces are confirmed or ended, new ones followed. Why a new one is not."""
         self._looked_s = frame.time_s
-        found = _different([FoundFace.of(landmarks) for landmarks in self._detector.detect(frame.image)])
+        found = _different([FoundFace.of(points) for points in self._detector.detect_with_depth(frame.image)])
         overlapping = _overlapping([face.outline for face in found])
         if overlapping:
             self._overlap_s = frame.time_s

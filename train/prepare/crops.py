@@ -145,17 +145,17 @@ class CropReader:
         aligner, digest = MotionAligner(self._geometry), hashlib.sha256()
         numbers: list[int] = []
         crops: list[Image] = []
-        image, transform, iod_px, lost = None, np.eye(2, 3), 0.0, 0
+        image, transform, shift_px, iod_px, lost = None, np.eye(2, 3), None, 0.0, 0
         remarks: list[str] = []
         for number, image in _read(pictures, clip.onset, clip.offset, digest, remarks):
             if not aligner.keyed:
                 transform, iod_px = self._start(aligner, number, image, clip.cropped)
             else:
                 alignment = aligner.step(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-                transform = alignment.transform
+                transform, shift_px = alignment.transform, alignment.shift_px
                 lost += not alignment.tracked
             numbers.append(number)
-            crops.append(crop_face(image, transform, self._geometry, self._colour))
+            crops.append(crop_face(image, transform, self._geometry, self._colour, shift_px))
             if len(numbers) > MAX_PICTURES:
                 raise ClipError(f"more than {MAX_PICTURES} pictures; give onset and offset, or cut it")
         if image is None:
@@ -188,17 +188,17 @@ class CropReader:
             raise ClipError(
                 "the pictures are grey, and among coloured ones that tells the dataset; leave out --colour rgb"
             )
-        landmarks = self._landmarks(image, cropped)
-        if landmarks is None:
+        points = self._points(image, cropped)
+        if points is None:
             raise ClipError(f"no face found on frame {number}, the first of the clip")
-        left, right = eye_centres(landmarks)
+        left, right = eye_centres(points[:, :2])
         iod_px, least_px = float(np.hypot(*(right - left))), ValiditySettings().min_iod_px
         if iod_px < least_px:
             raise ClipError(
                 f"the face is too small: expected {least_px:g} px or more between the eyes, found {iod_px:.0f}"
             )
         transform = eye_transform(left, right, self._geometry)
-        aligner.rekey(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), landmarks, transform)
+        aligner.rekey(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), points, transform)
         return transform, iod_px
 
     def _stored(self, clip: SourceClip, pictures: StoredClip) -> SourceCrops:
@@ -229,15 +229,15 @@ class CropReader:
         channels = 1 if self._colour == "grey" else 3
         return np.stack(crops).reshape(len(crops), self._geometry.size_px, self._geometry.size_px, channels)
 
-    def _landmarks(self, image: Image, cropped: bool) -> NDArray[np.float32] | None:
-        """The largest face's landmarks. A face that fills its picture is found, and its eyes placed, better on a ground."""
+    def _points(self, image: Image, cropped: bool) -> NDArray[np.float32] | None:
+        """The largest face's landmarks (468, 3). A face that fills its picture is found, and its eyes placed, better on a ground."""
         if self._detector is None:
             self._detector = FaceMeshDetector(static=True)
         for padded in (cropped, not cropped):
             border = max(image.shape[:2]) // 2 if padded else 0
-            faces = self._detector.detect(_bordered(image, border))
+            faces = self._detector.detect_with_depth(_bordered(image, border))
             if faces:
-                return faces[0] - np.float32(border)
+                return faces[0] - np.array([border, border, 0.0], np.float32)
         return None
 
     def _drift_px(self, image: Image, transform: NDArray[Any], cropped: bool) -> float | None:
@@ -245,9 +245,10 @@ class CropReader:
 
         A check alone, as live: the alignment itself goes by motion.
         """
-        landmarks = self._landmarks(image, cropped)
-        if landmarks is None:
+        points = self._points(image, cropped)
+        if points is None:
             return None
+        landmarks = points[:, :2]
         wanted = eye_transform(*eye_centres(landmarks), self._geometry)
         eyes = np.column_stack([np.vstack(eye_centres(landmarks)), np.ones(2)])
         return float(np.abs(eyes @ transform.T - eyes @ wanted.T).max())

@@ -15,6 +15,7 @@ from stream.face.landmarks import eye_centres
 from train.synth.action_units import RECIPES, OneSided, UnitShare, draw_expression
 from train.synth.company import Company, CompanySettings, accompanied, draw_company
 from train.synth.confounders import Confounders, Spared, draw_camera, draw_confounders, draw_repeats, draw_texture
+from train.synth.faces import mean_depth
 from train.synth.fields import FaceFields, channel
 from train.synth.motion_curves import (
     Envelope,
@@ -276,17 +277,19 @@ def make_clip(model: FaceModel, spec: ClipSpec, settings: ClipSettings) -> tuple
     shape = (settings.frames, geometry.size_px, geometry.size_px, 1 if grey else 3)
     crops = np.empty(shape, np.uint8)
     aligner = MotionAligner(geometry)
-    transform, lost = np.eye(2, 3), 0
+    transform, shift_px, lost = np.eye(2, 3), None, 0
     for index, frame in enumerate(camera_frames(model, spec, settings.frames, geometry.iod_px, grey)):
         view = frame if grey else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
         if index == 0:
             landmarks, transform = _first_alignment(model, spec, geometry)
-            aligner.rekey(view, landmarks, transform)
+            # Of a photo nobody knows the depth; people differ little in it.
+            distances = -mean_depth() * spec.camera.iod_px
+            aligner.rekey(view, np.column_stack([landmarks, distances]), transform)
         else:
             alignment = aligner.step(view)
-            transform = alignment.transform
+            transform, shift_px = alignment.transform, alignment.shift_px
             lost += not alignment.tracked
-        crops[index] = crop_face(frame, transform, geometry, settings.colour).reshape(shape[1:])
+        crops[index] = crop_face(frame, transform, geometry, settings.colour, shift_px).reshape(shape[1:])
     return crops, _truth(model, spec, settings, lost)
 
 

@@ -19,7 +19,7 @@ CONTRACT = ClipContract(("a", "b"), input=NetworkInput("flow", 64), reference=Re
 @pytest.fixture(scope="module")
 def landmarks() -> np.ndarray:
     with FaceMeshDetector(static=True) as detector:
-        return detector.detect(portrait())[0]
+        return detector.detect_with_depth(portrait())[0]
 
 
 def track(frames: list[np.ndarray]) -> list[np.ndarray]:
@@ -35,7 +35,7 @@ def track(frames: list[np.ndarray]) -> list[np.ndarray]:
 
 def eye_points(landmarks: np.ndarray) -> np.ndarray:
     """Three points of the face, homogeneous (3, 3)."""
-    return np.column_stack([np.vstack([*eye_centres(landmarks), landmarks[152].astype(float)]), np.ones(3)])
+    return np.column_stack([np.vstack([*eye_centres(landmarks[:, :2]), landmarks[152, :2].astype(float)]), np.ones(3)])
 
 
 def test_a_still_face_does_not_jitter(landmarks: np.ndarray) -> None:
@@ -47,7 +47,7 @@ def test_a_still_face_does_not_jitter(landmarks: np.ndarray) -> None:
 
 def test_head_motion_is_taken_out(landmarks: np.ndarray) -> None:
     rng = np.random.default_rng(2)
-    per_crop_px = np.hypot(*(np.subtract(*eye_centres(landmarks)))) / 44.0
+    per_crop_px = np.hypot(*(np.subtract(*eye_centres(landmarks[:, :2])))) / 44.0
     frames, truth = [], []
     for i in range(60):
         picture, matrix = moved(
@@ -70,7 +70,7 @@ def test_a_renewed_key_frame_does_not_make_the_crop_jump(landmarks: np.ndarray) 
     """A face that turns and grows far beyond what one key frame covers."""
     aligner = MotionAligner(CropGeometry())
     grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
-    aligner.rekey(grey, landmarks, eye_transform(*eye_centres(landmarks), CropGeometry()))
+    aligner.rekey(grey, landmarks, eye_transform(*eye_centres(landmarks[:, :2]), CropGeometry()))
     points = eye_points(landmarks)
     placed = []
     for i in range(50):
@@ -86,7 +86,7 @@ def test_a_renewed_key_frame_does_not_make_the_crop_jump(landmarks: np.ndarray) 
 def test_another_picture_is_not_taken_for_the_same_face(landmarks: np.ndarray) -> None:
     aligner = MotionAligner(CropGeometry())
     grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
-    aligner.rekey(grey, landmarks, eye_transform(*eye_centres(landmarks), CropGeometry()))
+    aligner.rekey(grey, landmarks, eye_transform(*eye_centres(landmarks[:, :2]), CropGeometry()))
     noise = np.random.default_rng(3).integers(0, 256, grey.shape, dtype=np.uint8)
     assert not aligner.step(noise).tracked
     assert not aligner.step(np.full_like(grey, 90)).tracked

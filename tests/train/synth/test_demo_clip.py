@@ -80,8 +80,8 @@ def _aligned_flow(demo: DemoClip, event: DemoEvent):
     start = round((event.onset_s - 0.2) * demo.fps)
     frame = demo.frame(start)
     with FaceMeshDetector(static=True) as detector:
-        landmarks = detector.detect(frame)[0]
-    transform = eye_transform(*eye_centres(landmarks), GEOMETRY)
+        landmarks = detector.detect_with_depth(frame)[0]
+    transform = eye_transform(*eye_centres(landmarks[:, :2]), GEOMETRY)
     aligner = MotionAligner(GEOMETRY)
     aligner.rekey(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), landmarks, transform)
     crops = {start: crop_face(frame, transform, GEOMETRY, "grey")}
@@ -89,7 +89,7 @@ def _aligned_flow(demo: DemoClip, event: DemoEvent):
         frame = demo.frame(index)
         alignment = aligner.step(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY))
         assert alignment.tracked
-        crops[index] = crop_face(frame, alignment.transform, GEOMETRY, "grey")
+        crops[index] = crop_face(frame, alignment.transform, GEOMETRY, "grey", alignment.shift_px)
     dense = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def flow_at(time_s: float) -> np.ndarray:
