@@ -173,12 +173,13 @@ Rejection = Literal[
     "tracking_lost",
     "insufficient_rate",
     "calibrating",
-    "too_short",
+    "too_small",
+    "not_brief",
     "overlap",
     "no_expression",
 ]
-"""Why a movement is no event. `overlap`: a clearer one at the same time. `no_expression`: the model says neutral,
-or is not sure enough of any class."""
+"""Why a movement is no event: of a micro-expression what spoke most against it. `overlap`: a likelier one at the same time.
+`not_brief`: it does not come and go as they do. `no_expression`: what moves, or what the model makes of it, is not like one."""
 
 
 @dataclass(frozen=True)

@@ -267,7 +267,7 @@ class ClassifyStage:
     def _classifier(self, track: int) -> FaceClassifier:
         engine = self._spare.pop() if self._spare else self._new_engine()
         names, fps, units = self._contract.class_names, self._contract.fps, self._contract.action_units
-        detector = EventDetector(names, fps, track, units=units) if self._detect_events else None
+        detector = EventDetector(names, fps, track, units=units, judge=self._judge) if self._detect_events else None
         return FaceClassifier(self._contract, engine, detector)
 
 

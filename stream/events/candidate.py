@@ -1,5 +1,4 @@
-"""A movement that stands out: measured (when it begins and ends, what moved, what else went on, what the model says),
-and judged: which of the artefacts that look like an expression it is, or which expression."""
+"""A movement that stands out, measured: when it begins and ends, what moved, what else went on, what the model says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ _APEX_SLACK_S = 0.067
 # Around a movement: what is still part of it, and what is not yet or no longer.
 _DURING_S = 0.1
 _APART_S = 0.07
+_MOST_EDGE, _EDGE_STEP = 0.6, 0.04
 
 
 @dataclass(frozen=True, eq=False)
 class Peak:
     """Where a movement is largest: frame `centre` of a trace, and the bump there (`stream.events.bumps`): its `half_width` and
-    `shoulder` in frames, `vectors_px` (regions, 2) and `sizes_px` (regions,). `regions`: indices of those that it is about."""
+    `shoulder` in frames, `vectors_px` (regions, 2) and `sizes_px` (regions,). `regions`: indices of those that it is about.
+    `macro`: it may last as long as it does."""
 
     centre: int
     half_width: int
@@ -29,25 +30,33 @@ class Peak:
     vectors_px: NDArray[np.float32]
     sizes_px: NDArray[np.float32]
     regions: NDArray[np.intp]
+    macro: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A movement; times in seconds of the source's clock.
 
-    `skin_px`, `eyes_px`: longest bump of a region without and with lids. `contrast`: peak against what the face moves
-    before and after. `head_px_s`: fastest head motion. `exposure`: largest change of the mean grey level within the lag.
+    `share` (frames,): how far along the movement the face is at every frame of its trace, 1 at the peak. `edge_share`: of the
+    peak, where onset and offset are. `skin_px`, `eyes_px`: longest bump of a region without and with lids. `step_px`: the
+    longest way that a region did not come back. `before_px`, `behind_px`: what the face moves within the lag before the onset
+    and after the offset. `head_px_s`: fastest head motion. `exposure`: largest change of the mean grey level within the lag.
     `sharpness_share`: sharpness during the movement against before it. `answer` (classes,): mean probabilities after the
     apex, None without an answer; `action_units` (2 units,): those of the units over the same frames. `after_s`: how much
     is known after the offset.
     """
+
+    share: NDArray[np.float32]
+    edge_share: float
 
     onset_s: float
     apex_s: float
     offset_s: float
     skin_px: float
     eyes_px: float
-    contrast: float
+    step_px: float
+    before_px: float
+    behind_px: float
     head_px_s: float
     exposure: float
     sharpness_share: float
@@ -60,6 +69,11 @@ class Candidate:
         return self.offset_s - self.onset_s
 
     @property
+    def contrast(self) -> float:
+        """The peak against what the face moves before and after."""
+        return self.skin_px / max(self.before_px, self.behind_px, 1e-3)
+
+    @property
     def clarity(self) -> float:
         """Share of the peak that stands out of what the face moves before and after it, 0–1."""
         return max(0.0, 1.0 - 1.0 / max(self.contrast, 1e-3))
@@ -70,7 +84,9 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
     times_s = trace.times_s
     share = _share_of_peak(trace.motion_px, peak)
     apex = _apex(share, peak.centre, round(_APEX_SLACK_S * fps))
-    onset_s, offset_s = (min(edge_s, end_s) for edge_s in _edges(times_s, share, apex, settings.edge_share))
+    within_s = None if peak.macro else settings.max_s
+    edge_share, (onset_s, offset_s) = _brief_edges(times_s, share, apex, settings.edge_share, within_s)
+    onset_s, offset_s = min(onset_s, end_s), min(offset_s, end_s)
     apex_s = min(max(_peak_time(times_s, share, apex), onset_s), offset_s)
     lag = max(1, round(settings.quiet_lag_s * fps))
     during = (times_s >= onset_s - _DURING_S) & (times_s <= offset_s + _DURING_S)
@@ -78,18 +94,17 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
     after = (times_s > offset_s + _APART_S) & (times_s <= min(offset_s + settings.quiet_after_s, end_s))
     answer, action_units = _answer(trace, apex_s, settings)
     sizes_px = np.hypot(peak.vectors_px[:, 0], peak.vectors_px[:, 1])
-    skin_px = float(sizes_px[list(SKIN)].max())
-    going_on_px = max(
-        _going_on(trace.motion_px, before, lag, settings.quiet_percentiles[0]),
-        _going_on(trace.motion_px, after, lag, settings.quiet_percentiles[1]),
-    )
     return Candidate(
+        share=share,
+        edge_share=edge_share,
         onset_s=onset_s,
         apex_s=apex_s,
         offset_s=offset_s,
-        skin_px=skin_px,
+        skin_px=float(sizes_px[list(SKIN)].max()),
         eyes_px=float(sizes_px[list(EYES)].max()),
-        contrast=skin_px / max(going_on_px, 1e-3),
+        step_px=float((sizes_px - peak.sizes_px)[list(SKIN)].max()) / settings.step_share,
+        before_px=_going_on(trace.motion_px, before, lag, settings.quiet_percentiles[0]),
+        behind_px=_going_on(trace.motion_px, after, lag, settings.quiet_percentiles[1]),
         head_px_s=float(trace.head_px_s[during].max()),
         exposure=_exposure(trace.brightness[during], lag),
         sharpness_share=_sharpness_share(trace.sharpness, during, before),
@@ -130,6 +145,21 @@ def _peak_time(times_s: NDArray[np.float64], share: NDArray[np.float32], apex: i
     bend = left - 2.0 * middle + right
     shift = 0.0 if bend >= -1e-6 else min(max(0.5 * (left - right) / bend, -0.5), 0.5)
     return float(np.interp(apex + shift, np.arange(len(times_s)), times_s))
+
+
+def _brief_edges(
+    times_s: NDArray[np.float64], share: NDArray[np.float32], apex: int, edge_share: float, within_s: float | None
+) -> tuple[float, tuple[float, float]]:
+    """Onset and offset at the lower threshold; on top of movement that goes on, at the lowest share of the peak at which they
+    are no farther apart than `within_s`. With that share."""
+    edges_s = _edges(times_s, share, apex, edge_share)
+    while within_s is not None and edges_s[1] - edges_s[0] > within_s and edge_share < _MOST_EDGE:
+        edge_share = min(edge_share + _EDGE_STEP, _MOST_EDGE)
+        edges_s = _edges(times_s, share, apex, edge_share)
+    if within_s is not None and edges_s[1] - edges_s[0] > within_s:
+        half_s = within_s / 2
+        edges_s = max(edges_s[0], float(times_s[apex]) - half_s), min(edges_s[1], float(times_s[apex]) + half_s)
+    return edge_share, edges_s
 
 
 def _edges(
@@ -185,7 +215,7 @@ def _answer(
 
 
 def artefact_of(candidate: Candidate, settings: EventSettings) -> Rejection | None:
-    """What a movement is instead of an expression of the face; None when nothing speaks against it."""
+    """What a long movement is instead of an expression of the face; None when nothing speaks against it."""
     if candidate.eyes_px > settings.blink_ratio * candidate.skin_px:
         return "blink"
     if candidate.head_px_s > settings.max_head_px_s:
@@ -195,25 +225,6 @@ def artefact_of(candidate: Candidate, settings: EventSettings) -> Rejection | No
     if candidate.sharpness_share < settings.min_sharpness_share:
         return "blur"
     return "speech" if candidate.contrast < settings.min_contrast else None
-
-
-def reject_micro(candidate: Candidate, names: Sequence[str], settings: EventSettings) -> Rejection | None:
-    """The reason why a short movement is no micro-expression; None when it is one."""
-    artefact = artefact_of(candidate, settings)
-    if artefact is not None:
-        return artefact
-    if not shows_expression(candidate, names, settings):
-        return "no_expression"
-    return "too_short" if candidate.duration_s < settings.min_s else None
-
-
-def shows_expression(candidate: Candidate, names: Sequence[str], settings: EventSettings) -> bool:
-    """Whether the model sees an expression at all; a model without a neutral class always does when it answers."""
-    if candidate.answer is None:
-        return False
-    if NEUTRAL not in names:
-        return True
-    return 1.0 - float(candidate.answer[list(names).index(NEUTRAL)]) >= settings.min_expression
 
 
 def label_of(candidate: Candidate, names: Sequence[str]) -> tuple[str, float]:

@@ -1,13 +1,14 @@
 """Micro-expression events: onset, apex and offset of one face's movements, and why the others are none.
 
 Every frame of the time grid brings the motion of the face's regions and the model's probabilities. A movement away from
-rest and back (`stream.events.bumps`) that stands out from the face's own noise is a candidate; it is decided a little later, when
-it is known what the face did afterwards and what the model makes of it. The model alone cannot say when something happened:
-its answer is about its whole window. The motion alone cannot say what happened.
+rest and back (`stream.events.bumps`), of any part of the face, is a candidate; it is judged a little later, when it is known what
+the face did afterwards and what the model makes of it (`stream.events.evidence`, `stream.events.judgement`). No rule throws a
+candidate away that was seen whole: a learned decision weighs all of it, and of those at the same time the likeliest counts. The
+model alone cannot say when something happened: its answer is about its whole window. The motion alone cannot say what happened.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,25 +17,47 @@ from numpy.typing import NDArray
 from model.contract import ActionUnits
 from model.types import Event, EventKind, Rejection, acting_units
 from stream.events.bumps import BumpMeter, Bumps, NoiseFloor
-from stream.events.candidate import Candidate, Peak, artefact_of, label_of, measure, reject_micro
-from stream.events.motion import EYES, SKIN, Motion, MotionTrace
+from stream.events.candidate import Candidate, Peak, artefact_of, label_of, measure
+from stream.events.evidence import evidence
+from stream.events.judgement import Judge
+from stream.events.motion import REGIONS, SKIN, Motion, MotionTrace
 from stream.events.settings import EventSettings
 
-_SKIN, _EYES = np.array(SKIN), np.array(EYES)
+_SKIN = np.array(SKIN)
+_PARTS = tuple(
+    np.array([index for index, name in enumerate(REGIONS) if any(word in name for word in words)])
+    for words in (("brow",), ("cheek", "nostril"), ("mouth", "lip", "chin"), ("eye",))
+)
+"""Of the face, each with candidates of its own: what goes on in one does not hide the others."""
+_CROWD_S = 2.0
+_REST_PX = 0.22
+"""Shorter movements are rest, as far as the noise is concerned."""
 _MACRO_STRIDE_S = 0.1
 """Long movements are looked for so often, not at every frame: their peaks are flat."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Centre:
-    """Bumps around frame `number`: sizes in units of the threshold, of the skin and of the lids."""
+    """Bumps around frame `number`: of each of some parts of the face the largest, in units of the threshold, and its width."""
 
     number: int
     bumps: Bumps
-    skin: float
-    skin_width: int
-    eyes: float
-    eyes_width: int
+    sizes: tuple[float, ...]
+    widths: tuple[int, ...]
+
+    @property
+    def largest(self) -> float:
+        return max(self.sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """A candidate whose bump's centre is at frame `number`."""
+
+    number: int
+    candidate: Candidate
+    evidence: Mapping[str, float]
+    probability: float
 
 
 class EventDetector:
@@ -44,6 +67,7 @@ class EventDetector:
         class_names: of the probabilities, in the contract's order; with or without a neutral class.
         fps: of the grid. track: the face's number, which its events carry.
         units: the action units that the model tells, None where it tells none.
+        judge: what decides which candidates are micro-expressions; by hand where there is none.
     """
 
     def __init__(
@@ -53,10 +77,11 @@ class EventDetector:
         track: int = 1,
         settings: EventSettings | None = None,
         units: ActionUnits | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._names, self._fps, self._track = tuple(class_names), fps, track
         self._settings = settings = settings or EventSettings()
-        self._units = units
+        self._units, self._judge = units, judge or Judge(None)
         shoulder = self._near = max(1, round(settings.shoulder_s * fps))
         self._micro = BumpMeter(_frames(settings.half_widths_s, fps), shoulder, settings.step_share)
         self._macro = BumpMeter(_frames(settings.macro_half_widths_s, fps), 2 * shoulder, settings.step_share)
@@ -66,9 +91,14 @@ class EventDetector:
         behind = max(self._before + self._decide, 2 * self._macro.reach + self._stride)
         self._trace = MotionTrace(behind + 1, len(self._names), len(units.names) if units else 0)
         self._noise = NoiseFloor(fps)
-        # From the oldest centre within a movement that is being decided to the newest.
-        within = max(self._near, round(settings.max_s * fps))
-        self._centres: deque[_Centre] = deque(maxlen=self._decide + within + 1 - self._micro.reach)
+        # From the oldest centre beside one that is being decided to the newest.
+        self._centres: deque[_Centre] = deque(maxlen=self._decide + self._near + 1 - self._micro.reach)
+        self._rival = max(1, round(settings.rival_s * fps))
+        self._lag = max(1, round(settings.quiet_lag_s * fps))
+        # Those that have been measured, in order of their apexes' centres, until all their rivals are too.
+        self._waiting: deque[_Judged] = deque()
+        self._told: deque[_Judged] = deque(maxlen=64)
+        self._crowd: deque[float] = deque(maxlen=256)
         self._long: deque[_Centre] = deque(maxlen=3)
         self._accepted: deque[Event] = deque(maxlen=32)
         self.reset()
@@ -80,6 +110,9 @@ class EventDetector:
         self._centres.clear()
         self._long.clear()
         self._accepted.clear()
+        self._waiting.clear()
+        self._told.clear()
+        self._crowd.clear()
         self._started_s, self._newest_s, self._end_s = np.inf, -np.inf, np.inf
         self._end_reason: Rejection | None = None
         self._brightness: float | None = None
@@ -114,6 +147,7 @@ class EventDetector:
         newest = self._trace.count - 1
         if newest >= 2 * self._micro.reach:
             self._look(newest - self._micro.reach)
+            self._judge_peaks(newest - self._decide)
             found += self._decided(newest - self._decide)
         if newest >= 2 * self._macro.reach and newest % self._stride == 0:
             self._look_long(newest - self._macro.reach)
@@ -129,7 +163,7 @@ class EventDetector:
         if self._trace.count:
             self._end_s, self._end_reason = self._newest_s, reason
             last = self._trace.last()
-            for ahead in range(1, max(self._decide, self._macro.reach + 2 * self._stride) + 1):
+            for ahead in range(1, max(self._decide + self._rival, self._macro.reach + 2 * self._stride) + 1):
                 found += self.step(replace(last, time_s=self._end_s + ahead / self._fps), None)
         self.reset()
         return tuple(found)
@@ -138,95 +172,103 @@ class EventDetector:
         """Measures the bumps around a frame, and learns the noise from those of a middle width."""
         reach = self._micro.reach
         bumps = self._micro.measure(self._trace.view(number - reach, number + reach + 1).motion_px)
-        centre = self._centre(number, bumps, self._floor_px())
-        self._centres.append(centre)
+        settings = self._settings
+        floor_px = np.maximum(settings.micro_noise_factor * self._noise.mean_px, np.float32(settings.min_peak_px))
+        self._centres.append(_centre(number, bumps, floor_px, _PARTS))
         middle = bumps.vectors_px[len(bumps.half_widths) // 2]
-        self._noise.update(np.hypot(middle[:, 0], middle[:, 1]), at_rest=centre.skin < 1.0)
+        rest_px = np.maximum(settings.noise_factor * self._noise.mean_px, np.float32(_REST_PX))
+        self._noise.update(np.hypot(middle[:, 0], middle[:, 1]), at_rest=bumps.largest(rest_px, _SKIN)[0] < 1.0)
 
     def _look_long(self, number: int) -> None:
-        reach = self._macro.reach
+        reach, settings = self._macro.reach, self._settings
         bumps = self._macro.measure(self._trace.view(number - reach, number + reach + 1).motion_px)
-        floor_px = np.maximum(self._floor_px(), np.float32(self._settings.macro_min_peak_px))
-        self._long.append(self._centre(number, bumps, floor_px))
+        floor_px = np.maximum(settings.noise_factor * self._noise.mean_px, np.float32(settings.macro_min_peak_px))
+        self._long.append(_centre(number, bumps, floor_px, (_SKIN,)))
 
-    def _centre(self, number: int, bumps: Bumps, floor_px: NDArray[np.float32]) -> _Centre:
-        return _Centre(number, bumps, *bumps.largest(floor_px, _SKIN), *bumps.largest(floor_px, _EYES))
+    def _judge_peaks(self, number: int) -> None:
+        """Measures and judges the short movements whose peak is at frame `number`, one for every part of the face."""
+        place = number - self._centres[0].number
+        if place < 0:
+            return
+        centre, centres = self._centres[place], list(self._centres)
+        earlier, later = centres[max(place - self._near, 0) : place], centres[place + 1 : place + self._near + 1]
+        for part, (size, width) in enumerate(zip(centre.sizes, centre.widths, strict=True)):
+            if _is_peak([o.sizes[part] for o in earlier], size, [o.sizes[part] for o in later]):
+                self._measure_peak(centre, _PARTS[part], size, width)
 
-    def _floor_px(self) -> NDArray[np.float32]:
-        """(regions,) What a movement has to be longer than."""
-        return np.maximum(self._settings.noise_factor * self._noise.mean_px, np.float32(self._settings.min_peak_px))
+    def _measure_peak(self, centre: _Centre, regions: NDArray[np.intp], size: float, width: int) -> None:
+        peak, start = self._peak(centre, self._micro, width, regions, self._before)
+        trace = self._trace.view(start, centre.number + self._decide + 1)
+        candidate = measure(trace, peak, self._settings, self._fps, self._end_s)
+        crowding = sum(candidate.apex_s - _CROWD_S <= apex_s for apex_s in self._crowd)
+        over_noise = size * self._settings.micro_noise_factor
+        values = evidence(trace, peak, candidate, over_noise, crowding, self._names, self._lag)
+        self._crowd.append(candidate.apex_s)
+        self._waiting.append(_Judged(centre.number, candidate, values, self._judge.probability(values)))
 
     def _decided(self, number: int) -> list[Event]:
-        """The short movement whose peak is at frame `number`, if there is one."""
-        place = number - self._centres[0].number
-        if place < 0 or max(self._centres[place].skin, self._centres[place].eyes) < 1.0:
-            return []
-        centre = self._centres[place]
-        centres = list(self._centres)
-        earlier, later = centres[max(place - self._near, 0) : place], centres[place + 1 : place + self._near + 1]
-        rejected: Rejection | None
-        if _is_peak([other.skin for other in earlier], centre.skin, [other.skin for other in later]):
-            candidate = self._measured(centre, self._micro, self._before, self._decide)
-            rejected = reject_micro(candidate, self._names, self._settings)
-            if rejected is None and self._is_side_of_another(centre, candidate):
-                rejected = "overlap"
-        elif _is_peak([other.eyes for other in earlier], centre.eyes, [other.eyes for other in later]):
-            if any(other.skin >= 1.0 for other in (*earlier, centre, *later)):
-                return []
-            candidate = self._measured(centre, self._micro, self._before, self._decide, lids=True)
-            rejected = "blink"
-        else:
-            return []
-        # What is longer is a shoulder of something that the wide bumps see as a whole.
-        return [self._event(candidate, "micro", rejected)] if candidate.duration_s <= self._settings.max_s else []
-
-    def _is_side_of_another(self, centre: _Centre, candidate: Candidate) -> bool:
-        """Whether something at least twice as clear happens within the candidate."""
-        return any(
-            candidate.onset_s <= self._trace.time_s(other.number) <= candidate.offset_s
-            for other in self._centres
-            if other.skin >= 2 * centre.skin
-        )
+        """The candidates all of whose rivals have been judged, now that those with a peak at `number` are."""
+        found: list[Event] = []
+        while self._waiting and self._waiting[0].number + self._rival <= number:
+            judged = self._waiting.popleft()
+            rivals = [
+                other for other in (*self._told, *self._waiting) if abs(other.number - judged.number) <= self._rival
+            ]
+            # Of equally likely ones the first counts.
+            if any(o.probability > judged.probability for o in rivals) or any(
+                o.probability == judged.probability and o in self._told for o in rivals
+            ):
+                rejected: Rejection | None = "overlap"
+            else:
+                rejected = self._judge.rejection(judged.evidence, judged.probability)
+            self._told.append(judged)
+            found.append(self._event(judged.candidate, "micro", rejected, judged))
+        return found
 
     def _decided_long(self) -> list[Event]:
         """The long movement whose peak is at the last centre but one."""
         if len(self._long) < 3:
             return []
         earlier, centre, later = self._long
-        if not _is_peak([earlier.skin], centre.skin, [later.skin]):
+        if not _is_peak(earlier.sizes, centre.largest, later.sizes):
             return []
-        candidate = self._measured(centre, self._macro, self._macro.reach, self._macro.reach)
+        peak, start = self._peak(centre, self._macro, centre.widths[0], _SKIN, self._macro.reach)
+        trace = self._trace.view(start, centre.number + self._macro.reach + 1)
+        candidate = measure(trace, replace(peak, macro=True), self._settings, self._fps, self._end_s)
         if candidate.duration_s <= self._settings.max_s:
             return []
         return [self._event(candidate, "macro", artefact_of(candidate, self._settings))]
 
-    def _measured(self, centre: _Centre, meter: BumpMeter, before: int, after: int, lids: bool = False) -> Candidate:
-        """The movement of the skin (or the lids) at a centre, seen with so many frames on either side."""
-        regions, width = (_EYES, centre.eyes_width) if lids else (_SKIN, centre.skin_width)
+    def _peak(
+        self, centre: _Centre, meter: BumpMeter, width: int, regions: NDArray[np.intp], before: int
+    ) -> tuple[Peak, int]:
+        """The bump of some regions at a centre in a trace with so many frames before it, and the trace's first frame."""
         bumps, start = centre.bumps, max(centre.number - before, self._trace.first)
-        place = centre.number - start
         vectors_px, sizes_px = bumps.vectors_px[width], bumps.sizes_px[width]
-        peak = Peak(place, bumps.half_widths[width], meter.shoulder, vectors_px, sizes_px, regions)
-        trace = self._trace.view(start, centre.number + after + 1)
-        return measure(trace, peak, self._settings, self._fps, self._end_s)
+        half_width = bumps.half_widths[width]
+        return Peak(centre.number - start, half_width, meter.shoulder, vectors_px, sizes_px, regions), start
 
-    def _event(self, candidate: Candidate, kind: EventKind, rejected: Rejection | None) -> Event:
+    def _event(
+        self, candidate: Candidate, kind: EventKind, rejected: Rejection | None, judged: "_Judged | None" = None
+    ) -> Event:
         """The candidate's event. When it came (too early, too late, too close to another) goes before what it was."""
         settings = self._settings
         if candidate.onset_s - self._started_s < settings.calibration_s:
             rejected = "calibrating"
         elif self._end_reason is not None and candidate.after_s < settings.quiet_after_s:
             rejected = self._end_reason
-        elif rejected is None and any(
-            candidate.onset_s < other.offset_s + settings.refractory_s
-            and other.onset_s < candidate.offset_s + settings.refractory_s
-            for other in self._accepted
+        elif (
+            rejected is None
+            and kind == "macro"
+            and any(
+                candidate.onset_s < other.offset_s + settings.refractory_s
+                and other.onset_s < candidate.offset_s + settings.refractory_s
+                for other in self._accepted
+            )
         ):
             rejected = "overlap"
         label, probability = label_of(candidate, self._names)
         confidence = probability * candidate.clarity
-        if rejected is None and kind == "micro" and confidence < settings.min_confidence:
-            rejected = "no_expression"
         units = self._acting(candidate)
         event = Event(
             track=self._track,
@@ -240,6 +282,8 @@ class EventDetector:
             rejected=rejected,
             action_units=tuple(units),
             action_unit_confidences=tuple(units.values()),
+            probability=None if judged is None else judged.probability,
+            evidence={} if judged is None else judged.evidence,
         )
         if rejected is None:
             self._accepted.append(event)
@@ -264,6 +308,11 @@ class EventDetector:
 def _is_peak(earlier: Sequence[float], value: float, later: Sequence[float]) -> bool:
     """Whether it stands out (1 or more) and none of those around is larger; of equal ones the first is the peak."""
     return value >= 1.0 and all(other < value for other in earlier) and all(other <= value for other in later)
+
+
+def _centre(number: int, bumps: Bumps, floor_px: NDArray[np.float32], parts: Sequence[NDArray[np.intp]]) -> _Centre:
+    sizes, widths = zip(*(bumps.largest(floor_px, part) for part in parts), strict=True)
+    return _Centre(number, bumps, sizes, widths)
 
 
 def _frames(times_s: Sequence[float], fps: float) -> list[int]:

@@ -10,6 +10,8 @@ _POSITIVE = (
     "shoulder_s",
     "max_s",
     "decide_s",
+    "rival_s",
+    "micro_noise_factor",
     "blink_ratio",
     "max_head_px_s",
     "max_exposure",
@@ -18,7 +20,7 @@ _POSITIVE = (
     "quiet_lag_s",
 )
 _NOT_NEGATIVE = ("min_s", "refractory_s", "min_contrast", "calibration_s")
-_SHARES = ("edge_share", "step_share", "min_expression", "min_confidence", "min_sharpness_share")
+_SHARES = ("edge_share", "step_share", "min_sharpness_share")
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,18 @@ class EventSettings:
     Chosen on made videos of people apart from those that scores are reported on.
 
     Attributes:
-        min_peak_px, noise_factor: a movement must be so long, and so many times its region's noise at rest (the upper
-            threshold). macro_min_peak_px: for long movements.
+        min_peak_px, micro_noise_factor: a short movement must be so long, and so many times its region's noise at rest (the
+            upper threshold), to be a candidate. macro_min_peak_px, noise_factor: for long movements.
         edge_share: onset and offset are where the movement has this share of its peak (the lower threshold).
         half_widths_s, macro_half_widths_s: widths that are looked for, from the apex to either side.
         shoulder_s: time on either side of those that says where the face rests.
         step_share: share of what does not come back that is taken off a movement's size.
         min_s, max_s: shortest and longest micro-expression. Longer is `macro`.
         refractory_s: least time between the offset of an event and the onset of the next.
-        decide_s: how long after the apex an event is decided.
+        decide_s: how long after the apex a candidate is judged. rival_s: of candidates with apexes so close the likeliest
+            counts; so much later a micro-expression is told.
         answer_s: the model's answers from so long to so long after the apex are averaged.
-        min_expression: least probability that it is not neutral, for models with a neutral class. min_confidence: least
-            confidence of a micro-expression (its class's probability times how clearly it stands out).
-        blink_ratio: lids that move so much more than the skin are a blink.
+        blink_ratio: lids that move so much more than the skin are a blink: of macro-expressions, as the next ones.
         max_head_px_s, max_exposure, min_sharpness_share: more head motion, more change of mean grey level within
             `quiet_lag_s`, or less sharpness (against the person's own) is no basis for an event.
         quiet_before_s, quiet_after_s, quiet_lag_s, quiet_percentiles, min_contrast: speech and other going-on movement:
@@ -49,7 +50,8 @@ class EventSettings:
         calibration_s: at rest, after a face appeared; nothing counts before.
     """
 
-    min_peak_px: float = 0.22
+    min_peak_px: float = 0.12
+    micro_noise_factor: float = 2.0
     macro_min_peak_px: float = 0.9
     noise_factor: float = 4.0
     edge_share: float = 0.08
@@ -60,10 +62,9 @@ class EventSettings:
     min_s: float = 0.04
     max_s: float = 0.5
     refractory_s: float = 0.2
-    decide_s: float = 1.0
+    decide_s: float = 0.9
+    rival_s: float = 0.4
     answer_s: tuple[float, float] = (0.1, 0.5)
-    min_expression: float = 0.5
-    min_confidence: float = 0.6
     blink_ratio: float = 1.2
     max_head_px_s: float = 30.0
     max_exposure: float = 6.0
