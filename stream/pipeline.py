@@ -104,7 +104,8 @@ class LivePipeline:
         validity = self._settings.validity
         tracker = FaceTracker(self._contract, validity, self._settings.tracker)
         faces = FaceStage(self._contract, tracker, self.clock, validity, self._settings.detect_events)
-        classify = ClassifyStage(self._contract, self._new_engine, self._settings.detect_events)
+        settings = self._settings
+        classify = ClassifyStage(self._contract, self._new_engine, settings.detect_events, settings.sensitivity)
         try:
             with ExitStack() as threads:
                 for item in self._frame_features(faces, threads):

@@ -62,6 +62,6 @@ class PushLoop:
         self._tracker = FaceTracker(contract, settings.validity, settings.tracker)
         clock = SourceClock(contract.max_gap_s, contract.window_s)
         self._faces = FaceStage(contract, self._tracker, clock, settings.validity, settings.detect_events)
-        self._classify = ClassifyStage(contract, self._new_engine, settings.detect_events)
+        self._classify = ClassifyStage(contract, self._new_engine, settings.detect_events, settings.sensitivity)
         self._watch = TimeWatch()
         self._count = 0

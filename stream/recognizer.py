@@ -25,6 +25,7 @@ from stream.engine.model_file import (
     choose_model,
     load_model,
 )
+from stream.events.judgement import Judge
 from stream.face.landmarks import FaceMeshDetector
 from stream.given_pictures import PictureColour, TimeWatch
 from stream.pipeline import LivePipeline, PipelineSettings
@@ -102,6 +103,7 @@ class Recognizer:
         self._model: LoadedModel = load_model(path, RuntimeSettings(provider, threads))
         if engine != "auto" and self._model.kind != engine:
             raise ModelError(f"{path} is a {self._model.kind} model, not one for --engine {engine}")
+        Judge(self.contract.decision, sensitivity)  # a decision that does not fit is told now, not at the first face
         self._pushed = PushLoop(self.contract, self.engine, self._settings)
         # One that its holder may take again: a callback may call `finish` or `close`.
         self._lock = threading.RLock()

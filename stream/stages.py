@@ -8,12 +8,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
+from model.decision import DEFAULT_SENSITIVITY
 from model.preprocess import Preprocessor, TimeResampler
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
 from stream.clock import SourceClock
 from stream.engine.engines import Answer, Engine
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
+from stream.events.judgement import Judge
 from stream.events.motion import Motion, MotionMeter, MotionResampler, light_and_detail
 from stream.face.quality import BlurGate, ValiditySettings
 from stream.face.tracker import FaceTracker, SeenFace
@@ -214,16 +216,35 @@ class FaceClassifier:
     def result(self, item: FaceFeatures, rate_hz: float) -> FaceResult:
         """What there is to say of the face in the frame that was stepped last."""
         status: Status = "filling" if item.status == "ok" and self._prediction is None else item.status
-        calibrated = self._detector is not None and self._detector.calibrated
-        return FaceResult(item.track, status, self.engine.filled, self._prediction, item.face, calibrated, rate_hz)
+        detector = self._detector
+        calibrated = detector is not None and detector.calibrated
+        smallest_px = detector.smallest_px if detector is not None and status == "ok" else None
+        return FaceResult(
+            item.track,
+            status,
+            self.engine.filled,
+            self._prediction,
+            item.face,
+            calibrated,
+            rate_hz,
+            smallest_px,
+            watchable=smallest_px is not None and detector is not None and detector.watchable,
+        )
 
 
 class ClassifyStage:
     """Answers and events of all faces. Every face has an engine of its own; those of faces that are gone are used again,
     emptied."""
 
-    def __init__(self, contract: ClipContract, new_engine: Callable[[], Engine], detect_events: bool = True) -> None:
+    def __init__(
+        self,
+        contract: ClipContract,
+        new_engine: Callable[[], Engine],
+        detect_events: bool = True,
+        sensitivity: float = DEFAULT_SENSITIVITY,
+    ) -> None:
         self._contract = contract
+        self._judge = Judge(contract.decision, sensitivity)
         self._new_engine = new_engine
         self._detect_events = detect_events
         self._classifiers: dict[int, FaceClassifier] = {}

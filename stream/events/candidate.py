@@ -103,8 +103,8 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
         skin_px=float(sizes_px[list(SKIN)].max()),
         eyes_px=float(sizes_px[list(EYES)].max()),
         step_px=float((sizes_px - peak.sizes_px)[list(SKIN)].max()) / settings.step_share,
-        before_px=_going_on(trace.motion_px, before, lag, settings.quiet_percentiles[0]),
-        behind_px=_going_on(trace.motion_px, after, lag, settings.quiet_percentiles[1]),
+        before_px=going_on_px(trace.motion_px, before, lag, settings.quiet_percentiles[0]),
+        behind_px=going_on_px(trace.motion_px, after, lag, settings.quiet_percentiles[1]),
         head_px_s=float(trace.head_px_s[during].max()),
         exposure=_exposure(trace.brightness[during], lag),
         sharpness_share=_sharpness_share(trace.sharpness, during, before),
@@ -183,7 +183,7 @@ def _crossing(
     return float(times_s[outside] + part * (times_s[outside + inwards] - times_s[outside]))
 
 
-def _going_on(motion_px: NDArray[np.float32], inside: NDArray[np.bool_], lag: int, percentile: float) -> float:
+def going_on_px(motion_px: NDArray[np.float32], inside: NDArray[np.bool_], lag: int, percentile: float) -> float:
     """How far the fastest region moves within the lag, most of the time of a stretch; 0 for one too short to tell."""
     frames = np.flatnonzero(inside)
     frames = frames[frames >= lag]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from model.contract import ActionUnits
 from model.types import Event, EventKind, Rejection, acting_units
 from stream.events.bumps import BumpMeter, Bumps, NoiseFloor
-from stream.events.candidate import Candidate, Peak, artefact_of, label_of, measure
+from stream.events.candidate import Candidate, Peak, artefact_of, going_on_px, label_of, measure
 from stream.events.evidence import evidence
 from stream.events.judgement import Judge
 from stream.events.motion import REGIONS, SKIN, Motion, MotionTrace
@@ -116,11 +116,23 @@ class EventDetector:
         self._started_s, self._newest_s, self._end_s = np.inf, -np.inf, np.inf
         self._end_reason: Rejection | None = None
         self._brightness: float | None = None
+        self._smallest_px: float | None = None
 
     @property
     def calibrated(self) -> bool:
         """Whether the face has been seen long enough for its movements to count."""
         return self._newest_s - self._started_s >= self._settings.calibration_s
+
+    @property
+    def smallest_px(self) -> float | None:
+        """The smallest movement of a usual micro-expression that would be noticed now; None while it calibrates, and where
+        none would be."""
+        return self._smallest_px if self.calibrated else None
+
+    @property
+    def watchable(self) -> bool:
+        """Whether a micro-expression of usual size would be noticed now."""
+        return self.smallest_px is not None and self.smallest_px <= self._settings.watchable_px
 
     def step(
         self,
@@ -145,6 +157,8 @@ class EventDetector:
         self._watch_light(motion.brightness)
         found: list[Event] = []
         newest = self._trace.count - 1
+        if newest % self._stride == 0:
+            self._smallest_px = self._noticed_px()
         if newest >= 2 * self._micro.reach:
             self._look(newest - self._micro.reach)
             self._judge_peaks(newest - self._decide)
@@ -167,6 +181,17 @@ class EventDetector:
                 found += self.step(replace(last, time_s=self._end_s + ahead / self._fps), None)
         self.reset()
         return tuple(found)
+
+    def _noticed_px(self) -> float | None:
+        """See `smallest_px`: by what the face does in the time that is looked at before an onset."""
+        settings = self._settings
+        behind = round(settings.quiet_before_s * self._fps)
+        trace = self._trace.view(self._trace.count - behind - self._lag, self._trace.count)
+        inside = np.arange(len(trace.times_s)) >= self._lag
+        restless_px = going_on_px(trace.motion_px, inside, self._lag, settings.quiet_percentiles[0])
+        noise_px = float(np.median(self._noise.mean_px[_SKIN]))
+        px = self._judge.smallest_px(noise_px, restless_px, float(trace.head_px_s.max(initial=0.0)))
+        return None if px is None else max(px, settings.min_peak_px, settings.micro_noise_factor * noise_px)
 
     def _look(self, number: int) -> None:
         """Measures the bumps around a frame, and learns the noise from those of a middle width."""

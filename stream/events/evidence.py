@@ -54,6 +54,9 @@ REASONS: Mapping[str, Rejection] = MappingProxyType(
 )
 """Of the numbers by name, in their order, the reason that each stands for."""
 
+GROWING = frozenset({"size", "over noise", "contrast before", "contrast after"})
+"""Those that grow as the logarithm of a movement's size, everything else the same."""
+
 _BROWS = [index for index, name in enumerate(REGIONS) if "brow" in name]
 _CHEEKS = [index for index, name in enumerate(REGIONS) if "cheek" in name or "nostril" in name]
 _JAW = [index for index, name in enumerate(REGIONS) if name in ("lower lip", "chin")]
@@ -62,7 +65,8 @@ _RIGHT = [index for index, name in enumerate(REGIONS) if name.startswith("right"
 _SKIN = list(SKIN)
 _PLACES = np.array([(x, y) for x, y, _, _ in REGIONS.values()])[_SKIN]
 _USUAL_S = 0.3
-_LEAST_PX = 0.02
+LEAST_PX = 0.02
+"""Less is taken for so much, since sizes are logarithms."""
 _CONFIDENT = 5.0
 _AROUND_S = 1.0
 _BEFORE_S = (0.6, 0.1)
@@ -79,7 +83,7 @@ def evidence(
     """
     vectors_px = peak.vectors_px[_SKIN]
     sizes_px = np.hypot(vectors_px[:, 0], vectors_px[:, 1])
-    largest_px = max(float(sizes_px.max()), _LEAST_PX)
+    largest_px = max(float(sizes_px.max()), LEAST_PX)
     times_s = trace.times_s
     share = found.share
     aside = (np.abs(times_s - found.apex_s) <= _AROUND_S) & (
@@ -94,7 +98,7 @@ def evidence(
         "over noise": math.log(max(over_noise, 0.1)),
         "contrast before": -_ratio(found.before_px, largest_px),
         "contrast after": -_ratio(found.behind_px, largest_px),
-        "restlessness": math.log(max(found.before_px, found.behind_px, _LEAST_PX)),
+        "restlessness": math.log(max(found.before_px, found.behind_px, LEAST_PX)),
         "other swings": _percentile(np.abs(share[aside]), 90),
         "crowding": math.log1p(crowding),
         "jaw": _mean(peak.vectors_px, _JAW) / largest_px,
@@ -152,7 +156,7 @@ def _expression(probabilities: NDArray[np.float32], neutral: int | None) -> floa
 
 
 def _ratio(px: float, of_px: float) -> float:
-    return math.log(max(px, _LEAST_PX) / of_px)
+    return math.log(max(px, LEAST_PX) / of_px)
 
 
 def _percentile(values: NDArray[np.floating], percentile: float) -> float:

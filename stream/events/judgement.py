@@ -1,11 +1,12 @@
 """Whether a candidate is a micro-expression: the contract's learned decision at the sensitivity that the user asks for."""
 
+import math
 from collections.abc import Mapping
 
 from model.decision import DEFAULT_SENSITIVITY, SpottingDecision
 from model.errors import ContractError
 from model.types import Rejection
-from stream.events.evidence import REASONS
+from stream.events.evidence import GROWING, LEAST_PX, REASONS
 
 _BY_HAND: Mapping[str, tuple[float, float, float]] = {
     # What is usual of a micro-expression, the scale, the weight.
@@ -23,6 +24,8 @@ _BY_HAND: Mapping[str, tuple[float, float, float]] = {
     "unanswered": (0.0, 1.0, -1.0),
 }
 _BIAS = 1.5
+_LARGEST_PX = 20.0
+"""No micro-expression is as large."""
 
 
 def decision_by_hand() -> SpottingDecision:
@@ -47,6 +50,32 @@ class Judge:
 
     def probability(self, evidence: Mapping[str, float]) -> float:
         return self.decision.probability(evidence)
+
+    def smallest_px(self, noise_px: float, restless_px: float, head_px_s: float) -> float | None:
+        """The peak from which on a usual micro-expression would count where a face moves so at rest, goes on so, and its head
+        moves so fast; pixels of a crop with 44 between the eyes. None where none would, however large."""
+        decision = self.decision
+        usual = dict(zip(decision.features, decision.centres, strict=True))
+        quiet = {
+            "size": 0.0,
+            "over noise": -math.log(max(noise_px, LEAST_PX)),
+            "contrast before": -math.log(max(restless_px, LEAST_PX)),
+            "contrast after": -math.log(max(restless_px, LEAST_PX)),
+            "restlessness": math.log(max(restless_px, LEAST_PX)),
+            "head speed": math.log1p(head_px_s),
+        }
+        # The logit is a straight line over the logarithm of the size.
+        at_one_px = decision.logit(usual | quiet)
+        slope = sum(
+            weight / scale
+            for name, scale, weight in zip(decision.features, decision.scales, decision.weights, strict=True)
+            if name in GROWING
+        )
+        share = min(max(self.least_probability, 1e-6), 1 - 1e-6)
+        if slope <= 0:
+            return None
+        px = math.exp(min((math.log(share / (1 - share)) - at_one_px) / slope, 10.0))
+        return px if px <= _LARGEST_PX else None
 
     def rejection(self, evidence: Mapping[str, float], probability: float) -> Rejection | None:
         """Why a candidate of that probability does not count: the reason of what spoke most against it; None where it does."""

@@ -18,6 +18,7 @@ _POSITIVE = (
     "quiet_before_s",
     "quiet_after_s",
     "quiet_lag_s",
+    "watchable_px",
 )
 _NOT_NEGATIVE = ("min_s", "refractory_s", "min_contrast", "calibration_s")
 _SHARES = ("edge_share", "step_share", "min_sharpness_share")
@@ -47,6 +48,7 @@ class EventSettings:
         quiet_before_s, quiet_after_s, quiet_lag_s, quiet_percentiles, min_contrast: speech and other going-on movement:
             the peak must be so many times what the face moves within the lag, in the busiest part (beyond these
             percentiles) of the time before the onset and after the offset.
+        watchable_px: a face is watchable where a usual micro-expression so large would be noticed.
         calibration_s: at rest, after a face appeared; nothing counts before.
     """
 
@@ -74,6 +76,7 @@ class EventSettings:
     quiet_lag_s: float = 0.1
     quiet_percentiles: tuple[float, float] = (85.0, 75.0)
     min_contrast: float = 2.5
+    watchable_px: float = 2.0
     calibration_s: float = 3.0
 
     def __post_init__(self) -> None:
