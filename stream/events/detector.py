@@ -7,6 +7,7 @@ candidate away that was seen whole: a learned decision weighs all of it, and of 
 model alone cannot say when something happened: its answer is about its whole window. The motion alone cannot say what happened.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from model.contract import ActionUnits
 from model.types import Event, EventKind, Rejection, acting_units
 from stream.events.bumps import BumpMeter, Bumps, NoiseFloor
-from stream.events.candidate import Candidate, Peak, artefact_of, going_on_px, label_of, measure
+from stream.events.candidate import APEX_SLACK_S, Candidate, Peak, artefact_of, going_on_px, label_of, measure
 from stream.events.evidence import evidence
 from stream.events.judgement import Judge
 from stream.events.motion import REGIONS, SKIN, Motion, MotionTrace
@@ -93,7 +94,8 @@ class EventDetector:
         self._noise = NoiseFloor(fps)
         # From the oldest centre beside one that is being decided to the newest.
         self._centres: deque[_Centre] = deque(maxlen=self._decide + self._near + 1 - self._micro.reach)
-        self._rival = max(1, round(settings.rival_s * fps))
+        # An apex may lie a little off the centre of its bump.
+        self._rival = max(1, math.ceil((settings.rival_s + 2 * APEX_SLACK_S) * fps))
         self._lag = max(1, round(settings.quiet_lag_s * fps))
         # Those that have been measured, in order of their apexes' centres, until all their rivals are too.
         self._waiting: deque[_Judged] = deque()
@@ -236,9 +238,7 @@ class EventDetector:
         found: list[Event] = []
         while self._waiting and self._waiting[0].number + self._rival <= number:
             judged = self._waiting.popleft()
-            rivals = [
-                other for other in (*self._told, *self._waiting) if abs(other.number - judged.number) <= self._rival
-            ]
+            rivals = [other for other in (*self._told, *self._waiting) if self._are_rivals(other, judged)]
             # Of equally likely ones the first counts.
             if any(o.probability > judged.probability for o in rivals) or any(
                 o.probability == judged.probability and o in self._told for o in rivals
@@ -249,6 +249,9 @@ class EventDetector:
             self._told.append(judged)
             found.append(self._event(judged.candidate, "micro", rejected, judged))
         return found
+
+    def _are_rivals(self, first: "_Judged", second: "_Judged") -> bool:
+        return abs(first.candidate.apex_s - second.candidate.apex_s) <= self._settings.rival_s
 
     def _decided_long(self) -> list[Event]:
         """The long movement whose peak is at the last centre but one."""
