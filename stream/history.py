@@ -20,6 +20,8 @@ _MOST = 512
 """No more events are kept for drawing, however many are decided."""
 _READ: tuple[Status, ...] = ("ok", "filling", "blurred")
 """With these a face is measured, so that its calibration goes on."""
+_REMEMBERED_S = 10.0
+"""So long what was seen of a face that is away counts for its calibration."""
 _LONGEST_STEP_S = 1.0
 """A longer step between two frames is a gap or a clock that was set anew, not time that somebody was watched."""
 
@@ -249,7 +251,9 @@ class LiveHistory:
         self.events.reset()
         self._track: int | None = None
         self._calibrating_s: Mapping[int, float] = {}
-        self._began_s: dict[int, float] = {}
+        # By track, how much of its calibration was seen, and when last.
+        self._seen_s: dict[int, tuple[float, float]] = {}
+        self._last_s = -math.inf
 
     def record(self, result: FrameResult) -> None:
         """Appends what a frame's result says."""
@@ -262,15 +266,22 @@ class LiveHistory:
             self._track = first.track
         answer = result.prediction.probabilities if result.prediction is not None else None
         self.probabilities.append(now_s, answer, result.status, first is not None and first.calibrated)
-        began_s: dict[int, float] = {}
+        self._watch_calibration(result)
+
+    def _watch_calibration(self, result: FrameResult) -> None:
+        """What was seen of a face counts on when it comes back after a moment."""
+        now_s = result.frame.time_s
+        seen = {track: (s, at_s) for track, (s, at_s) in self._seen_s.items() if 0 <= now_s - at_s <= _REMEMBERED_S}
+        calibrating_s: dict[int, float] = {}
         for face in result.faces:
-            if not face.calibrated and face.status in _READ:
-                before_s = self._began_s.get(face.track, now_s)
-                # A face that was lost in between is calibrated anew.
-                began_s[face.track] = now_s if face.face.rekeyed else min(before_s, now_s)
-        self._began_s = began_s
+            if face.calibrated or face.status not in _READ:
+                continue
+            so_far_s, last_s = seen.get(face.track, (0.0, now_s))
+            goes_on = last_s == self._last_s
+            seen[face.track] = calibrating_s[face.track], _ = (so_far_s + goes_on * (now_s - last_s), now_s)
+        self._seen_s, self._last_s = seen, now_s
         # In one step, so that a reader in another thread sees the old or the new one.
-        self._calibrating_s = {track: now_s - since_s for track, since_s in began_s.items()}
+        self._calibrating_s = calibrating_s
 
     def finish(self, events: Sequence[Event]) -> None:
         """Takes up the events that the end of the run decided."""

@@ -45,7 +45,7 @@ class PipelineSettings:
 
     @property
     def tracker(self) -> TrackerSettings:
-        return TrackerSettings(max_faces=self.max_faces, face_at=self.face_at)
+        return TrackerSettings(max_faces=self.max_faces, face_at=self.face_at, one_person=self.one_person)
 
 
 class LivePipeline:

@@ -10,6 +10,7 @@ model alone cannot say when something happened: its answer is about its whole wi
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,7 +63,8 @@ class _Judged:
 
 
 class EventDetector:
-    """Follows one face on the contract's time grid. `step` for every grid frame; `finish` when the face is gone.
+    """Follows one face on the contract's time grid. `step` for every grid frame; `interrupt` when the face is out of sight
+    for a moment, `finish` when it is gone.
 
     Args:
         class_names: of the probabilities, in the contract's order; with or without a neutral class.
@@ -107,23 +109,34 @@ class EventDetector:
 
     def reset(self) -> None:
         """Forgets the face."""
-        self._trace.reset()
         self._noise.reset()
+        self._accepted.clear()
+        self._brightness: float | None = None
+        # How long the face had been seen before it was interrupted, None where it never was.
+        self._seen_before_s: float | None = None
+        self._empty()
+
+    def _empty(self) -> None:
+        """Forgets what the face did, not how it is at rest."""
+        self._trace.reset()
         self._centres.clear()
         self._long.clear()
-        self._accepted.clear()
+        self._started_s, self._newest_s, self._end_s = np.inf, -np.inf, np.inf
+        self._end_reason: Rejection | None = None
         self._waiting.clear()
         self._told.clear()
         self._crowd.clear()
-        self._started_s, self._newest_s, self._end_s = np.inf, -np.inf, np.inf
-        self._end_reason: Rejection | None = None
-        self._brightness: float | None = None
         self._smallest_px: float | None = None
+
+    @property
+    def seen_s(self) -> float:
+        """How long the face has been seen, without interruptions."""
+        return (self._seen_before_s or 0.0) + max(self._newest_s - self._started_s, 0.0)
 
     @property
     def calibrated(self) -> bool:
         """Whether the face has been seen long enough for its movements to count."""
-        return self._newest_s - self._started_s >= self._settings.calibration_s
+        return self.seen_s >= self._settings.calibration_s
 
     @property
     def smallest_px(self) -> float | None:
@@ -175,13 +188,27 @@ class EventDetector:
 
         What comes after the last frame is not known: the face is taken to stay as it was.
         """
+        found = self._decide_open(reason)
+        self.reset()
+        return found
+
+    def interrupt(self, reason: Rejection) -> tuple[Event, ...]:
+        """Decides what is still open, for the reason why the face cannot be seen just now. How it is at rest, and how long it
+        was seen, stay known: where it was calibrated, it is so when it comes back."""
+        seen_s, noise, brightness = self.seen_s, copy(self._noise), self._brightness
+        found = self._decide_open(reason)
+        # What was made up for the time after the last frame is nothing that the face did.
+        self._noise, self._brightness, self._seen_before_s = noise, brightness, seen_s
+        self._empty()
+        return found
+
+    def _decide_open(self, reason: Rejection | None) -> tuple[Event, ...]:
         found: list[Event] = []
         if self._trace.count:
             self._end_s, self._end_reason = self._newest_s, reason
             last = self._trace.last()
             for ahead in range(1, max(self._decide + self._rival, self._macro.reach + 2 * self._stride) + 1):
                 found += self.step(replace(last, time_s=self._end_s + ahead / self._fps), None)
-        self.reset()
         return tuple(found)
 
     def _noticed_px(self) -> float | None:
@@ -281,8 +308,11 @@ class EventDetector:
     ) -> Event:
         """The candidate's event. When it came (too early, too late, too close to another) goes before what it was."""
         settings = self._settings
-        if candidate.onset_s - self._started_s < settings.calibration_s:
+        after_start_s = candidate.onset_s - self._started_s
+        if after_start_s + (self._seen_before_s or 0.0) < settings.calibration_s:
             rejected = "calibrating"
+        elif self._seen_before_s is not None and after_start_s < settings.quiet_before_s:
+            rejected = "tracking_lost"
         elif self._end_reason is not None and candidate.after_s < settings.quiet_after_s:
             rejected = self._end_reason
         elif (
