@@ -141,6 +141,11 @@ class Recognizer:
         """Of the model on the CPU."""
         return self._model.threads
 
+    @property
+    def sensitivity(self) -> float:
+        """False events a watchable minute that one is willing to look at."""
+        return self._settings.sensitivity
+
     def run(self, source: FrameSource | PathLike[str] | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
         """One result for every frame of a source.
 
