@@ -20,7 +20,7 @@ from stream.session.facts import contract_hash, file_hash
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder
 from stream.session.source_recorder import HEADER
 from stream.sinks.base import Sink
-from stream.sinks.tables import csv_header, event_line, frame_rows
+from stream.sinks.tables import WATCHING, csv_header, event_line, frame_rows
 from stream.sources.base import FrameSource, Pacer, SourceInfo
 from stream.sources.decoder import DecodedPicture, VideoDecoder
 from stream.sources.file import ffmpeg_name, quiet_decoder
@@ -217,7 +217,7 @@ class ReplayCheck(Sink):
 
     `complete`: the session came to its end, so nothing may be missing on either side. Of one that was killed, rows after
     its last whole picture, and events that only the early end of the replay decides, do not count. `units`: the model's
-    action units; of a recording without their columns they do not count either.
+    action units; of a recording without their columns, or without those of what was watchable, these do not count either.
     """
 
     def __init__(
@@ -232,12 +232,13 @@ class ReplayCheck(Sink):
         self._recorded_events = _recorded_events(folder)
         header = next(self._recorded_rows, [])
         self._units = tuple(units) if any(name.startswith("au_") for name in header) else ()
-        expected = csv_header(class_names, self._units)
+        self._watching = not header or set(WATCHING) <= set(header)
+        expected = csv_header(class_names, self._units, self._watching)
         if header != list(expected):
             self._differs(f"columns: {', '.join(expected)}; recorded: {', '.join(header)}")
 
     def write(self, result: FrameResult) -> None:
-        for row in frame_rows(result, self._class_names, self._units):
+        for row in frame_rows(result, self._class_names, self._units, self._watching):
             found, recorded = [str(cell) for cell in row[:-1]], next(self._recorded_rows, [""])[:-1]
             self.rows += 1
             if found != recorded:

@@ -112,6 +112,15 @@ def test_a_row_that_was_changed_is_found(folder: Path, tmp_path: Path, capsys: p
     assert "row 40: 39," in capsys.readouterr().err
 
 
+def test_a_table_from_before_it_told_what_was_watchable_is_the_same(folder: Path, tmp_path: Path) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    header, *rows = csv.reader((session / "frames.csv").read_text().splitlines())
+    assert header[-3:] == ["smallest_px", "watchable", "latency_ms"]
+    older = "".join(",".join([*cells[:-3], cells[-1]]) + "\n" for cells in (header, *rows))
+    (session / "frames.csv").write_text(older)
+    assert replay(session, "--check", model=folder / "tiny.onnx") == 0
+
+
 @pytest.mark.parametrize(("left", "says"), [("frames.csv", "rows more were recorded"), ("times.csv", "")])
 def test_a_recording_that_is_shorter_or_longer_than_its_rows(
     folder: Path, tmp_path: Path, left: str, says: str, capsys: pytest.CaptureFixture[str]
@@ -298,10 +307,10 @@ def test_action_units_are_recorded_and_come_again(
     session, wanted, plain = tmp_path / "s", tmp_path / "wanted.csv", tmp_path / "plain.csv"
     assert record(told, session, "--record-source", "--csv", wanted, "--action-units") == 0
     header, *rows = csv.reader((session / "frames.csv").open(newline=""))
-    assert header[-5:] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r", "latency_ms"]
+    assert header[-7:-3] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r"]
     assert cells_of(wanted) == cells_of(session / "frames.csv")
     answered = [row for row in rows if row[header.index("status")] == "ok"]
-    assert answered and all(0 < float(cell) < 1 for row in answered for cell in row[-5:-1])
+    assert answered and all(0 < float(cell) < 1 for row in answered for cell in row[-7:-3])
     assert read_rows(SessionFolder(session)).class_names == contract.class_names
     assert replay(session, "--check", "--csv", plain, model=told / "tiny.onnx") == 0
     assert len(cells_of(plain)[0]) == len(cells_of(wanted)[0]) - 4

@@ -32,9 +32,9 @@ from tests.helpers.sessions import accepted_of, demo_frames, material, run
 
 def row(frame: int, time_s: float, values: Sequence[float] | None, status: str = "ok", track: int = 1) -> list[object]:
     if values is None:
-        return [frame, f"{time_s:.6f}", 0, status, "", "", *[""] * len(CLASSES), "4.000"]
+        return [frame, f"{time_s:.6f}", 0, status, "", "", *[""] * len(CLASSES), "", 0, "4.000"]
     label = CLASSES[int(np.argmax(values))]
-    return [frame, f"{time_s:.6f}", track, status, label, f"{max(values):.6f}", *map(str, values), "8.000"]
+    return [frame, f"{time_s:.6f}", track, status, label, f"{max(values):.6f}", *map(str, values), "0.600", 1, "8.000"]
 
 
 def line(number: int, apex_s: float, **changes: Any) -> dict[str, Any]:
@@ -185,12 +185,30 @@ def test_rows_of_impossible_numbers_are_one_line(tmp_path: Path, cells: list[str
 
 @pytest.mark.parametrize(
     "changes",
-    [{"apex_s": float("nan")}, {"onset_s": 10**400}, {"rejected": []}, {"label": "\ud800"}, {"peak_px": 1e300}],
+    [
+        {"apex_s": float("nan")},
+        {"onset_s": 10**400},
+        {"rejected": []},
+        {"label": "\ud800"},
+        {"peak_px": 1e300},
+        {"probability": 1.01},
+        {"probability": "0.5"},
+        {"evidence": [1.0]},
+        {"evidence": {"peak": None}},
+    ],
 )
 def test_events_of_impossible_values_are_one_line(tmp_path: Path, changes: dict) -> None:
     events = [line(1, 0.5), line(2, 0.6) | changes, line(3, 0.7)]
     with pytest.raises(SessionError, match=r"events.jsonl: line 2 is not what belongs there"):
         write_report(made(tmp_path / "s", [row(0, 0.0, REST)], events))
+
+
+def test_events_tell_how_likely_they_are_and_why_and_older_ones_do_not(tmp_path: Path) -> None:
+    told = line(1, 0.5, probability=0.75, evidence={"peak_px": 1.5, "blink": -2})
+    folder = made(tmp_path / "s", [row(0, 0.0, REST)], [told, line(2, 0.6)])
+    likely, older = read_events(folder)
+    assert (likely["probability"], likely["evidence"]) == (0.75, {"peak_px": 1.5, "blink": -2.0})
+    assert "probability" not in older and "evidence" not in older
 
 
 def test_a_field_without_an_end_is_one_line(tmp_path: Path) -> None:
