@@ -15,6 +15,7 @@ from model.atomic import regular_file
 from model.checked import MisfitError, Number, checked_json
 from model.guards import table_cell
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
+from stream.session.sight import Sight
 from stream.sinks.tables import WATCHING
 
 MOST_BUCKETS = 1000
@@ -56,14 +57,26 @@ _EVENT, _MARK = TypeAdapter(_Event), TypeAdapter(_Mark)
 
 @dataclass
 class Bucket:
-    """A stretch of the time line: the highest probability of every class in it, and how many frames had which status."""
+    """A stretch of the time line: the highest probability of every class in it, how many frames had which status, how many
+    were `watchable`, and the sum and number of the smallest visible movements, where there was one."""
 
     highest: list[float]
     statuses: Counter[str] = field(default_factory=lambda: Counter[str]())
+    watchable: int = 0
+    smallest_sum_px: float = 0.0
+    smallest_n: int = 0
 
     def take(self, other: "Bucket") -> None:
         self.highest = [max(a, b) for a, b in zip(self.highest, other.highest, strict=True)]
         self.statuses += other.statuses
+        self.watchable += other.watchable
+        self.smallest_sum_px += other.smallest_sum_px
+        self.smallest_n += other.smallest_n
+
+    @property
+    def smallest_px(self) -> float | None:
+        """Its mean, in pixels of a crop with 44 between the eyes; None where nothing was visible, or where it is not known."""
+        return self.smallest_sum_px / self.smallest_n if self.smallest_n else None
 
 
 class Buckets:
@@ -76,15 +89,28 @@ class Buckets:
         self._classes = classes
         self._by_place: dict[int, Bucket] = {}
 
-    def add(self, time_s: float, probabilities: Sequence[float] | None, status: str) -> None:
-        """Times that grow. Without an answer `probabilities` is None."""
+    def add(
+        self,
+        time_s: float,
+        probabilities: Sequence[float] | None,
+        status: str,
+        watchable: bool = False,
+        smallest_px: float | None = None,
+    ) -> None:
+        """Times that grow. Without an answer `probabilities` is None; `smallest_px`: where a movement would be noticed."""
         if not self._by_place:
             self.first_s = time_s
         while (place := int((time_s - self.first_s) / self.step_s)) >= MOST_BUCKETS:
             self._double()
         bucket = self._by_place.setdefault(place, self._empty())
         bucket.take(
-            Bucket(list(probabilities) if probabilities is not None else [-1.0] * self._classes, Counter([status]))
+            Bucket(
+                list(probabilities) if probabilities is not None else [-1.0] * self._classes,
+                Counter([status]),
+                int(watchable),
+                smallest_px or 0.0,
+                int(smallest_px is not None),
+            )
         )
 
     def items(self) -> Iterator[tuple[float, Bucket]]:
@@ -184,7 +210,8 @@ class Columns:
 
 @dataclass
 class RowSummary:
-    """What frames.csv holds. `statuses` and `labels` are of the first face in every frame, as is the time line."""
+    """What frames.csv holds. `statuses` and `labels` are of the first face in every frame, as is the time line. `sight`: of all
+    faces; None in a session of an earlier version, whose rows do not tell what was watchable."""
 
     class_names: tuple[str, ...]
     buckets: Buckets
@@ -196,6 +223,7 @@ class RowSummary:
     statuses: Counter[str] = field(default_factory=lambda: Counter[str]())
     labels: Counter[str] = field(default_factory=lambda: Counter[str]())
     latencies: Latencies = field(default_factory=Latencies)
+    sight: Sight | None = None
 
     @property
     def duration_s(self) -> float:
@@ -226,6 +254,7 @@ class _Reader:
         self._labels = {table_cell(name): name for name in summary.class_names}
         self._frame: str | None = None
         self._last_s = math.nan
+        self._step_s = 0.0
         self._shift_s = 0.0
 
     def read(self, rows: Iterator[list[str]], folder: SessionFolder) -> None:
@@ -243,7 +272,8 @@ class _Reader:
         summary.rows += 1
         summary.faces = max(summary.faces, row.face)
         if row.frame == self._frame:
-            return  # a second face of the same frame
+            self._see(row)  # a second face of the same frame
+            return
         self._frame = row.frame
         summary.frames += 1
         summary.statuses[row.status] += 1
@@ -255,9 +285,17 @@ class _Reader:
             summary.first_s = row.time_s
         elif not 0 <= step_s <= _LONGEST_STEP_S:
             self._shift_s += 1 / 30 - step_s
-        self._last_s = row.time_s
+        self._last_s, self._step_s = row.time_s, 0.0 if math.isnan(step_s) else step_s
+        self._see(row)
         summary.last_s = row.time_s + self._shift_s
-        summary.buckets.add(summary.last_s, row.probabilities, row.status)
+        watchable = bool(row.watchable)
+        smallest_px = row.smallest_px if watchable else None
+        summary.buckets.add(summary.last_s, row.probabilities, row.status, watchable, smallest_px)
+
+    def _see(self, row: FrameRow) -> None:
+        if row.watchable is not None:
+            self._summary.sight = self._summary.sight or Sight()
+            self._summary.sight.add(row.face, self._step_s, row.watchable, row.smallest_px)
 
 
 def read_events(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
