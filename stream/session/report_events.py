@@ -46,7 +46,8 @@ class ReportEvents:
                 self._reasons.setdefault(event.get("rejected", UNLIKELY), Counter())[until] += 1
             if first is not None:
                 self._found.setdefault((event["label"], event["kind"]), Counter())[first] += 1
-            self._keep({**event, "first": first, "place": place})
+            kept = {name: value for name, value in event.items() if name != "evidence"}
+            self._keep(kept | {"first": first, "place": place})
         return self
 
     def _keep(self, event: dict[str, Any]) -> None:
@@ -116,6 +117,9 @@ def steps_of(facts: Mapping[str, Any], asked: float | None = None) -> Sensitivit
     if least != sorted(least):
         raise SessionError("session.json: decision.curve: expected growing probabilities, found others")
     if asked is not None and not curve:
-        raise SessionError("--sensitivity needs the curve of the model's decision, and the session has none: leave it out")
-    return sensitivity_steps(curve, decision["sensitivity"], () if asked is None else (asked,)) if curve else sensitivity_steps((), 0.0)
-
+        raise SessionError(
+            "--sensitivity needs the curve of the model's decision, and the session has none: leave it out"
+        )
+    if not curve:
+        return SensitivitySteps()
+    return sensitivity_steps(curve, decision["sensitivity"], () if asked is None else (asked,))
