@@ -73,6 +73,18 @@ def sensitivity_steps(curve: Sequence[CurvePoint], own: float, others: Iterable[
     return SensitivitySteps(tuple(steps), sorted(asked).index(own))
 
 
+def rate_words(step: SensitivityStep) -> str:
+    return f"{step.false_per_min:g} false event{'' if step.false_per_min == 1 else 's'} a watchable minute"
+
+
+def step_words(step: SensitivityStep) -> str:
+    """What counts with it, and what was found so."""
+    return (
+        f"a probability of {step.min_probability:.2f} or more counts, which found {100 * step.recall:.0f} % of the true ones "
+        "where it was measured"
+    )
+
+
 def _recall(curve: Sequence[CurvePoint], min_probability: float) -> float:
     """Linear between the points of the curve; beyond its ends that of the end."""
     before = next((point for point in reversed(curve) if point.min_probability <= min_probability), curve[0])

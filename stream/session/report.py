@@ -17,6 +17,7 @@ from model.atomic import regular_file, whole_file
 from model.decoding import decode_picture
 from model.guards import shown
 from model.quiet import native_log_held_back
+from stream.sensitivity import rate_words, step_words
 from stream.session import report_text, time_chart
 from stream.session.frame_rows import read_events, read_marks, read_rows
 from stream.session.report_events import ReportEvents, steps_of
@@ -84,7 +85,7 @@ def _context(folder: SessionFolder, sensitivity: float | None) -> dict[str, Any]
         "steps": steps.steps,
         "now": steps.own if sensitivity is None else steps.place(sensitivity),
         "own": steps.own,
-        "step_words": [report_text.step_words(step) for step in steps.steps],
+        "step_words": [step_words(step) for step in steps.steps],
         "measured_on": str((facts.get("decision") or {}).get("training_data", "unknown")),
         "timeline": time_chart.timeline(
             rows,
@@ -118,7 +119,7 @@ def _context(folder: SessionFolder, sensitivity: float | None) -> dict[str, Any]
         "reasons": events.reasons(),
         "alarms": alarms,
         "per_min": [f"{rate:.2f}" for rate in alarms.per_min],
-        "step_rates": [f"{step.false_per_min:g}" for step in steps.steps],
+        "step_rates": [rate_words(step) for step in steps.steps],
         "expected": []
         if alarms.watched_min is None
         else [f"{alarms.watched_min * step.false_per_min:.1f}" for step in steps.steps],

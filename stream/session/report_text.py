@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.screen.statement import STATUS_WORDS
-from stream.sensitivity import SensitivityStep
 from stream.session.frame_rows import RowSummary
 from stream.session.session_folder import is_number
 from stream.session.sight import Sight
@@ -50,14 +49,6 @@ def false_alarms(facts: Mapping[str, Any], counting: Sequence[int], sight: Sight
         return FalseAlarms(rates, tuple(counting), sight.watchable_min, watchable=True)
     watched = ((facts.get("run") or {}).get("events") or {}).get("watched_min")
     return FalseAlarms(rates, tuple(counting), float(watched) if isinstance(watched, int | float) else None)
-
-
-def step_words(step: SensitivityStep) -> str:
-    """What is looked at with it, and what is found."""
-    return (
-        f"{step.false_per_min:g} false events a watchable minute: a probability of {step.min_probability:.2f} or more "
-        f"counts, which found {100 * step.recall:.0f} % of the true ones where it was measured"
-    )
 
 
 def state_words(facts: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from model.decision import CurvePoint, SpottingDecision, counts, least_probability
 from stream.recognizer import Recognizer
-from stream.sensitivity import sensitivity_steps
+from stream.sensitivity import rate_words, sensitivity_steps
 from stream.session.facts import decision_facts
 from stream.session.frame_rows import read_rows
 from stream.session.report import write_report
@@ -142,7 +142,7 @@ def test_without_javascript_the_page_is_at_the_runs_own(session: SessionFolder) 
     assert "0.5 false events a watchable minute: a probability of 0.75 or more counts" in page.text
     assert "found 50 % of the true ones where it was measured" in page.text and "made-up people" in page.text
     # Minutes are those that were watchable.
-    assert f"{a_minute(session, count)} events a watchable minute" in page.text and "0.1 here" in page.text
+    assert f"{a_minute(session, count)} events a watchable minute" in page.text and "0.1 in the time here" in page.text
     shown = [tr for tr in page.source.split("<tr ") if tr.startswith('class="event')]
     assert sum('class="event"' in tr for tr in shown) == count
     assert len(shown) == ReportEvents(sensitivity_steps(CURVE, 0.5)).take(iter(events)).counting()[-1]
@@ -206,7 +206,7 @@ def test_a_browser_changes_the_sensitivity(session: SessionFolder) -> None:
         assert await tab.run(seen.format("svg a.mark")) == count
         text = await tab.run("document.body.innerText")
         assert f"{count} events and {62 - count} rejected movements" in text
-        assert f"{steps[place].false_per_min:g} false events a watchable minute: a probability" in text
+        assert f"{rate_words(steps[place])}: a probability" in text
         assert f"{a_minute(session, count)} events a watchable minute" in text
 
     async def look() -> None:
