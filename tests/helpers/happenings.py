@@ -34,13 +34,13 @@ def seen(
     calibrated: bool = True,
     filled: int = 30,
     rate_hz: float = 30.0,
-    smallest_px: float | None = None,
+    smallest_px: float | None = 0.6,
+    watchable: bool = True,
 ) -> FaceResult:
-    """A face that is watched and at rest; watchable where `smallest_px` is given."""
+    """A face at rest, watchable where it is calibrated and has an answer, unless told otherwise."""
     answer = answer if status == "ok" else None
-    return FaceResult(
-        track, status, filled, answer, at or face(), calibrated, rate_hz, smallest_px, smallest_px is not None
-    )
+    watchable = watchable and calibrated and status == "ok"
+    return FaceResult(track, status, filled, answer, at or face(), calibrated, rate_hz, smallest_px, watchable)
 
 
 def moment(

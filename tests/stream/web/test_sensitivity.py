@@ -79,7 +79,7 @@ def test_the_greeting_has_the_steps_in_words() -> None:
 
 
 def test_what_is_watchable_is_of_the_first_face() -> None:
-    first, second = seen(smallest_px=0.62), seen(track=2)
+    first, second = seen(smallest_px=0.62), seen(track=2, smallest_px=None, watchable=False)
     history = LiveHistory(CLASSES)
     state = state_of(moment(1.0, first, second), history.recent(), HEALTH, Waits(30, 3.0), CLASSES, 0.0)
     assert state["watch"] == {"watchable": True, "words": "watchable · smallest visible movement 0.62 px"}
@@ -97,7 +97,9 @@ class _Run:
         self.frames = 0
 
     def write(self, *events: Event, smallest_px: float | None = 0.6) -> None:
-        result = moment(self.frames / 30, seen(smallest_px=smallest_px), events=events)
+        result = moment(
+            self.frames / 30, seen(smallest_px=smallest_px, watchable=smallest_px is not None), events=events
+        )
         self.frames += 1
         self.history.record(result)
         self.view.write(result)
