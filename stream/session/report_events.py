@@ -107,11 +107,13 @@ def _added(counts: Sequence[int]) -> list[int]:
 
 
 def steps_of(facts: Mapping[str, Any], asked: float | None = None) -> SensitivitySteps:
-    """The steps of a session, with one for what is `asked` (false events a watchable minute); none without a curve in its facts.
+    """The steps of a session, with one for what is `asked` (false events a watchable minute); none without a curve in its facts,
+    and none where it looked for no events.
 
     Raises `SessionError` for a curve that is none, and where another sensitivity is asked for than the run's and there is none.
     """
-    decision = facts.get("decision") or {}
+    looked = facts.get("settings", {}).get("detect_events", True)
+    decision = (facts.get("decision") or {}) if looked else {}
     curve = tuple(CurvePoint(**point) for point in decision.get("curve", ()))
     least = [point.min_probability for point in curve]
     if least != sorted(least):

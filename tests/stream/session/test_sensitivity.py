@@ -165,7 +165,15 @@ def test_the_report_command_shows_another_sensitivity(
     assert "--sensitivity needs the curve of the model's decision" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("facts", [{}, {"decision": None}, {"decision": {"sensitivity": 0.5, "curve": []}}])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"decision": None},
+        {"decision": {"sensitivity": 0.5, "curve": []}},
+        {"decision": DECISION, "settings": {"detect_events": False}},
+    ],
+)
 def test_without_a_curve_there_is_no_control(facts: dict[str, Any], tmp_path: Path) -> None:
     page = Page(write_report(made(tmp_path / "s", [row(0, 0.0, REST)], candidates(20), **facts)))
     assert "script" not in page.tags and "script-src" not in page.source and "sensitivity" not in page.anchors
