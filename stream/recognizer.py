@@ -61,6 +61,7 @@ class Recognizer:
     Raises:
         ModelError: The model cannot be loaded, or not with this engine or provider.
         ContractError: It does not say what this program needs to know.
+        ValueError: The sensitivity is no finite number above 0.
 
     Example:
         ```python

@@ -269,6 +269,7 @@ def run_facts(options: LiveOptions, name: str | None = None) -> RunFacts:
         "max_faces": options.max_faces,
         "face_at": options.face_at,
         "detect_events": options.detect_events,
+        "sensitivity": options.sensitivity,
         "csv": options.csv,
         "action_units": options.action_units,
         "events": options.events,

@@ -17,7 +17,7 @@ from model.guards import shown
 from model.types import Event, Frame, FrameResult, Image, Pace
 from stream.engine.model_file import BUNDLED_MODEL, ModelKind, choose_model
 from stream.session.facts import contract_hash, file_hash
-from stream.session.session_folder import LARGEST, SessionError, SessionFolder
+from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
 from stream.session.source_recorder import HEADER
 from stream.sinks.base import Sink
 from stream.sinks.tables import WATCHING, csv_header, event_line, frame_rows
@@ -175,6 +175,7 @@ class RecordedSettings:
     max_faces: int | None
     face_at: tuple[float, float] | None
     detect_events: bool
+    sensitivity: float | None
 
     def require_bundled_model(self, session: Path) -> None:
         """Raises `SessionError` where the session was made with another one. Which file to load is never the session's to
@@ -192,6 +193,7 @@ def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
     made, engine = facts.get("settings", {}), facts.get("engine")
     model, max_faces = made.get("model"), made.get("max_faces")
     sha256 = facts.get("model", {}).get("sha256")
+    sensitivity = made.get("sensitivity")
     return RecordedSettings(
         model if isinstance(model, str) else None,
         sha256 if isinstance(sha256, str) else None,
@@ -199,6 +201,7 @@ def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
         max_faces if isinstance(max_faces, int) else None,
         (float(place[0]), float(place[1])) if (place := made.get("face_at")) else None,
         bool(made.get("detect_events", True)),
+        sensitivity if is_number(sensitivity) and sensitivity > 0 else None,
     )
 
 

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from model.guards import table_cell
 from model.types import Event, FaceResult, FrameResult
@@ -142,3 +143,8 @@ def _row(
 def event_line(event: Event) -> str:
     """With its end."""
     return json.dumps(event.to_dict()) + "\n"
+
+
+def event_message(event: Event) -> dict[str, Any]:
+    """For those who are told over a network: without what its probability was reckoned from, which is for files."""
+    return {name: value for name, value in event.to_dict().items() if name != "evidence"}

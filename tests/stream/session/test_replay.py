@@ -10,6 +10,7 @@ import pytest
 
 from model.contract import ActionUnits, NetworkInput
 from model.types import Frame, FrameResult
+from stream.cli import app
 from stream.recognizer import Recognizer
 from stream.session.frame_rows import read_rows
 from stream.session.replay import ReplayCheck, ReplaySource
@@ -70,6 +71,27 @@ def test_settings_come_from_the_session(folder: Path, tmp_path: Path) -> None:
     assert cells_of(out) == cells_of(folder / "session" / "frames.csv")
     header, *rows = csv.reader(out.open(newline=""))
     assert any(row[header.index("status")] == "ok" for row in rows)
+
+
+@pytest.mark.parametrize(("kept", "named", "wanted"), [(3, (), 3.0), (3, ("--sensitivity", 7), 7.0), (None, (), 0.5)])
+def test_a_replay_is_as_sensitive_as_its_session(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: float | None,
+    named: tuple[object, ...],
+    wanted: float,
+) -> None:
+    """Unless the command line says otherwise; sessions of earlier versions do not tell it."""
+    session, asked = tmp_path / "s", []
+    given = () if kept is None else ("--sensitivity", kept)
+    assert record(folder, session, "--record-source", "--max-frames", 2, *given) == 0
+    assert facts_of(session)["settings"]["sensitivity"] == (kept or 0.5)
+    if kept is None:
+        edit_facts(session, settings={n: v for n, v in facts_of(session)["settings"].items() if n != "sensitivity"})
+    monkeypatch.setattr(app, "Recognizer", lambda *args, **more: asked.append(more) or Recognizer(*args, **more))
+    assert replay(session, *named, model=folder / "tiny.onnx") == 0
+    assert [more["sensitivity"] for more in asked] == [wanted]
 
 
 def test_another_model_is_named_and_differs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
