@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from model.decision import CurvePoint, counts, least_probability
 
 _STEPS_PER_MIN = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
+UNLIKELY = "less likely than asked for"
+"""Why an event of the run does not count at a lower sensitivity than the run's."""
 
 
 @dataclass(frozen=True)

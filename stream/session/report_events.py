@@ -8,9 +8,9 @@ from itertools import accumulate
 from typing import Any
 
 from model.decision import CurvePoint
-from stream.sensitivity import SensitivitySteps, sensitivity_steps
+from stream.sensitivity import UNLIKELY, SensitivitySteps, sensitivity_steps
 from stream.session.session_folder import SessionError
-from stream.session.time_chart import UNLIKELY, rejection
+from stream.session.time_chart import rejection
 
 MOST_CANDIDATES = 1000
 """Of what counts only at a higher sensitivity than the run's the likeliest have a row and a mark; all are counted."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from model.contract import NEUTRAL
 from stream.screen.statement import REJECTION_WORDS, STATUS_WORDS
+from stream.sensitivity import UNLIKELY
 from stream.session.frame_rows import Bucket, RowSummary
 
 WIDTH, CHART, SIGHT, LANE, GAP = 1000.0, 160.0, 36.0, 16.0, 10.0
@@ -16,8 +17,6 @@ _MOST_TICKS = 8
 _REJECTED_WIDTH = 4.0
 _LEAST_WIDTH = 2.5
 _GAP_S = 1.0
-UNLIKELY = "less likely than asked for"
-"""Why an event of the run does not count at a lower sensitivity than the run's."""
 _SHADED_S = 600.0
 """In longer runs events are thinner than a line."""
 

@@ -27,8 +27,9 @@ from stream.screen.statement import (
     statement,
     units_words,
 )
-from stream.sensitivity import SensitivitySteps, rate_words, step_words
+from stream.sensitivity import UNLIKELY, SensitivitySteps, rate_words, step_words
 from stream.sinks.marks import PlacedMark
+from stream.sinks.tables import event_message
 
 _LENGTH_BYTES = 4
 _NO_STEPS = SensitivitySteps()
@@ -215,21 +216,12 @@ def _event(one: NumberedEvent, steps: SensitivitySteps) -> dict[str, Any]:
     """With what is said of it where it counts and, `against`, where it does not: the page may ask for another sensitivity.
     `accepted` is the run's own verdict; `first`: the step from which on it counts, None for none; without steps 0 or None."""
     event = one.event
-    told = {name: value for name, value in event.to_dict().items() if name != "evidence"}
     likely = "" if event.probability is None else f"probability {percent(event.probability)}"
     first = steps.first(event.kind, event.probability, event.rejected)
-    return (
-        {"number": one.number, "accepted": event.rejected is None, "first": first}
-        | told
-        | {
-            "name": event_name(event),
-            "text": event_details(event)[0],
-            "against": rejection_words(event)
-            if event.rejected
-            else f"less likely than asked for at {event.apex_s:.1f} s",
-            "likely": likely,
-        }
-    )
+    against = rejection_words(event) if event.rejected else f"{UNLIKELY} at {event.apex_s:.1f} s"
+    words = {"name": event_name(event), "text": event_details(event, with_probability=False)[0]}
+    judged = {"accepted": event.rejected is None, "first": first, "against": against, "likely": likely}
+    return {"number": one.number} | event_message(event) | words | judged
 
 
 def _hex(colour: Colour) -> str:

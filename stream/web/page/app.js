@@ -32,7 +32,7 @@ function greet(hello) {
   put(byId("model"), hello.model);
   put(byId("disclaimer"), hello.disclaimer);
   put(byId("span"), String(hello.span_s));
-  byId("events-part").hidden = byId("watch").hidden = !hello.with_events;
+  byId("events-part").hidden = !hello.with_events;
   events = [];
   byId("events").replaceChildren();
   offerSensitivity(hello.sensitivity);

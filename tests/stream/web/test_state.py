@@ -86,7 +86,7 @@ def test_events_with_the_words_of_the_picture() -> None:
         "0.20 s at 4.0 s · class 40 % · 1.3 px",
     )
     assert first["onset_s"] == pytest.approx(3.9) and first["apex_s"] == pytest.approx(4.0)
-    assert (second["accepted"], second["text"]) == (False, "0.20 s at 5.0 s · 87 % · 1.3 px")
+    assert (second["accepted"], second["text"]) == (False, "0.20 s at 5.0 s · class 87 % · 1.3 px")
     assert (second["first"], second["against"], second["likely"]) == (None, "change of light at 5.0 s", "")
     assert first["first"] == 0 and "probability" not in first
 
