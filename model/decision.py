@@ -1,7 +1,8 @@
 """The learned decision about a movement: how likely it is a micro-expression, and what speaks most against it.
 
-A logistic regression on what is known of a candidate. Fitted by `python -m train spot-fit`, it travels in the model's contract
-with the curve that was measured on people it had not seen. Standard library only.
+Small decision trees, one after the other (gradient boosting; Friedman 2001), on what is known of a candidate. Fitted by
+`python -m train spot-fit`, they travel in the model's contract with the curve that was measured on people they had not seen.
+Standard library only.
 """
 
 import bisect
@@ -16,6 +17,8 @@ DEFAULT_SENSITIVITY = 0.5
 """False events a watchable minute that one is willing to look at."""
 _MOST_FEATURES = 500
 _MOST_POINTS = 10_000
+_MOST_TREES = 2_000
+_MOST_NODES = 1_000
 UNJUDGED = frozenset(
     {"calibrating", "overlap", "tracking_lost", "face_too_small", "face_turned", "not_upright", "insufficient_rate"}
 )
@@ -40,15 +43,44 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
+class DecisionTree:
+    """Nodes of a tree, the root first. At node i, a value of feature `feature[i]` up to `threshold[i]` goes on at node `left[i]`,
+    a larger one at `right[i]`; both come after i. At a leaf `feature[i]` is -1. `value[i]` is what is added to the logit: at a
+    leaf, and in the mean of all that pass through a node."""
+
+    feature: tuple[int, ...]
+    threshold: tuple[float, ...]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    value: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        parts = (self.feature, self.threshold, self.left, self.right, self.value)
+        count = len(self.feature) if isinstance(self.feature, tuple) else 0
+        alike = all(isinstance(part, tuple) and len(part) == count for part in parts)
+        require(alike and 1 <= count <= _MOST_NODES, "decision.trees", "five lists of as many values", parts)
+        require(all(map(is_number, (*self.threshold, *self.value))), "decision.trees", "finite numbers", parts)
+        whole = (*self.feature, *self.left, *self.right)
+        require(all(type(number) is int for number in whole), "decision.trees", "whole numbers of nodes", whole)
+        for node, feature in enumerate(self.feature):
+            onwards = feature == -1 or (node < self.left[node] < count and node < self.right[node] < count)
+            require(feature >= -1 and onwards, "decision.trees", "nodes that lead on to later ones", parts)
+
+    @classmethod
+    def stump(cls, feature: int, threshold: float, below: float, above: float) -> "DecisionTree":
+        """One question: what a value up to the threshold adds, and a larger one."""
+        return cls((feature, -1, -1), (threshold, 0.0, 0.0), (1, 0, 0), (2, 0, 0), (0.0, below, above))
+
+
+@dataclass(frozen=True)
 class SpottingDecision:
-    """p = 1 / (1 + exp(-(bias + Σ weightᵢ (xᵢ - centreᵢ) / scaleᵢ))) for the features x of a candidate.
+    """p = 1 / (1 + exp(-(bias + what every tree adds))) for the features of a candidate.
 
     Attributes:
         features: Their names, in order (`stream.events.evidence`).
-        centres: What is usual of true micro-expressions: what deviates from there speaks for or against.
-        scales: Of each feature, above 0.
-        weights: Of the scaled features.
-        bias: Of a candidate with everything at its centre.
+        usual: Of each feature, what is usual of true micro-expressions.
+        bias: What all candidates start with.
+        trees: What is asked of the features.
         curve: Measured on people whom the decision was not fitted on; growing `min_probability`. Empty where nobody measured.
         training_data: In words, what it was fitted on, and what the curve was measured on.
 
@@ -57,15 +89,14 @@ class SpottingDecision:
     """
 
     features: tuple[str, ...]
-    centres: tuple[float, ...]
-    scales: tuple[float, ...]
-    weights: tuple[float, ...]
+    usual: tuple[float, ...]
     bias: float
+    trees: tuple[DecisionTree, ...]
     curve: tuple[CurvePoint, ...] = ()
     training_data: str = "unknown"
 
     def __post_init__(self) -> None:
-        names = self.features
+        names, usual = self.features, self.usual
         require(
             isinstance(names, tuple)
             and 1 <= len(names) <= _MOST_FEATURES
@@ -75,12 +106,12 @@ class SpottingDecision:
             "different names",
             names,
         )
-        for field in ("centres", "scales", "weights"):
-            values = getattr(self, field)
-            fits = isinstance(values, tuple) and len(values) == len(names) and all(map(is_number, values))
-            require(fits, f"decision.{field}", f"{len(names)} finite numbers", values)
-        require(min(self.scales) > 0, "decision.scales", "numbers above 0", min(self.scales))
+        fits = isinstance(usual, tuple) and len(usual) == len(names) and all(map(is_number, usual))
+        require(fits, "decision.usual", f"{len(names)} finite numbers", usual)
         require(is_number(self.bias), "decision.bias", "a finite number", self.bias)
+        require(isinstance(self.trees, tuple) and len(self.trees) <= _MOST_TREES, "decision.trees", "trees", self.trees)
+        asked = max((max(tree.feature) for tree in self.trees), default=-1)
+        require(asked < len(names), "decision.trees", f"questions about {len(names)} features", asked + 1)
         require(isinstance(self.training_data, str), "decision.training_data", "text", self.training_data)
         curve = self.curve
         require(
@@ -89,18 +120,26 @@ class SpottingDecision:
         steps = [point.min_probability for point in curve]
         require(steps == sorted(steps), "decision.curve", "growing probabilities", "others")
 
+    def shares(self, values: Mapping[str, float]) -> dict[str, float]:
+        """What each feature adds to the logit, seen from the mean of all candidates: along a tree's way every step is its
+        question's (Saabas 2014). KeyError for a feature that is missing."""
+        row = [values[name] for name in self.features]
+        found = dict.fromkeys(self.features, 0.0)
+        for tree in self.trees:
+            node = 0
+            while (feature := tree.feature[node]) >= 0:
+                onwards = tree.left[node] if row[feature] <= tree.threshold[node] else tree.right[node]
+                found[self.features[feature]] += tree.value[onwards] - tree.value[node]
+                node = onwards
+        return found
+
     def logit(self, values: Mapping[str, float]) -> float:
         """Of a candidate's features by name; KeyError for one that is missing."""
-        return self.bias + sum(self.shares(values).values())
+        return self.bias + sum(tree.value[0] for tree in self.trees) + sum(self.shares(values).values())
 
     def probability(self, values: Mapping[str, float]) -> float:
         """That a candidate with these features is a micro-expression, 0–1."""
         return 1.0 / (1.0 + math.exp(-min(max(self.logit(values), -60.0), 60.0)))
-
-    def shares(self, values: Mapping[str, float]) -> dict[str, float]:
-        """What each feature adds to the logit, against what is usual of micro-expressions."""
-        parts = zip(self.features, self.centres, self.scales, self.weights, strict=True)
-        return {name: weight * (values[name] - centre) / scale for name, centre, scale, weight in parts}
 
     def least_probability(self, false_per_min: float) -> float:
         """What counts where one is willing to look at so many false events a watchable minute; .5 without a curve."""
@@ -109,17 +148,35 @@ class SpottingDecision:
     @classmethod
     def from_json(cls, raw: Any) -> "SpottingDecision":
         """From what `dataclasses.asdict` and JSON make of one; ContractError for anything else."""
-        fields = {"features", "centres", "scales", "weights", "bias", "curve", "training_data"}
-        require(isinstance(raw, dict) and set(raw) == fields, "decision fields", ", ".join(sorted(fields)), "others")
-        lists = {name: raw[name] for name in ("features", "centres", "scales", "weights", "curve")}
-        for name, value in lists.items():
-            require(isinstance(value, list), f"decision.{name}", "a list", type(value).__name__)
-        keys = {"min_probability", "false_per_min", "recall"}
-        for point in raw["curve"]:
-            require(isinstance(point, dict) and set(point) == keys, "decision.curve", "points", "something else")
-        curve = tuple(CurvePoint(**point) for point in raw["curve"])
-        plain = {name: tuple(value) for name, value in lists.items() if name != "curve"}
-        return cls(**plain, bias=raw["bias"], curve=curve, training_data=raw["training_data"])
+        told = _object(raw, "decision", ("features", "usual", "bias", "trees", "curve", "training_data"))
+        lists = {name: _list(told[name], f"decision.{name}") for name in ("features", "usual", "trees", "curve")}
+        parts = ("feature", "threshold", "left", "right", "value")
+        trees = [_object(tree, "decision.trees", parts) for tree in lists["trees"]]
+        curve = [
+            _object(point, "decision.curve", ("min_probability", "false_per_min", "recall")) for point in lists["curve"]
+        ]
+        return cls(
+            features=tuple(lists["features"]),
+            usual=tuple(lists["usual"]),
+            bias=told["bias"],
+            trees=tuple(
+                DecisionTree(**{part: tuple(_list(tree[part], f"decision.trees.{part}")) for part in parts})
+                for tree in trees
+            ),
+            curve=tuple(CurvePoint(**point) for point in curve),
+            training_data=told["training_data"],
+        )
+
+
+def _object(raw: Any, what: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    fits = isinstance(raw, dict) and set(raw) == set(fields)
+    require(fits, f"{what} fields", ", ".join(fields), ", ".join(map(str, raw)) if isinstance(raw, dict) else "others")
+    return raw
+
+
+def _list(raw: Any, what: str) -> list[Any]:
+    require(isinstance(raw, list), what, "a list", type(raw).__name__)
+    return raw
 
 
 def least_probability(curve: Sequence[CurvePoint], false_per_min: float) -> float:

@@ -109,3 +109,25 @@ class NoiseFloor:
         self._count += 1
         weight = max(1.0 / self._count, 1.0 / self._frames)
         self._mean_px = self._mean_px + np.float32(weight) * (bump_px - self._mean_px)
+
+
+class UsualMotion:
+    """Mean length of a face's bumps whatever it does, region by region: talking lips move more than brows that rest.
+
+    The plain mean until `memory_s` have passed, then an exponential average.
+    """
+
+    def __init__(self, fps: float, memory_s: float = 10.0) -> None:
+        self._frames = max(1.0, fps * memory_s)
+        self.reset()
+
+    def reset(self) -> None:
+        self._count = 0
+        self.mean_px: NDArray[np.float32] = np.zeros(len(REGIONS), np.float32)
+        """(regions,) in pixels."""
+
+    def update(self, bump_px: NDArray[np.float32]) -> None:
+        """The next frame's bump of each region (regions,)."""
+        self._count += 1
+        weight = np.float32(max(1.0 / self._count, 1.0 / self._frames))
+        self.mean_px = self.mean_px + weight * (bump_px - self.mean_px)

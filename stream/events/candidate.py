@@ -15,6 +15,8 @@ APEX_SLACK_S = 0.067
 # Around a movement: what is still part of it, and what is not yet or no longer.
 _DURING_S = 0.1
 _APART_S = 0.07
+_PART = 0.4
+"""Regions that move less than this share of the one that moves farthest take no part in a movement."""
 _MOST_EDGE, _EDGE_STEP = 0.6, 0.04
 
 
@@ -40,7 +42,7 @@ class Candidate:
     `share` (frames,): how far along the movement the face is at every frame of its trace, 1 at the peak. `edge_share`: of the
     peak, where onset and offset are. `skin_px`, `eyes_px`: longest bump of a region without and with lids. `step_px`: the
     longest way that a region did not come back. `before_px`, `behind_px`: what the face moves within the lag before the onset
-    and after the offset. `head_px_s`: fastest head motion. `exposure`: largest change of the mean grey level within the lag.
+    and after the offset, `own_before_px`, `own_behind_px` what those regions do that take part. `head_px_s`: fastest head motion. `exposure`: largest change of the mean grey level within the lag.
     `sharpness_share`: sharpness during the movement against before it. `answer` (classes,): mean probabilities after the
     apex, None without an answer; `action_units` (2 units,): those of the units over the same frames. `after_s`: how much
     is known after the offset.
@@ -55,6 +57,8 @@ class Candidate:
     skin_px: float
     eyes_px: float
     step_px: float
+    own_before_px: float
+    own_behind_px: float
     before_px: float
     behind_px: float
     head_px_s: float
@@ -94,6 +98,7 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
     after = (times_s > offset_s + _APART_S) & (times_s <= min(offset_s + settings.quiet_after_s, end_s))
     answer, action_units = _answer(trace, apex_s, settings)
     sizes_px = np.hypot(peak.vectors_px[:, 0], peak.vectors_px[:, 1])
+    own = [index for index in peak.regions.tolist() if sizes_px[index] >= _PART * sizes_px[peak.regions].max()]
     return Candidate(
         share=share,
         edge_share=edge_share,
@@ -103,6 +108,8 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
         skin_px=float(sizes_px[list(SKIN)].max()),
         eyes_px=float(sizes_px[list(EYES)].max()),
         step_px=float((sizes_px - peak.sizes_px)[list(SKIN)].max()) / settings.step_share,
+        own_before_px=going_on_px(trace.motion_px, before, lag, settings.quiet_percentiles[0], own),
+        own_behind_px=going_on_px(trace.motion_px, after, lag, settings.quiet_percentiles[1], own),
         before_px=going_on_px(trace.motion_px, before, lag, settings.quiet_percentiles[0]),
         behind_px=going_on_px(trace.motion_px, after, lag, settings.quiet_percentiles[1]),
         head_px_s=float(trace.head_px_s[during].max()),
@@ -183,13 +190,19 @@ def _crossing(
     return float(times_s[outside] + part * (times_s[outside + inwards] - times_s[outside]))
 
 
-def going_on_px(motion_px: NDArray[np.float32], inside: NDArray[np.bool_], lag: int, percentile: float) -> float:
-    """How far the fastest region moves within the lag, most of the time of a stretch; 0 for one too short to tell."""
+def going_on_px(
+    motion_px: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    lag: int,
+    percentile: float,
+    regions: Sequence[int] = SKIN,
+) -> float:
+    """How far the fastest of some regions moves within the lag, most of the time of a stretch; 0 for one too short to tell."""
     frames = np.flatnonzero(inside)
     frames = frames[frames >= lag]
     if len(frames) < 3:
         return 0.0
-    moved = (motion_px[frames] - motion_px[frames - lag])[:, list(SKIN)]
+    moved = (motion_px[frames] - motion_px[frames - lag])[:, list(regions)]
     return float(np.percentile(np.hypot(moved[..., 0], moved[..., 1]).max(axis=1), percentile))
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from model.contract import ActionUnits
 from model.types import Event, EventKind, Rejection, acting_units
-from stream.events.bumps import BumpMeter, Bumps, NoiseFloor
+from stream.events.bumps import BumpMeter, Bumps, NoiseFloor, UsualMotion
 from stream.events.candidate import APEX_SLACK_S, Candidate, Peak, artefact_of, going_on_px, label_of, measure
-from stream.events.evidence import evidence
+from stream.events.evidence import LEAST_PX, Surroundings, evidence
 from stream.events.judgement import Judge
 from stream.events.motion import REGIONS, SKIN, Motion, MotionTrace
 from stream.events.settings import EventSettings
@@ -90,10 +90,10 @@ class EventDetector:
         self._macro = BumpMeter(_frames(settings.macro_half_widths_s, fps), 2 * shoulder, settings.step_share)
         self._stride = max(1, round(_MACRO_STRIDE_S * fps))
         self._decide = max(round(settings.decide_s * fps), self._micro.reach + self._near)
-        self._before = max(round((settings.quiet_before_s + settings.max_s) * fps), self._micro.reach)
+        self._before = max(round((settings.habit_s + settings.max_s) * fps), self._micro.reach)
         behind = max(self._before + self._decide, 2 * self._macro.reach + self._stride)
         self._trace = MotionTrace(behind + 1, len(self._names), len(units.names) if units else 0)
-        self._noise = NoiseFloor(fps)
+        self._noise, self._usual = NoiseFloor(fps), UsualMotion(fps)
         # From the oldest centre beside one that is being decided to the newest.
         self._centres: deque[_Centre] = deque(maxlen=self._decide + self._near + 1 - self._micro.reach)
         # An apex may lie a little off the centre of its bump.
@@ -110,6 +110,7 @@ class EventDetector:
     def reset(self) -> None:
         """Forgets the face."""
         self._noise.reset()
+        self._usual.reset()
         self._accepted.clear()
         self._brightness: float | None = None
         # How long the face had been seen before it was interrupted, None where it never was.
@@ -231,7 +232,9 @@ class EventDetector:
         self._centres.append(_centre(number, bumps, floor_px, _PARTS))
         middle = bumps.vectors_px[len(bumps.half_widths) // 2]
         rest_px = np.maximum(settings.noise_factor * self._noise.mean_px, np.float32(_REST_PX))
-        self._noise.update(np.hypot(middle[:, 0], middle[:, 1]), at_rest=bumps.largest(rest_px, _SKIN)[0] < 1.0)
+        lengths_px = np.hypot(middle[:, 0], middle[:, 1])
+        self._usual.update(lengths_px)
+        self._noise.update(lengths_px, at_rest=bumps.largest(rest_px, _SKIN)[0] < 1.0)
 
     def _look_long(self, number: int) -> None:
         reach, settings = self._macro.reach, self._settings
@@ -254,9 +257,13 @@ class EventDetector:
         peak, start = self._peak(centre, self._micro, width, regions, self._before)
         trace = self._trace.view(start, centre.number + self._decide + 1)
         candidate = measure(trace, peak, self._settings, self._fps, self._end_s)
-        crowding = sum(candidate.apex_s - _CROWD_S <= apex_s for apex_s in self._crowd)
-        over_noise = size * self._settings.micro_noise_factor
-        values = evidence(trace, peak, candidate, over_noise, crowding, self._names, self._lag)
+        usual_px = np.maximum(self._usual.mean_px[regions], np.float32(LEAST_PX))
+        seen = Surroundings(
+            over_noise=size * self._settings.micro_noise_factor,
+            over_usual=float((peak.sizes_px[regions] / usual_px).max()),
+            crowding=sum(candidate.apex_s - _CROWD_S <= apex_s for apex_s in self._crowd),
+        )
+        values = evidence(trace, peak, candidate, seen, self._names)
         self._crowd.append(candidate.apex_s)
         self._waiting.append(_Judged(centre.number, candidate, values, self._judge.probability(values)))
 

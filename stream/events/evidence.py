@@ -7,6 +7,7 @@ of the number which spoke most against a candidate is why it is none.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -21,9 +22,13 @@ REASONS: Mapping[str, Rejection] = MappingProxyType(
     {
         "size": "too_small",
         "over noise": "too_small",
+        "over usual": "speech",
         "contrast before": "speech",
         "contrast after": "speech",
+        "own contrast before": "speech",
+        "own contrast after": "speech",
         "restlessness": "speech",
+        "habit": "speech",
         "other swings": "speech",
         "crowding": "speech",
         "jaw": "speech",
@@ -54,7 +59,17 @@ REASONS: Mapping[str, Rejection] = MappingProxyType(
 )
 """Of the numbers by name, in their order, the reason that each stands for."""
 
-GROWING = frozenset({"size", "over noise", "contrast before", "contrast after"})
+GROWING = frozenset(
+    {
+        "size",
+        "over noise",
+        "over usual",
+        "contrast before",
+        "contrast after",
+        "own contrast before",
+        "own contrast after",
+    }
+)
 """Those that grow as the logarithm of a movement's size, everything else the same."""
 
 _BROWS = [index for index, name in enumerate(REGIONS) if "brow" in name]
@@ -68,19 +83,25 @@ _USUAL_S = 0.3
 LEAST_PX = 0.02
 """Less is taken for so much, since sizes are logarithms."""
 _CONFIDENT = 5.0
-_AROUND_S = 1.0
+_AROUND_S, _HABIT_S = 1.0, 0.3
 _BEFORE_S = (0.6, 0.1)
 """Of the answers before an onset: from so long to so long before it."""
 
 
-def evidence(
-    trace: TraceView, peak: Peak, found: Candidate, over_noise: float, crowding: int, names: Sequence[str], lag: int
-) -> dict[str, float]:
-    """All numbers of `REASONS` of a candidate in its trace.
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known of a face when a candidate comes: the candidate's peak in units of what its region moves at rest, and of what it
+    moves on the whole, and how many other candidates there were in the seconds before."""
 
-    `over_noise`: its peak in units of what its region moves at rest. `crowding`: how many other candidates there were in the
-    seconds before. `lag`: frames over which what goes on is measured.
-    """
+    over_noise: float
+    over_usual: float
+    crowding: int
+
+
+def evidence(
+    trace: TraceView, peak: Peak, found: Candidate, seen: Surroundings, names: Sequence[str]
+) -> dict[str, float]:
+    """All numbers of `REASONS` of a candidate in its trace."""
     vectors_px = peak.vectors_px[_SKIN]
     sizes_px = np.hypot(vectors_px[:, 0], vectors_px[:, 1])
     largest_px = max(float(sizes_px.max()), LEAST_PX)
@@ -95,12 +116,16 @@ def evidence(
     rise_s, fall_s = found.apex_s - found.onset_s, found.offset_s - found.apex_s
     values = {
         "size": math.log(largest_px),
-        "over noise": math.log(max(over_noise, 0.1)),
+        "over noise": math.log(max(seen.over_noise, 0.1)),
+        "over usual": math.log(max(seen.over_usual, 0.1)),
         "contrast before": -_ratio(found.before_px, largest_px),
         "contrast after": -_ratio(found.behind_px, largest_px),
+        "own contrast before": -_ratio(found.own_before_px, largest_px),
+        "own contrast after": -_ratio(found.own_behind_px, largest_px),
         "restlessness": math.log(max(found.before_px, found.behind_px, LEAST_PX)),
         "other swings": _percentile(np.abs(share[aside]), 90),
-        "crowding": math.log1p(crowding),
+        "habit": min(3.0, float(np.abs(share[times_s < found.onset_s - _HABIT_S]).max(initial=0.0))),
+        "crowding": math.log1p(seen.crowding),
         "jaw": _mean(peak.vectors_px, _JAW) / largest_px,
         "roughness": math.log(float(bend.mean()) + 0.01) if len(bend) else 0.0,
         "duration": found.duration_s,

@@ -15,6 +15,7 @@ _POSITIVE = (
     "blink_ratio",
     "max_head_px_s",
     "max_exposure",
+    "habit_s",
     "quiet_before_s",
     "quiet_after_s",
     "quiet_lag_s",
@@ -49,6 +50,7 @@ class EventSettings:
             the peak must be so many times what the face moves within the lag, in the busiest part (beyond these
             percentiles) of the time before the onset and after the offset.
         watchable_px: a face is watchable where a usual micro-expression so large would be noticed.
+        habit_s: whether a movement has been seen before is looked for so far back.
         calibration_s: at rest, after a face appeared; nothing counts before.
     """
 
@@ -71,6 +73,7 @@ class EventSettings:
     max_head_px_s: float = 30.0
     max_exposure: float = 6.0
     min_sharpness_share: float = 0.6
+    habit_s: float = 4.0
     quiet_before_s: float = 1.2
     quiet_after_s: float = 0.6
     quiet_lag_s: float = 0.1

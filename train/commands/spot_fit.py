@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import math
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -43,7 +44,7 @@ _EPILOG = """examples:
   python -m export model.onnx --decision decision.json --out exported          the model with it
 
 The live program watches made long videos and the clips of --videos with the generator's motion put in; every candidate it has
-becomes a row, and a logistic regression learns which of them are micro-expressions. The curve (false events a watchable minute and recall at
+becomes a row, and boosted trees learn which of them are micro-expressions. The curve (false events a watchable minute and recall at
 every threshold) comes from folds over people: each is judged by a decision that has not seen them. Take people whom the network
 was not trained on. What was watched is kept beside OUT (OUT.watched.jsonl): the same call goes on where it was broken off."""
 
@@ -241,9 +242,9 @@ def _print(groups: dict[str, Any], decision: SpottingDecision, console: CleanCon
         "ECE",
     )
     console.print(TextTable("Recall at false events a watchable minute, people apart", headings, rows).shown())
-    weights = sorted(zip(decision.features, decision.weights, strict=True), key=lambda pair: -abs(pair[1]))
-    said = ", ".join(f"{name} {weight:+.2f}" for name, weight in weights[:10])
-    console.print(f"what weighs most: {said}", highlight=False, soft_wrap=True)
+    asked = Counter(decision.features[number] for tree in decision.trees for number in tree.feature if number >= 0)
+    said = ", ".join(f"{name} {count}" for name, count in asked.most_common(10))
+    console.print(f"{len(decision.trees)} trees; asked most: {said}", highlight=False, soft_wrap=True)
 
 
 def _names(text: str) -> tuple[str, ...]:
