@@ -42,6 +42,7 @@ REASONS: Mapping[str, Rejection] = MappingProxyType(
         "cheeks": "no_expression",
         "spread": "no_expression",
         "symmetry": "no_expression",
+        "fit": "not_brief",
         "rigid share": "head_motion",
         "lids": "blink",
         "lids alone": "blink",
@@ -137,6 +138,7 @@ def evidence(
         "cheeks": _mean(peak.vectors_px, _CHEEKS) / largest_px,
         "spread": float(sizes_px.mean()) / largest_px,
         "symmetry": _symmetry(peak.vectors_px),
+        "fit": _fit(share, times_s, found),
         "rigid share": _rigid_share(vectors_px),
         "lids": _ratio(found.eyes_px, largest_px),
         "lids alone": max(0.0, _ratio(found.eyes_px, largest_px)),
@@ -191,6 +193,18 @@ def _percentile(values: NDArray[np.floating], percentile: float) -> float:
 def _mean(vectors_px: NDArray[np.float32], regions: list[int]) -> float:
     chosen = vectors_px[regions]
     return float(np.hypot(chosen[:, 0], chosen[:, 1]).mean())
+
+
+def _fit(share: NDArray[np.float32], times_s: NDArray[np.float64], found: Candidate) -> float:
+    """How much of the movement's course, with half a second on either side, is a rise from rest to the apex and a fall back to it
+    (R², 0 to 1)."""
+    inside = (times_s >= found.onset_s - 0.5) & (times_s <= found.offset_s + 0.5)
+    course, at_s = share[inside], times_s[inside]
+    rise = (at_s - found.onset_s) / max(found.apex_s - found.onset_s, 1e-3)
+    fall = (found.offset_s - at_s) / max(found.offset_s - found.apex_s, 1e-3)
+    usual = 0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(rise, fall), 0.0, 1.0))
+    gain = float((course * usual).sum() / max(float((usual**2).sum()), 1e-9))
+    return max(0.0, 1.0 - float(((course - gain * usual) ** 2).sum() / max(float((course**2).sum()), 1e-9)))
 
 
 def _symmetry(vectors_px: NDArray[np.float32]) -> float:
