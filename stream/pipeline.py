@@ -43,6 +43,10 @@ class PipelineSettings:
     sensitivity: float = DEFAULT_SENSITIVITY
     one_person: bool = False
 
+    def __post_init__(self) -> None:
+        # Raises ValueError for what does not go together.
+        _ = self.tracker
+
     @property
     def tracker(self) -> TrackerSettings:
         return TrackerSettings(max_faces=self.max_faces, face_at=self.face_at, one_person=self.one_person)

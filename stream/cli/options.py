@@ -9,7 +9,7 @@ from typing import Any
 
 from model.atomic import clash, lies_in
 from model.types import Pace
-from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_outputs, read_live_settings, read_source
+from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_faces, check_outputs, read_live_settings, read_source
 from stream.cli.options_share import (
     EXPERIMENT,
     SESSIONS,
@@ -85,6 +85,7 @@ class LiveOptions:
     threads: int
     max_faces: int
     face_at: tuple[float, float] | None
+    one_person: bool
     detect_events: bool
     csv: Path | None
     action_units: bool
@@ -145,6 +146,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     parser = _new_parser()
     given = parser.parse_args(argv)
     _check_what_is_asked(given, parser)
+    check_faces(given, parser)
     check_outputs(given, parser)
     check_experiment(given, parser)
     named = read_source(given, parser)
@@ -159,6 +161,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         threads=given.threads,
         max_faces=given.max_faces or 1,
         face_at=given.face,
+        one_person=given.one_person,
         detect_events=not given.no_events,
         csv=given.csv,
         action_units=given.action_units,

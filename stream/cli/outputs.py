@@ -268,6 +268,7 @@ def run_facts(options: LiveOptions, name: str | None = None) -> RunFacts:
         "threads": options.threads,
         "max_faces": options.max_faces,
         "face_at": options.face_at,
+        "one_person": options.one_person,
         "detect_events": options.detect_events,
         "csv": options.csv,
         "action_units": options.action_units,

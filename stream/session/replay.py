@@ -175,6 +175,7 @@ class RecordedSettings:
     max_faces: int | None
     face_at: tuple[float, float] | None
     detect_events: bool
+    one_person: bool
 
     def require_bundled_model(self, session: Path) -> None:
         """Raises `SessionError` where the session was made with another one. Which file to load is never the session's to
@@ -199,6 +200,8 @@ def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
         max_faces if isinstance(max_faces, int) else None,
         (float(place[0]), float(place[1])) if (place := made.get("face_at")) else None,
         bool(made.get("detect_events", True)),
+        # Of several faces it says nothing, whatever was written.
+        made.get("one_person") is True and max_faces in (None, 1),
     )
 
 
