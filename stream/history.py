@@ -275,11 +275,14 @@ class LiveHistory:
         seen = {track: (s, at_s) for track, (s, at_s) in self._seen_s.items() if 0 <= now_s - at_s <= _REMEMBERED_S}
         calibrating_s: dict[int, float] = {}
         for face in result.faces:
+            if face.calibrated:
+                seen.pop(face.track, None)
             if face.calibrated or face.status not in _READ:
                 continue
             so_far_s, last_s = seen.get(face.track, (0.0, now_s))
-            goes_on = last_s == self._last_s
-            seen[face.track] = calibrating_s[face.track], _ = (so_far_s + goes_on * (now_s - last_s), now_s)
+            if last_s == self._last_s:
+                so_far_s += now_s - last_s
+            seen[face.track], calibrating_s[face.track] = (so_far_s, now_s), so_far_s
         self._seen_s, self._last_s = seen, now_s
         # In one step, so that a reader in another thread sees the old or the new one.
         self._calibrating_s = calibrating_s

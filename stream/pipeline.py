@@ -49,6 +49,8 @@ class PipelineSettings:
     def __post_init__(self) -> None:
         if not (is_number(self.sensitivity) and self.sensitivity > 0):
             raise ValueError(f"sensitivity: expected a finite number above 0, found {self.sensitivity!r}")
+        # Raises ValueError for what does not go together.
+        _ = self.tracker
 
     @property
     def tracker(self) -> TrackerSettings:

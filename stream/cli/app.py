@@ -44,6 +44,7 @@ def run(options: LiveOptions, console: Console, signals: EndSignals) -> int:
         options.detect_events,
         face_at=options.face_at,
         sensitivity=options.sensitivity,
+        one_person=options.one_person,
     )
     _introduce(recognizer.contract, console)
     windowed = not options.headless and display_available()
@@ -91,8 +92,10 @@ def _as_recorded(options: LiveOptions, folder: SessionFolder) -> LiveOptions:
     require_recording(folder.path, facts)
     made = recorded_settings(facts)
     changes: dict[str, Any] = {"detect_events": options.detect_events and made.detect_events}
-    if "max_faces" not in options.chosen and made.max_faces is not None:
+    if "max_faces" not in options.chosen and made.max_faces is not None and not options.one_person:
         changes["max_faces"] = made.max_faces
+    if "max_faces" not in options.chosen:
+        changes["one_person"] = options.one_person or made.one_person
     if "face" not in options.chosen:
         changes["face_at"] = made.face_at
     if "sensitivity" not in options.chosen and made.sensitivity is not None:

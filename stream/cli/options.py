@@ -10,7 +10,7 @@ from typing import Any
 from model.atomic import clash, lies_in
 from model.decision import DEFAULT_SENSITIVITY
 from model.types import Pace
-from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_outputs, read_live_settings, read_source
+from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_faces, check_outputs, read_live_settings, read_source
 from stream.cli.options_share import (
     EXPERIMENT,
     SESSIONS,
@@ -86,6 +86,7 @@ class LiveOptions:
     threads: int
     max_faces: int
     face_at: tuple[float, float] | None
+    one_person: bool
     detect_events: bool
     sensitivity: float
     csv: Path | None
@@ -147,6 +148,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
     parser = _new_parser()
     given = parser.parse_args(argv)
     _check_what_is_asked(given, parser)
+    check_faces(given, parser)
     check_outputs(given, parser)
     check_experiment(given, parser)
     named = read_source(given, parser)
@@ -161,6 +163,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         threads=given.threads,
         max_faces=given.max_faces or 1,
         face_at=given.face,
+        one_person=given.one_person,
         detect_events=not given.no_events,
         sensitivity=given.sensitivity or DEFAULT_SENSITIVITY,
         csv=given.csv,

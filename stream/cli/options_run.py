@@ -57,6 +57,7 @@ run: --events has every candidate with its probability.
   python run_live.py --camera 0 --model exported/model.onnx --provider cuda
   python run_live.py --source two.mp4 --max-faces 2 --events two.jsonl
   python run_live.py --source talk.mp4 --headless --sensitivity 5 --events candidates.jsonl
+  python run_live.py --source talk.mp4 --one-person --events talk.jsonl
 """
 _OUTPUTS_LESSON = """\
 The CSV says what the last second of every frame held: a label and all probabilities, or
@@ -167,6 +168,12 @@ def _add_model(add: Add) -> None:
         metavar="X,Y",
     )
     add(
+        "--one-person",
+        "only one person is there: whoever is seen keeps number 1",
+        "A person out of sight for some seconds is known again by place, size and looks even without it, where that is sure",
+        action="store_true",
+    )
+    add(
         "--engine",
         "a frame at a time, or the whole window at every frame",
         "The answers are the same (default: auto, streaming)",
@@ -223,6 +230,12 @@ def _add_outputs(add: Add) -> None:
 SOURCES = Topic("sources", "cameras, files and streams: formats, pace, patience", _add_sources, _SOURCES_LESSON)
 MODEL = Topic("model", "what recognises, on what, how many faces", _add_model, _MODEL_LESSON)
 OUTPUTS = Topic("outputs", "screen and files", _add_outputs, _OUTPUTS_LESSON)
+
+
+def check_faces(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Ends with a usage error where there is one person and more are to be followed."""
+    if given.one_person and given.max_faces is not None and given.max_faces > 1:
+        parser.error(f"--one-person follows one face: leave out --max-faces {given.max_faces}")
 
 
 def check_outputs(given: argparse.Namespace, parser: argparse.ArgumentParser) -> None:

@@ -269,6 +269,7 @@ def run_facts(options: LiveOptions, name: str | None = None) -> RunFacts:
         "threads": options.threads,
         "max_faces": options.max_faces,
         "face_at": options.face_at,
+        "one_person": options.one_person,
         "detect_events": options.detect_events,
         "sensitivity": options.sensitivity,
         "csv": options.csv,

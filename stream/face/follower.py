@@ -20,6 +20,8 @@ from stream.face.life import LifeWatch
 from stream.face.light import LightKeeper
 from stream.face.likeness import Acquaintance, Likeness, Looks, signature
 
+_REMEMBER_EVERY_S = 0.25
+
 
 @dataclass(frozen=True, eq=False)
 class FoundFace:
@@ -80,6 +82,7 @@ class FaceFollower:
         self._likeness = Likeness()
         self.light, self.life, self.known = LightKeeper(), LifeWatch(), Acquaintance()
         self._crop: FaceCrop | None = None
+        self._remembered_s = -math.inf
         self.placed_turned = False
         self.interrupted = False
         """Whether the newest crop was placed, so that it does not go on from the one before, be it tied to earlier ones."""
@@ -126,9 +129,8 @@ class FaceFollower:
             self._home.rekey(grey, face.points, near)
         self._begin(image, grey, face, near, time_s)
 
-    def confirm(self, image: Image, grey: Image, face: FoundFace, frontal: bool) -> None:
-        """The face was found where it is followed: how it looks is remembered, and where it is `frontal`, how it is placed."""
-        self.known.add(self.looks(image, face))
+    def confirm(self, grey: Image, face: FoundFace, frontal: bool) -> None:
+        """The face was found where it is followed; where it is `frontal`, it will be looked for as it is now."""
         if frontal and not self.placed_turned:
             self._home.rekey(grey, face.points, self.crop.transform, self._aligner.turn)
 
@@ -145,7 +147,11 @@ class FaceFollower:
         self.steady_crop = self.light.step(self._crop.crop, time_s)
         self._likeness.reset()
         self._likeness.add(signature(self._crop.crop), time_s)
-        self.known.add(self.looks(image, face))
+        self._remember(image, transform, time_s)
+
+    def _remember(self, image: Image, transform: Matrix, time_s: float) -> None:
+        self.known.add(Looks.of(crop_face(image, transform, self._geometry, "rgb")))
+        self._remembered_s = time_s
 
     def step(self, image: Image, grey: Image, time_s: float) -> bool:
         """Follows the face into the next frame; False when it is lost, and `crop` is then that of the frame before."""
@@ -160,6 +166,8 @@ class FaceFollower:
         self._crop, self.interrupted = crop, False
         self.steady_crop = self.light.step(crop.crop, time_s)
         self.life.step(self._eyes_px(), self.steady_crop, time_s)
+        if time_s - self._remembered_s >= _REMEMBER_EVERY_S:
+            self._remember(image, crop.transform, time_s)
         return True
 
     def drifted(self, face: FoundFace) -> bool:

@@ -147,6 +147,9 @@ class _Brightness:
         slow = np.vander(times_s / times_s[-1], 3)
         cells -= slow @ np.linalg.lstsq(slow, cells, rcond=None)[0]
         fastest_hz = min(self._settings.max_hz, 0.5 * (len(times_s) - 1) / times_s[-1])
+        if fastest_hz < _MIN_HZ:
+            # Most of the time the face was out of sight.
+            return 0.0
         hz = np.arange(_MIN_HZ, fastest_hz + 1e-3, _STEP_HZ)
         window = np.hanning(len(times_s) + 2)[1:-1]
         waves = np.exp(-2j * np.pi * np.outer(hz, times_s)) @ (cells * window[:, np.newaxis]) * (2 / window.sum())

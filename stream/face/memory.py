@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from model.contract import CropGeometry
+from model.preprocess import Matrix, crop_face
 from model.types import Image
 from stream.face.follower import FaceFollower, FoundFace
 from stream.face.likeness import Looks, continuity
@@ -25,8 +26,8 @@ class MemorySettings:
     was nobody else. In clips of 33 people, no two of whom are alike by more than .79 (two in the same pale light; all others
     .76), those who act and turn come to .81 and more within a second, all but one.
 
-    `unbroken`: over up to `unbroken_s` out of sight the pictures of its place have followed on each other so closely
-    (`stream.face.likeness.continuity`) that nobody else can have come there, if it is not unlike (`unlike`) on top of that.
+    `unbroken`: for up to `unbroken_s` the pictures of it, or of its place, have followed on each other so closely
+    (`stream.face.likeness.continuity`) that nobody else can have come there, if it is not `unlike` on top of that.
     `doubt_s`: so long it is open whether a face is one that was lost; `doubt_unlike_s` where it is unlike all that time,
     `doubt_turned_s` where it is turned away.
     """
@@ -38,9 +39,9 @@ class MemorySettings:
     alike: float = 0.86
     alike_alone: float = 0.82
     unlike: float = 0.3
-    unbroken: float = 0.92
+    unbroken: float = 0.84
     unbroken_s: float = 0.5
-    doubt_s: float = 1.0
+    doubt_s: float = 1.5
     doubt_unlike_s: float = 0.4
     doubt_turned_s: float = 3.0
 
@@ -63,8 +64,10 @@ Track = TypeVar("Track", bound=Followed)
 class _Lost(Generic[Track]):
     def __init__(self, track: Track, time_s: float) -> None:
         self.track, self.lost_s = track, time_s
-        # The least continuity of its place since then.
+        # Where it was last, or what may be it, and the least continuity of that since then.
+        self.transform = track.follower.crop.transform
         self.continuity = 1.0
+        self.watched = False
         # Since when a face that may be it has been seen, and how like it that was at most.
         self.doubted_s: float | None = None
         self.most_alike = -1.0
@@ -82,6 +85,7 @@ class FaceMemory(Generic[Track]):
         self._lost: list[_Lost[Track]] = []
         self._before: Image | None = None
         self._now: Image | None = None
+        self._now_s = -np.inf
         self._several_s = -np.inf
 
     @property
@@ -90,10 +94,12 @@ class FaceMemory(Generic[Track]):
 
     def step(self, grey: Image, time_s: float) -> None:
         """The next frame, grey (height, width)."""
-        self._before, self._now = self._now, grey
-        self._lost = [lost for lost in self._lost if time_s - lost.lost_s <= self._settings.remember_s]
         for lost in self._lost:
-            self._watch(lost, time_s)
+            if not lost.watched:
+                self._watch(lost, lost.transform, self._now_s)
+            lost.watched = False
+        self._before, self._now, self._now_s = self._now, grey, time_s
+        self._lost = [lost for lost in self._lost if time_s - lost.lost_s <= self._settings.remember_s]
 
     def note_several(self, time_s: float) -> None:
         """More than one person is, or was, there."""
@@ -101,9 +107,7 @@ class FaceMemory(Generic[Track]):
 
     def lose(self, track: Track, time_s: float) -> None:
         """It was last seen in the frame before the newest one."""
-        lost = _Lost(track, time_s)
-        self._watch(lost, time_s)
-        self._lost = [*self._lost, lost][-self._settings.most :]
+        self._lost = [*self._lost, _Lost(track, time_s)][-self._settings.most :]
 
     def forget(self, track: Track) -> None:
         self._lost = [lost for lost in self._lost if lost.track is not track]
@@ -115,7 +119,8 @@ class FaceMemory(Generic[Track]):
             return None, False
         looks = near[0].track.follower.looks(image, face)
         best = max(near, key=lambda lost: lost.track.follower.known.likeness(looks))
-        if self._is_same(best, face, looks, time_s):
+        self._watch(best, best.track.follower.transform_of(face), time_s)
+        if self._is_same(best, looks, time_s):
             return best.track, False
         if best.doubted_s is None:
             best.doubted_s = time_s
@@ -127,7 +132,7 @@ class FaceMemory(Generic[Track]):
             return self._settings.doubt_turned_s
         return self._settings.doubt_s if lost.most_alike >= self._settings.unlike else self._settings.doubt_unlike_s
 
-    def _is_same(self, lost: _Lost[Track], face: FoundFace, looks: Looks, time_s: float) -> bool:
+    def _is_same(self, lost: _Lost[Track], looks: Looks, time_s: float) -> bool:
         settings = self._settings
         likeness = lost.track.follower.known.likeness(looks)
         alone = len(self._lost) == 1 and time_s - self._several_s > settings.remember_s
@@ -136,19 +141,15 @@ class FaceMemory(Generic[Track]):
         if likeness >= settings.alike_alone:
             return True
         brief = time_s - lost.lost_s <= settings.unbroken_s
-        return brief and likeness >= settings.unlike and self._continuity(lost, face) >= settings.unbroken
+        return brief and likeness >= settings.unlike and lost.continuity >= settings.unbroken
 
-    def _continuity(self, lost: _Lost[Track], face: FoundFace) -> float:
-        if self._before is None or self._now is None:
-            return -1.0
-        transform = lost.track.follower.transform_of(face)
-        return min(lost.continuity, continuity(self._before, self._now, transform, self._geometry))
-
-    def _watch(self, lost: _Lost[Track], time_s: float) -> None:
-        if time_s - lost.lost_s > self._settings.unbroken_s or self._before is None or self._now is None:
-            return
-        transform = lost.track.follower.crop.transform
-        lost.continuity = min(lost.continuity, continuity(self._before, self._now, transform, self._geometry))
+    def _watch(self, lost: _Lost[Track], transform: Matrix, time_s: float) -> None:
+        """What may be the lost face is now at a transform from image to crop pixels."""
+        if time_s - lost.lost_s <= self._settings.unbroken_s and self._before is not None and self._now is not None:
+            then = [crop_face(self._before, at, self._geometry, "grey") for at in (lost.transform, transform)]
+            now = crop_face(self._now, transform, self._geometry, "grey")
+            lost.continuity = min(lost.continuity, max(continuity(crop, now) for crop in then))
+        lost.transform, lost.watched = transform, True
 
     def _is_near(self, track: Track, face: FoundFace) -> bool:
         growth = face.iod_px / track.follower.iod_px

@@ -288,9 +288,7 @@ class FaceTracker:
         if placed:
             follower.place(frame.image, grey, face, frame.time_s, track.turned)
         else:
-            follower.confirm(
-                frame.image, grey, face, not track.turned and abs(turn.yaw) <= 0.5 * self._validity.max_yaw
-            )
+            follower.confirm(grey, face, not track.turned and abs(turn.yaw) <= 0.5 * self._validity.max_yaw)
         if placed or track.upside_down:
             track.judge_upside_down(self._detector.is_upside_down(frame.image, face.landmarks))
 

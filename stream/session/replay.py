@@ -176,6 +176,7 @@ class RecordedSettings:
     face_at: tuple[float, float] | None
     detect_events: bool
     sensitivity: float | None
+    one_person: bool
 
     def require_bundled_model(self, session: Path) -> None:
         """Raises `SessionError` where the session was made with another one. Which file to load is never the session's to
@@ -202,6 +203,8 @@ def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
         (float(place[0]), float(place[1])) if (place := made.get("face_at")) else None,
         bool(made.get("detect_events", True)),
         sensitivity if is_number(sensitivity) and sensitivity > 0 else None,
+        # Of several faces it says nothing, whatever was written.
+        made.get("one_person") is True and max_faces in (None, 1),
     )
 
 

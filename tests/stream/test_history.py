@@ -134,10 +134,10 @@ def test_tells_how_long_each_face_has_been_calibrating():
     assert history.recent().calibrating_s == {1: 2.5, 2: 1.5}
     history.record(moment(4.0, seen(1), seen(2, "face_turned", calibrated=False)))
     assert history.recent().calibrating_s == {}
-    # What could not be read, or was found anew, is calibrated from the start.
+    # One who begins anew is calibrated from the start, for one who could not be read for a moment it goes on.
     history.record(moment(4.5, seen(1, "filling", at=rekeyed(face()), calibrated=False), seen(2, calibrated=False)))
     history.record(moment(5.0, seen(1, calibrated=False), seen(2, at=rekeyed(face()), calibrated=False)))
-    assert history.recent().calibrating_s == {1: 0.5, 2: 0.0}
+    assert history.recent().calibrating_s == {1: 0.5, 2: 2.0}
     history.record(moment(0.5, seen(1, calibrated=False)))
     assert history.recent().calibrating_s == {1: 0.0}
 

@@ -52,9 +52,10 @@ class Script:
 
     seen: Sequence[Sequence[SeenFace]]
     resets: int = 0
+    remembered: frozenset[int] = frozenset({1})
 
     def step(self, frame: Frame) -> SeenFaces:
-        return SeenFaces(tuple(self.seen[frame.index]), "no_face")
+        return SeenFaces(tuple(self.seen[frame.index]), "no_face", self.remembered)
 
     def reset(self) -> None:
         self.resets += 1
@@ -169,6 +170,83 @@ def test_a_face_that_is_placed_anew_starts_anew():
     seen = one_face(70)
     seen[40] = [replace(seen[40][0], face=crop(0, rekeyed=True))]
     assert statuses(run(seen, np.arange(70) / 30)) == ["filling"] * 29 + ["ok"] * 11 + ["filling"] * 29 + ["ok"]
+
+
+# --- out of sight for a moment ---------------------------------------------------------------------------------------
+
+
+def away(before: int, frames: int, after: int, **changes: object) -> list[list[SeenFace]]:
+    """The face is out of sight for so many frames; in the first one after them it is found again, and so changed."""
+    seen = one_face(before + frames + after)
+    seen[before : before + frames] = [[]] * frames
+    found = replace(seen[before + frames][0], interrupted=True)
+    seen[before + frames] = [replace(found, **changes)]  # type: ignore[arg-type]
+    return seen
+
+
+def test_after_a_moment_out_of_sight_the_window_fills_again_and_the_face_is_calibrated_as_before():
+    results = run(away(110, 60, 40), np.arange(210) / 30)
+    assert statuses(results)[170:] == ["filling"] * 29 + ["ok"] * 11
+    assert [result.faces[0].calibrated for result in (results[80], results[100], results[170])] == [False, True, True]
+
+
+def test_what_had_been_learned_of_an_uncalibrated_face_counts():
+    results = run(away(60, 60, 60), np.arange(180) / 30)
+    calibrated = [bool(result.faces) and result.faces[0].calibrated for result in results]
+    assert calibrated.index(True) == pytest.approx(60 + 60 + 31, abs=1)
+
+
+def test_a_face_that_turns_away_for_a_moment_stays_calibrated_but_not_for_long():
+    for seconds, stays in ((3, True), (11, False)):
+        turned = one_face(30 * seconds, turned=True)
+        results = run(one_face(110) + turned + one_face(10), np.arange(120 + len(turned)) / 30)
+        assert results[-1].faces[0].calibrated == stays
+
+
+def test_the_reference_holds_on_over_a_moment_as_if_no_time_had_passed():
+    seen = away(40, 60, 5)
+    stage, plain = face_stage(Script(seen)), Preprocessor(CONTRACT)
+    steps = [i for i in range(105) if not 40 <= i < 100]
+    for index in range(105):
+        faces = stage.step(Frame(index, index / 30, IMAGE, 0.0)).faces
+        if faces:
+            expected = plain.step(CROPS[index % len(CROPS)], steps.index(index) / 30)
+            np.testing.assert_allclose(faces[0].features, expected, atol=1e-3)  # type: ignore[arg-type]
+            assert faces[0].restart == (index in (0, 100)) and faces[0].anew == (index == 0)
+
+
+def test_what_is_placed_anew_has_a_new_reference():
+    stage = face_stage(Script(away(40, 60, 5, face=crop(4, rekeyed=True))))
+    plain = Preprocessor(CONTRACT)
+    for index in range(105):
+        faces = stage.step(Frame(index, index / 30, IMAGE, 0.0)).faces
+        if index >= 100:
+            own = CROPS[4] if index == 100 else CROPS[index % len(CROPS)]
+            np.testing.assert_allclose(faces[0].features, plain.step(own, index / 30), atol=1e-3)
+            assert not faces[0].anew
+
+
+def test_where_it_was_placed_while_turned_away_does_not_matter():
+    turned = one_face(30, turned=True)
+    turned[10] = [replace(turned[10][0], face=crop(0, rekeyed=True), interrupted=True)]
+    stage, plain = face_stage(Script(one_face(30) + turned + one_face(3))), Preprocessor(CONTRACT)
+    for index in range(30):
+        stage.step(Frame(index, index / 30, IMAGE, 0.0))
+        plain.step(CROPS[index % len(CROPS)], index / 30)
+    for index in range(30, 61):
+        (face,) = stage.step(Frame(index, index / 30, IMAGE, 0.0)).faces
+    np.testing.assert_allclose(face.features, plain.step(CROPS[0], 1.0), atol=1e-3)
+
+
+def test_nothing_is_kept_of_faces_that_nobody_remembers():
+    frames = 300
+    seen = [[replace(one_face(1)[0][0], track=1 + i // 10)] for i in range(frames)]
+    script = Script(seen, remembered=frozenset())
+    stage, classify = face_stage(script), ClassifyStage(CONTRACT, CountingEngine)
+    for index in range(frames):
+        classify.step(stage.step(Frame(index, index / 30, IMAGE, 0.0)))
+    assert len(stage._readers) == len(classify._classifiers) == 1 and not classify._away
+    assert len(classify._spare) <= 1
 
 
 # --- time -----------------------------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def test_options() -> None:
     options = parse_options(["--source", "demo", "--max-faces", "3", "--events", "e.jsonl"])
     assert (options.max_faces, options.detect_events, options.events) == (3, True, Path("e.jsonl"))
     assert not parse_options(["--no-events"]).detect_events
+    assert not options.one_person and parse_options(["--one-person", "--max-faces", "1"]).one_person
     assert options.face_at is None and parse_options(["--face", "0.5,120"]).face_at == (0.5, 120.0)
 
 
@@ -113,6 +114,7 @@ def test_options() -> None:
             "expected X,Y in pixels or as shares of the picture, such as 320,180 or 0.5,0.4, found 'left'",
         ),
         (["--face", "-1,3"], "--face"),
+        (["--one-person", "--max-faces", "2"], "--one-person follows one face: leave out --max-faces 2"),
         (["--max-faces", "17"], "expected up to 16 faces, found 17"),
         (["--no-events", "--events", "e.jsonl"], "--no-events leaves nothing to write to --events"),
         (["--events", "same", "--csv", "same"], "name the same file twice"),

@@ -22,6 +22,7 @@ from tests.helpers.movements import (
     TIMES_S,
     UNSURE,
     Movement,
+    about,
     accepted,
     assert_timed,
     events_of,
@@ -29,6 +30,7 @@ from tests.helpers.movements import (
     grid,
     motion_of,
     only,
+    step_all,
     talking,
 )
 
@@ -308,3 +310,41 @@ def test_a_twitch_after_the_smile_was_decided_is_no_second_event():
     events = events_of(grid(12.0), face_rows(grid(12.0), [smile, twitch]), detector=detector)
     assert only(accepted(events)).kind == "macro"
     assert ("micro", "overlap") in {(e.kind, e.rejected) for e in events}
+
+
+# Out of sight for a moment
+
+
+def test_an_interruption_decides_what_is_open_and_keeps_the_calibration():
+    detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
+    rows = face_rows(TIMES_S, [MICRO])
+    lost_s = MICRO.offset_s + 0.1
+    before = lost_s >= TIMES_S
+    events = step_all(detector, TIMES_S[before], rows[before]) + list(detector.interrupt("tracking_lost"))
+    assert only(about(events, MICRO)).rejected == "tracking_lost"
+    assert detector.calibrated and detector.interrupt("tracking_lost") == ()
+    # Back after two seconds: a movement counts as soon as it is known what was before it.
+    later = Movement(11.0, 11.15, 11.35)
+    times_s = lost_s + 2.0 + grid(8.0)
+    found = step_all(detector, times_s, face_rows(times_s, [later], seed=1)) + list(detector.finish())
+    assert_timed(only(accepted(found)), later)
+    assert not detector.calibrated
+
+
+def test_right_after_an_interruption_nothing_counts():
+    detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
+    step_all(detector, TIMES_S, face_rows(TIMES_S))
+    detector.interrupt("face_turned")
+    early = Movement(10.6, 10.75, 10.95)
+    times_s = 10.0 + grid(6.0)
+    found = step_all(detector, times_s, face_rows(times_s, [early], seed=1)) + list(detector.finish())
+    assert only(about(found, early)).rejected == "tracking_lost"
+
+
+def test_the_noise_of_a_restless_face_is_known_after_an_interruption():
+    """What is made up for the time after its last frame is no rest of it."""
+    detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
+    step_all(detector, TIMES_S, face_rows(TIMES_S, noise_px=0.2))
+    known_px = detector._noise.mean_px.copy()
+    detector.interrupt("tracking_lost")
+    np.testing.assert_array_equal(detector._noise.mean_px, known_px)

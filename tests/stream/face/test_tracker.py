@@ -167,14 +167,19 @@ def test_the_same_face_after_a_jump_of_the_zoom_keeps_its_number():
     assert [i for i, frame in enumerate(seen) if frame.faces[0].face.rekeyed] == [0]
 
 
-def test_who_leaves_and_comes_back_gets_a_new_number():
-    def scene(time_s: float) -> list[At]:
-        return [At(BEN, RIGHT_PX)] + [At(ANNA, LEFT_PX)] * (not 0.4 <= time_s < 0.8)
+@pytest.mark.parametrize(("who", "count"), [(ANNA, 1), (Person(drawn_face(3)), 2)], ids=["the same", "another"])
+def test_who_leaves_and_comes_back_keeps_the_number_and_another_gets_a_new_one(who: Person, count: int):
+    """Another one comes to the very same place, in the same size; meanwhile a third person stays."""
 
-    seen = watch(scene, 1.5)
-    anna = {face.track for frame in seen for face in frame.faces if eyes_px(face.face)[0] < 320}
-    ben = {face.track for frame in seen for face in frame.faces if eyes_px(face.face)[0] > 320}
-    assert len(anna) == 2 and len(ben) == 1 and not anna & ben
+    def scene(time_s: float) -> list[At]:
+        left = [At(ANNA, LEFT_PX)] if time_s < 0.4 else [At(who, LEFT_PX)] * (time_s >= 0.8)
+        return [At(BEN, RIGHT_PX), *left]
+
+    seen = watch(scene, 2.6)
+    left = [face.track for frame in seen for face in frame.faces if eyes_px(face.face)[0] < 320]
+    right = {face.track for frame in seen for face in frame.faces if eyes_px(face.face)[0] > 320}
+    assert len(set(left)) == count and len(right) == 1 and not set(left) & right
+    assert len(seen[-1].faces) == 2 and (left[-1] == left[0]) == (who is ANNA)
 
 
 def test_somebody_new_is_found_while_another_is_followed():
