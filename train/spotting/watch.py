@@ -32,6 +32,9 @@ class WatchedRun:
 
     `times_s` (n,) and `probabilities` (n, classes), NaN where there was no answer, are those of every frame;
     `statuses` counts frames by status. `seconds` is the video's length, `took_s` how long it took, drawing included.
+    `watchable_s`: of the length, so long a micro-expression of usual size would have been noticed in the first face.
+    `smallest_px`: the median of the smallest movement that would have been, in pixels of a crop with 44 between the eyes;
+    None where there never was one.
     """
 
     events: tuple[Event, ...]
@@ -40,6 +43,8 @@ class WatchedRun:
     times_s: NDArray[np.float64]
     probabilities: NDArray[np.float32]
     statuses: dict[str, int]
+    watchable_s: float = 0.0
+    smallest_px: float | None = None
 
     @property
     def frames(self) -> int:
@@ -54,21 +59,31 @@ def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lam
     times: list[float] = []
     rows: list[list[float]] = []
     statuses: Counter[str] = Counter()
+    watchable: list[bool] = []
+    smallest_px: list[float] = []
     for result in recognizer.run(source):
         answer = result.prediction
         times.append(result.frame.time_s)
         rows.append([answer.probabilities[name] for name in class_names] if answer else [np.nan] * len(class_names))
         statuses[result.status] += 1
         events += result.events
+        face = result.faces[0] if result.faces else None
+        watchable.append(face is not None and face.watchable)
+        if face is not None and face.smallest_px is not None:
+            smallest_px.append(face.smallest_px)
         advance(1)
     times_s = np.array(times, np.float64)
+    # A frame lasts until the next one; the last one as long as they do.
+    lasts_s = np.append(np.diff(times_s), np.median(np.diff(times_s))) if len(times_s) > 1 else np.zeros(len(times_s))
     return WatchedRun(
         events=tuple(sorted(events, key=lambda event: event.onset_s)),
-        seconds=float(times_s[-1] - times_s[0] + np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0,
+        seconds=float(lasts_s.sum()),
         took_s=time.perf_counter() - started_s,
         times_s=times_s,
         probabilities=np.array(rows, np.float32).reshape(len(rows), len(class_names)),
         statuses=dict(statuses),
+        watchable_s=float(lasts_s[np.array(watchable, bool)].sum()),
+        smallest_px=float(np.median(smallest_px)) if smallest_px else None,
     )
 
 
@@ -105,7 +120,7 @@ class Watched:
 
     @property
     def spotted(self) -> SpottedVideo:
-        return SpottedVideo(self.name, self.run.seconds, self.truth, self.run.events)
+        return SpottedVideo(self.name, self.run.seconds, self.truth, self.run.events, self.run.watchable_s)
 
     def timeline(self, class_names: Sequence[str]) -> VideoLine:
         """For the chart; the trace is 1 - p(neutral), or for models without that class the surest answer."""
@@ -119,6 +134,8 @@ class Watched:
             "name": self.name,
             "people": self.people,
             "seconds": round(self.run.seconds, 3),
+            "watchable_s": round(self.run.watchable_s, 3),
+            "smallest_px": None if self.run.smallest_px is None else round(self.run.smallest_px, 3),
             "frames": self.run.frames,
             "fps_with_drawing": round(self.run.frames / self.run.took_s, 1) if self.run.took_s else None,
             "statuses": self.run.statuses,
