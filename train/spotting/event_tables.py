@@ -21,6 +21,8 @@ from train.text_table import TextTable
 
 _LEAST_RATE = 0.05
 """False events a minute at the left edge of the chart; fewer are drawn there."""
+_LEGEND_IN = 1.8
+"""A column of the timelines' legend."""
 _COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
 _MARKERS = "xov^<>sDp*hP"
 # Bands from top to bottom: what is true, what was found, what was rejected, and the trace. Bottom and height.
@@ -31,7 +33,8 @@ def draw_timelines(timelines: Sequence[VideoLine], class_names: Sequence[str], p
     """A row a video, each as wide as the picture: true events above, found ones below (hits full, false ones hollow),
     marks of rejected candidates, and how sure the model was of an expression. As PNG."""
     longest_s = max(timeline.video.duration_s for timeline in timelines)
-    figure = Figure(figsize=(min(6 + longest_s / 8, 28), 0.9 + 1.5 * len(timelines)), layout="constrained")
+    width_in = min(6 + longest_s / 8, 28)
+    figure = Figure(figsize=(width_in, 0.9 + 1.5 * len(timelines)), layout="constrained")
     rows = figure.subplots(len(timelines), 1, squeeze=False)[:, 0]
     colours: dict[str, str] = dict(zip(class_names, _COLOURS, strict=False))
     reasons = sorted({str(event.rejected) for timeline in timelines for event in timeline.video.rejected()})
@@ -40,7 +43,10 @@ def draw_timelines(timelines: Sequence[VideoLine], class_names: Sequence[str], p
         _draw_row(ax, timeline, colours, markers)
         ax.set_xlim(0, timeline.video.duration_s)
     rows[-1].set_xlabel("seconds")
-    figure.legend(handles=_legend(colours, markers), loc="outside upper center", ncols=8, fontsize=8, frameon=False)
+    columns = max(3, int(width_in / _LEGEND_IN))
+    figure.legend(
+        handles=_legend(colours, markers), loc="outside upper center", ncols=columns, fontsize=8, frameon=False
+    )
     write_png(figure, path, 110)
 
 
@@ -113,14 +119,21 @@ def draw_curves(groups: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         rates = [max(point["false_per_min"], _LEAST_RATE) for point in known]
         ax.plot(rates, [point["recall"] for point in known], "-", color=f"C{number}", linewidth=1.5, label=label)
         if group["false_per_min"] is not None:
-            ax.plot(max(group["false_per_min"], _LEAST_RATE), group["recall"], "o", color=f"C{number}", markersize=7)
+            ax.plot(
+                max(group["false_per_min"], _LEAST_RATE),
+                group["recall"],
+                "o",
+                color=f"C{number}",
+                markersize=7,
+                clip_on=False,
+            )
     ax.plot([], [], "o", color="0.4", label=f"default sensitivity ({DEFAULT_SENSITIVITY:g} false events a minute)")
     ax.set(xscale="log", ylim=(0, 1))
     ax.set_xlim(left=_LEAST_RATE, right=max(2 * RATES_PER_MIN[-1], ax.get_xlim()[1]))
     ax.set(xlabel="false events a watchable minute", ylabel="recall (IoU ≥ 0.5)")
     ax.set_xticks(RATES_PER_MIN, [f"{rate:g}" for rate in RATES_PER_MIN])
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="lower right")
     write_png(figure, path, 110)
 
 
@@ -179,33 +192,30 @@ def print_scores(scores: Mapping[str, Any], console: Console) -> None:
 
 def print_groups(groups: Mapping[str, Mapping[str, Any]], console: Console) -> None:
     """Scores by kind of video, side by side, and what others publish."""
-    rows = [
-        (
-            name,
-            str(group["n"]),
-            f"{group['watchable_minutes']:.1f} of {group['minutes']:.1f}",
-            f"{group['recall']:.2f} at {rate_text(group['false_per_min'])}",
-            *(rate_text(group["recall_at"][f"{rate:g}"]) for rate in RATES_PER_MIN),
-            rate_text(group["quiet"] and group["quiet"]["false_per_min"]),
-            rate_text(group["right_class"]["share"] if group["right_class"]["n"] else None),
-            rate_text(group["smallest_px"]),
-        )
-        for name, group in groups.items()
+    kinds = list(groups.values())
+    told: list[tuple[str, Sequence[str]]] = [
+        ("micro-expressions", [str(kind["n"]) for kind in kinds]),
+        ("people", [str(len(kind["people"])) for kind in kinds]),
+        ("minutes", [f"{kind['minutes']:.1f}" for kind in kinds]),
+        ("of them watchable", [f"{kind['watchable_minutes']:.1f}" for kind in kinds]),
+        ("smallest visible, px", [rate_text(kind["smallest_px"]) for kind in kinds]),
+        ("recall by default", [rate_text(kind["recall"]) for kind in kinds]),
+        ("false a minute by default", [rate_text(kind["false_per_min"]) for kind in kinds]),
+        ("the same, clip as it is", [rate_text(kind["quiet"] and kind["quiet"]["false_per_min"]) for kind in kinds]),
+        ("right class of hits", [rate_text(share["share"] if (share := kind["right_class"])["n"] else None) for kind in kinds]),
+    ]  # fmt: skip
+    told += [
+        (f"recall at {rate:g} false a minute", [rate_text(kind["recall_at"][f"{rate:g}"]) for kind in kinds])
+        for rate in RATES_PER_MIN
     ]
-    at_rates = (f"{'at ' if number == 0 else ''}{rate:g}" for number, rate in enumerate(RATES_PER_MIN))
-    headings = (
-        "",
-        "true",
-        "minutes watchable",
-        "recall by default",
-        *at_rates,
-        "false, as it is",
-        "class",
-        "smallest px",
-    )
-    note = f"{SPOTTING_CAUTION} {' '.join(f'{row.data}: {row.told}.' for row in SPOTTING)}"
-    title = "Recall by false events a watchable minute"
-    console.print(TextTable(title, headings, rows, note).shown())
+    note = f"Minutes of false events are watchable ones. {SPOTTING_CAUTION} {spotting_text()}"
+    rows = [(name, *values) for name, values in told]
+    console.print(TextTable("By kind of video", ("", *groups), rows, note).shown())
+
+
+def spotting_text() -> str:
+    """What is published of finding micro-expressions in long videos, in one line."""
+    return "; ".join(f"{row.data}: {row.told}" for row in SPOTTING) + "."
 
 
 def rate_text(value: float | None) -> str:

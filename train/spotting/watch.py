@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import NEUTRAL
+from model.decision import UNJUDGED
 from model.types import Event
 from stream.recognizer import Recognizer
 from stream.sources.base import FrameSource, SourceError
@@ -129,7 +130,8 @@ class Watched:
         return VideoLine(self.spotted, self.distractions, self.run.times_s, trace)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; times in whole milliseconds."""
+        """For JSON; times in whole milliseconds. Candidates that count at no sensitivity are left out, and of events their
+        evidence: the JSONL files of `KeptFiles` have all of it."""
         return {
             "name": self.name,
             "people": self.people,
@@ -141,7 +143,7 @@ class Watched:
             "statuses": self.run.statuses,
             "distractions": dict(Counter(distraction.kind for distraction in self.distractions)),
             "truth": [_rounded(event) for event in self.truth],
-            "found": [_rounded(event) for event in self.run.events],
+            "found": [_rounded(event) for event in self.run.events if event.rejected not in UNJUDGED],
         }
 
 
@@ -149,6 +151,7 @@ def _rounded(event: Any) -> dict[str, Any]:
     return {
         name: round(value, 3) if isinstance(value, float) else value
         for name, value in dataclasses.asdict(event).items()
+        if name != "evidence"
     }
 
 
