@@ -196,7 +196,8 @@ def print_groups(groups: Mapping[str, Mapping[str, Any]], console: Console) -> N
     told: list[tuple[str, Sequence[str]]] = [
         ("micro-expressions", [str(kind["n"]) for kind in kinds]),
         ("people", [str(len(kind["people"])) for kind in kinds]),
-        ("minutes", [f"{kind['minutes']:.1f}" for kind in kinds]),
+        ("minutes filmed", [f"{kind['own_minutes']:.1f}" for kind in kinds]),
+        ("minutes shown", [f"{kind['minutes']:.1f}" for kind in kinds]),
         ("of them watchable", [f"{kind['watchable_minutes']:.1f}" for kind in kinds]),
         ("smallest visible, px", [rate_text(kind["smallest_px"]) for kind in kinds]),
         ("recall by default", [rate_text(kind["recall"]) for kind in kinds]),
