@@ -35,7 +35,8 @@ def _run(options: LiveOptions, signals: EndSignals) -> int:
         if options.report is not None:
             from stream.session.report import make_report
 
-            return make_report(options.report, screen)
+            asked = options.sensitivity if "sensitivity" in options.chosen else None
+            return make_report(options.report, screen, asked)
         from stream.cli.app import run
 
         return run(options, screen, signals)

@@ -6,7 +6,7 @@ with the curve that was measured on people it had not seen. Standard library onl
 
 import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,23 +103,8 @@ class SpottingDecision:
         return {name: weight * (values[name] - centre) / scale for name, centre, scale, weight in parts}
 
     def least_probability(self, false_per_min: float) -> float:
-        """What counts where one is willing to look at so many false events a watchable minute; .5 without a curve.
-
-        Between the points of the curve it is linear; beyond its ends that of the end.
-        """
-        if not self.curve:
-            return 0.5
-        # Along the curve the probability grows and the rate falls: seen from its end the rate grows.
-        rising = self.curve[::-1]
-        rates = [point.false_per_min for point in rising]
-        place = bisect.bisect_right(rates, false_per_min)
-        if place == 0:
-            return rising[0].min_probability
-        if place == len(rising):
-            return rising[-1].min_probability
-        before, after = rising[place - 1], rising[place]
-        share = (false_per_min - before.false_per_min) / (after.false_per_min - before.false_per_min)
-        return before.min_probability + share * (after.min_probability - before.min_probability)
+        """What counts where one is willing to look at so many false events a watchable minute; .5 without a curve."""
+        return least_probability(self.curve, false_per_min)
 
     @classmethod
     def from_json(cls, raw: Any) -> "SpottingDecision":
@@ -135,6 +120,26 @@ class SpottingDecision:
         curve = tuple(CurvePoint(**point) for point in raw["curve"])
         plain = {name: tuple(value) for name, value in lists.items() if name != "curve"}
         return cls(**plain, bias=raw["bias"], curve=curve, training_data=raw["training_data"])
+
+
+def least_probability(curve: Sequence[CurvePoint], false_per_min: float) -> float:
+    """What counts where one is willing to look at so many false events a watchable minute; .5 without a curve.
+
+    Between the points of the curve it is linear; beyond its ends that of the end.
+    """
+    if not curve:
+        return 0.5
+    # Along the curve the probability grows and the rate falls: seen from its end the rate grows.
+    rising = curve[::-1]
+    rates = [point.false_per_min for point in rising]
+    place = bisect.bisect_right(rates, false_per_min)
+    if place == 0:
+        return rising[0].min_probability
+    if place == len(rising):
+        return rising[-1].min_probability
+    before, after = rising[place - 1], rising[place]
+    share = (false_per_min - before.false_per_min) / (after.false_per_min - before.false_per_min)
+    return before.min_probability + share * (after.min_probability - before.min_probability)
 
 
 def counts(kind: str, probability: float | None, rejected: str | None, min_probability: float) -> bool:

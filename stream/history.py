@@ -20,8 +20,11 @@ _MOST = 512
 """No more events are kept for drawing, however many are decided."""
 _READ: tuple[Status, ...] = ("ok", "filling", "blurred")
 """With these a face is measured, so that its calibration goes on."""
+_REMEMBERED_S = 10.0
+"""So long what was seen of a face that is away counts for its calibration."""
 _LONGEST_STEP_S = 1.0
 """A longer step between two frames is a gap or a clock that was set anew, not time that somebody was watched."""
+_MOVEMENT_STEP_PX, _MOVEMENT_STEPS = 0.01, 2000
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class EventHistory:
 class HistoryWindow:
     """Samples in the order of time: `times_s` (n,) and `probabilities` (n, classes), a row of NaN where no answer was.
 
-    `watched` (n,) bool says where a movement would have counted as an event.
+    `watched` (n,) bool says where a micro-expression of usual size would have been noticed.
     """
 
     times_s: NDArray[np.float64]
@@ -170,12 +173,12 @@ class ProbabilityHistory:
             self._count = 0
 
     def append(
-        self, time_s: float, probabilities: Mapping[str, float] | None, status: Status, calibrated: bool = False
+        self, time_s: float, probabilities: Mapping[str, float] | None, status: Status, watchable: bool = False
     ) -> None:
         """`probabilities` by class name, or None; they count only where the status is `ok`.
 
-        `calibrated`: movements count as events, again only where the status is `ok`. Raises ValueError for a time that is
-        not finite and for probabilities of other classes.
+        `watchable`: as in `FaceResult`. Raises ValueError for a time that is not finite and for probabilities of other
+        classes.
         """
         if not math.isfinite(time_s):
             raise ValueError(f"time_s: expected a finite number, found {time_s}")
@@ -196,7 +199,7 @@ class ProbabilityHistory:
             place = self._count % len(self._times_s)
             self._times_s[place] = time_s
             self._probabilities[place] = row
-            self._watched[place] = calibrated and status == "ok"
+            self._watched[place] = watchable
             self._count += 1
 
     def window(self) -> HistoryWindow:
@@ -249,7 +252,9 @@ class LiveHistory:
         self.events.reset()
         self._track: int | None = None
         self._calibrating_s: Mapping[int, float] = {}
-        self._began_s: dict[int, float] = {}
+        # By track, how much of its calibration was seen, and when last.
+        self._seen_s: dict[int, tuple[float, float]] = {}
+        self._last_s = -math.inf
 
     def record(self, result: FrameResult) -> None:
         """Appends what a frame's result says."""
@@ -261,16 +266,23 @@ class LiveHistory:
                 self.probabilities.reset()
             self._track = first.track
         answer = result.prediction.probabilities if result.prediction is not None else None
-        self.probabilities.append(now_s, answer, result.status, first is not None and first.calibrated)
-        began_s: dict[int, float] = {}
+        self.probabilities.append(now_s, answer, result.status, first is not None and first.watchable)
+        self._watch_calibration(result)
+
+    def _watch_calibration(self, result: FrameResult) -> None:
+        """What was seen of a face counts on when it comes back after a moment."""
+        now_s = result.frame.time_s
+        seen = {track: (s, at_s) for track, (s, at_s) in self._seen_s.items() if 0 <= now_s - at_s <= _REMEMBERED_S}
+        calibrating_s: dict[int, float] = {}
         for face in result.faces:
-            if not face.calibrated and face.status in _READ:
-                before_s = self._began_s.get(face.track, now_s)
-                # A face that was lost in between is calibrated anew.
-                began_s[face.track] = now_s if face.face.rekeyed else min(before_s, now_s)
-        self._began_s = began_s
+            if face.calibrated or face.status not in _READ:
+                continue
+            so_far_s, last_s = seen.get(face.track, (0.0, now_s))
+            goes_on = last_s == self._last_s
+            seen[face.track] = calibrating_s[face.track], _ = (so_far_s + goes_on * (now_s - last_s), now_s)
+        self._seen_s, self._last_s = seen, now_s
         # In one step, so that a reader in another thread sees the old or the new one.
-        self._calibrating_s = {track: now_s - since_s for track, since_s in began_s.items()}
+        self._calibrating_s = calibrating_s
 
     def finish(self, events: Sequence[Event]) -> None:
         """Takes up the events that the end of the run decided."""
@@ -280,8 +292,32 @@ class LiveHistory:
         return Recent(self.probabilities.window(), self.events.window(), self._track, self._calibrating_s)
 
 
+class SmallestMovements:
+    """The median of any number of smallest visible movements, each for so long, to a hundredth of a pixel up to 20 px."""
+
+    def __init__(self) -> None:
+        self._seconds = [0.0] * (_MOVEMENT_STEPS + 1)
+
+    def add(self, px: float, lasted_s: float) -> None:
+        self._seconds[min(max(int(px / _MOVEMENT_STEP_PX), 0), _MOVEMENT_STEPS)] += lasted_s
+
+    def median_px(self) -> float | None:
+        """None without any."""
+        half_s, so_far_s = sum(self._seconds) / 2, 0.0
+        for place, seconds in enumerate(self._seconds):
+            so_far_s += seconds
+            if seconds and so_far_s >= half_s:
+                return (place + 0.5) * _MOVEMENT_STEP_PX
+        return None
+
+
 class EventCounts:
-    """A run's events by kind and label, or by why they are none, and the time in which there could have been some."""
+    """A run's events by kind and label, or by why they are none, and the time in which there could have been some.
+
+    `watched_s`: in which a face was watchable, of `whole_s`; both add up over faces, and time without any face counts once
+    in the whole. `calibrated_s`: in which movements could have become events, noticed or not. `smallest`: the smallest
+    visible movements of the watchable time.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -289,7 +325,8 @@ class EventCounts:
     def reset(self) -> None:
         self.accepted: Counter[tuple[EventKind, str]] = Counter()
         self.rejected: Counter[Rejection] = Counter()
-        self.watched_s = 0.0
+        self.watched_s = self.whole_s = self.calibrated_s = 0.0
+        self.smallest = SmallestMovements()
         self._last_s: float | None = None
 
     def add(self, result: FrameResult) -> None:
@@ -298,8 +335,15 @@ class EventCounts:
         time_s = result.frame.time_s
         step_s = 0.0 if self._last_s is None else time_s - self._last_s
         self._last_s = time_s
-        if 0.0 < step_s <= _LONGEST_STEP_S:
-            self.watched_s += step_s * sum(face.calibrated and face.status == "ok" for face in result.faces)
+        if not 0.0 < step_s <= _LONGEST_STEP_S:
+            return
+        self.whole_s += step_s * max(len(result.faces), 1)
+        for face in result.faces:
+            self.calibrated_s += step_s if face.calibrated else 0.0
+            if face.watchable:
+                self.watched_s += step_s
+                if face.smallest_px is not None:
+                    self.smallest.add(face.smallest_px, step_s)
 
     def finish(self, events: Sequence[Event]) -> None:
         """Events without a frame: those that the end of the run decided."""
@@ -311,9 +355,16 @@ class EventCounts:
 
     def as_dict(self) -> dict[str, Any]:
         """`found` by kind and label, `rejected` by reason, `watched_min`: minutes, added up over faces, in which a face
-        was calibrated and had an answer; false events a minute are counted against these."""
+        was watchable (false events a minute are counted against these), of `whole_min`; `smallest_px`: the median of the
+        smallest visible movements in them, None where nothing was watchable."""
         found = {
             kind: {name: n for (k, name), n in sorted(self.accepted.items()) if k == kind}
             for kind in get_args(EventKind)
         }
-        return {"found": found, "rejected": dict(self.rejected.most_common()), "watched_min": self.watched_s / 60}
+        return {
+            "found": found,
+            "rejected": dict(self.rejected.most_common()),
+            "watched_min": self.watched_s / 60,
+            "whole_min": self.whole_s / 60,
+            "smallest_px": self.smallest.median_px(),
+        }

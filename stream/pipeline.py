@@ -10,6 +10,7 @@ from typing import Generic, Self, TypeVar
 
 from model.contract import ClipContract
 from model.decision import DEFAULT_SENSITIVITY
+from model.errors import is_number
 from model.types import Event, Frame, FrameResult
 from stream.clock import SourceClock
 from stream.engine.engines import Engine
@@ -33,6 +34,8 @@ class PipelineSettings:
 
     Without `detect_events` there are labels only. `validity` says which faces can be read. `sensitivity`: false events a
     watchable minute that one is willing to look at. `one_person`: whoever is there is always the same person.
+
+    Raises ValueError for a sensitivity that is no finite number above 0.
     """
 
     max_faces: int = 1
@@ -43,9 +46,13 @@ class PipelineSettings:
     sensitivity: float = DEFAULT_SENSITIVITY
     one_person: bool = False
 
+    def __post_init__(self) -> None:
+        if not (is_number(self.sensitivity) and self.sensitivity > 0):
+            raise ValueError(f"sensitivity: expected a finite number above 0, found {self.sensitivity!r}")
+
     @property
     def tracker(self) -> TrackerSettings:
-        return TrackerSettings(max_faces=self.max_faces, face_at=self.face_at)
+        return TrackerSettings(max_faces=self.max_faces, face_at=self.face_at, one_person=self.one_person)
 
 
 class LivePipeline:

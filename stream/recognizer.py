@@ -62,6 +62,7 @@ class Recognizer:
     Raises:
         ModelError: The model cannot be loaded, or not with this engine or provider.
         ContractError: It does not say what this program needs to know.
+        ValueError: The sensitivity is no finite number above 0.
 
     Example:
         ```python
@@ -142,6 +143,11 @@ class Recognizer:
     def threads(self) -> int:
         """Of the model on the CPU."""
         return self._model.threads
+
+    @property
+    def sensitivity(self) -> float:
+        """False events a watchable minute that one is willing to look at."""
+        return self._settings.sensitivity
 
     def run(self, source: FrameSource | PathLike[str] | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:
         """One result for every frame of a source.

@@ -1,7 +1,8 @@
 """The two stages between a frame and its answers: faces → network frames, network frames → probabilities and events."""
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +18,9 @@ from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
 from stream.events.judgement import Judge
 from stream.events.motion import Motion, MotionMeter, MotionResampler, light_and_detail
+from stream.face.memory import MemorySettings
 from stream.face.quality import BlurGate, ValiditySettings
-from stream.face.tracker import FaceTracker, SeenFace
+from stream.face.tracker import FaceTracker, SeenFace, SeenFaces
 
 _REJECTIONS: Mapping[Status, Rejection] = {
     "face_too_small": "face_too_small",
@@ -33,8 +35,8 @@ _REJECTIONS: Mapping[Status, Rejection] = {
 class FaceFeatures:
     """A followed face and its network frame, None where the face cannot be read.
 
-    `motion` is None where no events are looked for, too. `restart` says that what came before does not belong to it.
-    Status is `ok`, or why it cannot be read; `blurred`, `too_dark` and `flicker`: not well enough for an answer.
+    `motion` is None where no events are looked for, too. `restart` says that what came before does not belong to the window
+    that begins with it, `anew` that nothing holds any more that was known of the face. Status is `ok`, or why it cannot be read; `blurred`, `too_dark` and `flicker`: not well enough for an answer.
     """
 
     track: int
@@ -43,11 +45,12 @@ class FaceFeatures:
     features: NDArray[Any] | None = None
     motion: Motion | None = None
     restart: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class FrameFeatures:
-    """A frame and its faces, largest first; `absence` says why there is none.
+    """A frame and its faces, largest first; `absence` says why there is none, `remembered` which others may come back.
 
     `repeated`: the timestamp did not go on, so that the frame says nothing and the faces are left out.
     """
@@ -58,18 +61,29 @@ class FrameFeatures:
     rate_hz: float
     repeated: bool
     stages_ms: Mapping[str, float]
+    remembered: frozenset[int] = frozenset()
 
 
 class FaceReader:
-    """One face's crops → network frames and motion. Both are measured against its own rest, which starts anew whenever
-    the face was not readable."""
+    """One face's crops → network frames and motion.
 
-    def __init__(self, contract: ClipContract, with_motion: bool, validity: ValiditySettings) -> None:
+    Both are measured against its own rest. Where the face was not readable a window begins anew, but its rest stays known,
+    as if no time had passed; unless it was placed anew, or away for more than `remember_s`.
+    """
+
+    def __init__(
+        self, contract: ClipContract, with_motion: bool, validity: ValiditySettings, remember_s: float
+    ) -> None:
         self._validity = validity
+        self._remember_s = remember_s
+        self._interval_s = 1 / contract.fps
         self._preprocessor = Preprocessor(contract)
         self._meter = MotionMeter(contract) if with_motion else None
         self._blur = BlurGate(validity)
-        self._fresh = True
+        self._interrupted = self._placed_anew = True
+        self._last_s = -math.inf
+        # How long the face could not be read: for its rest that is no time.
+        self._away_s = 0.0
 
     def step(self, seen: SeenFace, time_s: float, rate_is_sufficient: bool, spent_s: dict[str, float]) -> FaceFeatures:
         """The next frame of the face; adds what its steps took to `spent_s`."""
@@ -78,38 +92,54 @@ class FaceReader:
             status = "insufficient_rate"
         elif status == "ok" and not seen.alive:
             status = "no_life"
+        # Where it was placed while turned away does not matter: it is placed once more when it looks back.
+        self._placed_anew |= seen.face.rekeyed and not seen.turned
+        self._interrupted |= seen.interrupted or self._placed_anew
         if status != "ok":
-            self._fresh = True
+            self._interrupted = True
             return FaceFeatures(seen.track, status, seen.face)
         started_s = time.perf_counter()
-        restart, self._fresh = self._fresh or seen.face.rekeyed, False
+        restart, anew = self._interrupted, time_s - self._last_s > self._remember_s
         if restart:
-            self._reset()
+            self._begin(time_s, anew)
+        self._last_s, own_s = time_s, time_s - self._away_s
         # What is measured and what is shown: the one in steady light, the other as it is.
         steady = seen.face if seen.steady_crop is None else replace(seen.face, crop=seen.steady_crop)
-        features = self._preprocessor.step(steady.crop, time_s)
+        features = self._preprocessor.step(steady.crop, own_s)
         read_s = time.perf_counter()
-        motion = None if self._meter is None else self._meter.step(steady, features, time_s)
+        motion = None if self._meter is None else replace(self._meter.step(steady, features, own_s), time_s=time_s)
         if motion is None:
             brightness, sharpness = light_and_detail(steady.crop)
         else:
             brightness, sharpness = motion.brightness, motion.sharpness
-        if self._blur.step(sharpness, brightness, time_s):
+        if self._blur.step(sharpness, brightness, own_s):
             status = "blurred"
         status = seen.light_fault or status
         spent_s["preprocess"] += read_s - started_s
         spent_s["motion"] += time.perf_counter() - read_s
-        return FaceFeatures(seen.track, status, seen.face, features, motion, restart)
+        return FaceFeatures(seen.track, status, seen.face, features, motion, restart, anew)
 
-    def _reset(self) -> None:
-        self._preprocessor.reset()
-        self._blur.reset()
-        if self._meter is not None:
-            self._meter.reset()
+    def lose(self) -> None:
+        """The face is out of sight."""
+        self._interrupted = True
+
+    def _begin(self, time_s: float, anew: bool) -> None:
+        """A window begins; what is known of the face's rest holds on where it can."""
+        self._away_s = 0.0 if anew else self._away_s + max(time_s - self._last_s - self._interval_s, 0.0)
+        if anew:
+            self._blur.reset()
+        if anew or self._placed_anew:
+            self._preprocessor.reset()
+            if self._meter is not None:
+                self._meter.reset()
+        elif self._meter is not None:
+            self._meter.interrupt()
+        self._interrupted = self._placed_anew = False
 
 
 class FaceStage:
-    """Follows the faces and preprocesses their crops."""
+    """Follows the faces and preprocesses their crops. `remember_s`: so long what is known of a face that cannot be read holds
+    on; of one that is out of sight, as long as the tracker remembers it."""
 
     def __init__(
         self,
@@ -118,8 +148,10 @@ class FaceStage:
         clock: SourceClock,
         validity: ValiditySettings,
         with_motion: bool = True,
+        remember_s: float = MemorySettings.remember_s,
     ) -> None:
         self._contract = contract
+        self._remember_s = remember_s
         self._tracker = tracker
         self._clock = clock
         self._validity = validity
@@ -146,26 +178,33 @@ class FaceStage:
         seen = self._tracker.step(frame)
         spent_s = {"align": time.perf_counter() - started_s, "preprocess": 0.0, "motion": 0.0}
         sufficient = self._clock.sufficient
-        self._readers = {face.track: self._readers.get(face.track) or self._reader() for face in seen.faces}
+        self._keep_readers(seen)
         faces = tuple(self._readers[face.track].step(face, frame.time_s, sufficient, spent_s) for face in seen.faces)
         stages_ms = {stage: 1000 * spent for stage, spent in spent_s.items() if spent > 0.0}
-        return FrameFeatures(frame, faces, seen.absence, rate_hz, False, {"decode": frame.decode_ms} | stages_ms)
+        stages_ms = {"decode": frame.decode_ms} | stages_ms
+        return FrameFeatures(frame, faces, seen.absence, rate_hz, False, stages_ms, seen.remembered)
 
-    def _reader(self) -> FaceReader:
-        return FaceReader(self._contract, self._with_motion, self._validity)
+    def _keep_readers(self, seen: SeenFaces) -> None:
+        """Those of the faces that are seen, and of those that may come back."""
+        there = {face.track for face in seen.faces}
+        self._readers = {track: reader for track, reader in self._readers.items() if track in there | seen.remembered}
+        for track in there - self._readers.keys():
+            self._readers[track] = FaceReader(self._contract, self._with_motion, self._validity, self._remember_s)
+        for track in self._readers.keys() - there:
+            self._readers[track].lose()
 
 
 class FaceClassifier:
     """One face's network frames → its answers and events, both on the contract's time grid.
 
-    A source faster than the grid keeps the last answer until the next grid frame.
+    A source faster than the grid keeps the last answer until the next grid frame. `detector`: that of the same face, where
+    it was seen before.
     """
 
     def __init__(self, contract: ClipContract, engine: Engine, detector: EventDetector | None) -> None:
         self._names = contract.class_names
         self._units = contract.unit_names
-        self.engine = engine
-        self._detector = detector
+        self.engine, self.detector = engine, detector
         self._frames, self._motions = TimeResampler(contract.fps), MotionResampler(contract.fps)
         self._reset()
 
@@ -182,8 +221,11 @@ class FaceClassifier:
     def step(self, item: FaceFeatures, time_s: float) -> tuple[Event, ...]:
         """The next frame of the face; the events that are decided with it."""
         events: tuple[Event, ...] = ()
-        if item.restart or item.features is None:
-            events = self.finish(_REJECTIONS.get(item.status, "tracking_lost"))
+        if item.anew:
+            events = self.finish("tracking_lost")
+            self._reset()
+        elif item.restart or item.features is None:
+            events = self.interrupt(_REJECTIONS.get(item.status, "tracking_lost"))
             self._reset()
         if item.features is None:
             return events
@@ -195,9 +237,9 @@ class FaceClassifier:
             answer = self.engine.step(features) if item.status == "ok" else None
             if answer is not None:
                 self._prediction = self._checked(answer)
-            if self._detector is not None and motion is not None:
+            if self.detector is not None and motion is not None:
                 told = (None, None) if answer is None else (answer.probabilities, answer.action_units)
-                events += self._detector.step(motion, *told)
+                events += self.detector.step(motion, *told)
         return events
 
     def _checked(self, answer: Answer) -> Prediction:
@@ -211,12 +253,16 @@ class FaceClassifier:
 
     def finish(self, reason: Rejection | None = None) -> tuple[Event, ...]:
         """Decides which events are still open, for the reason why the face is gone (None: the source has ended)."""
-        return () if self._detector is None else self._detector.finish(reason)
+        return () if self.detector is None else self.detector.finish(reason)
+
+    def interrupt(self, reason: Rejection) -> tuple[Event, ...]:
+        """Decides which events are still open, for the reason why the face cannot be read just now."""
+        return () if self.detector is None else self.detector.interrupt(reason)
 
     def result(self, item: FaceFeatures, rate_hz: float) -> FaceResult:
         """What there is to say of the face in the frame that was stepped last."""
         status: Status = "filling" if item.status == "ok" and self._prediction is None else item.status
-        detector = self._detector
+        detector = self.detector
         calibrated = detector is not None and detector.calibrated
         smallest_px = detector.smallest_px if detector is not None and status == "ok" else None
         return FaceResult(
@@ -233,8 +279,8 @@ class FaceClassifier:
 
 
 class ClassifyStage:
-    """Answers and events of all faces. Every face has an engine of its own; those of faces that are gone are used again,
-    emptied."""
+    """Answers and events of all faces. Every face has an engine of its own; those of faces that are out of sight are used
+    again, emptied. What an event detector knows of a face is kept while that may come back."""
 
     def __init__(
         self,
@@ -248,6 +294,7 @@ class ClassifyStage:
         self._new_engine = new_engine
         self._detect_events = detect_events
         self._classifiers: dict[int, FaceClassifier] = {}
+        self._away: dict[int, EventDetector] = {}
         self._spare: list[Engine] = []
         self._last: FrameResult | None = None
 
@@ -258,7 +305,7 @@ class ClassifyStage:
             )
             return self._last
         started_s = time.perf_counter()
-        events = self._end([track for track in self._classifiers if all(face.track != track for face in item.faces)])
+        events = self._end(self._classifiers.keys() - {face.track for face in item.faces}, item.remembered)
         results: list[FaceResult] = []
         for face in item.faces:
             if face.track not in self._classifiers:
@@ -277,18 +324,23 @@ class ClassifyStage:
         """The events that are still open when the source ends."""
         return sum((classifier.finish() for classifier in self._classifiers.values()), ())
 
-    def _end(self, tracks: list[int]) -> tuple[Event, ...]:
+    def _end(self, tracks: Set[int], remembered: Set[int]) -> tuple[Event, ...]:
         events: tuple[Event, ...] = ()
-        for track in tracks:
+        for track in sorted(tracks):
             classifier = self._classifiers.pop(track)
-            events += classifier.finish("tracking_lost")
             self._spare.append(classifier.engine)
+            events += classifier.interrupt("tracking_lost")
+            if classifier.detector is not None:
+                self._away[track] = classifier.detector
+        self._away = {track: detector for track, detector in self._away.items() if track in remembered}
         return events
 
     def _classifier(self, track: int) -> FaceClassifier:
         engine = self._spare.pop() if self._spare else self._new_engine()
-        names, fps, units = self._contract.class_names, self._contract.fps, self._contract.action_units
-        detector = EventDetector(names, fps, track, units=units, judge=self._judge) if self._detect_events else None
+        detector = self._away.pop(track, None)
+        if detector is None and self._detect_events:
+            names, fps, units = self._contract.class_names, self._contract.fps, self._contract.action_units
+            detector = EventDetector(names, fps, track, units=units, judge=self._judge)
         return FaceClassifier(self._contract, engine, detector)
 
 

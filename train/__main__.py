@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     from train.commands import prepare as command_prepare
     from train.commands import report as command_report
     from train.commands import spot_eval as command_spot_eval
+    from train.commands import spot_fit as command_spot_fit
     from train.commands import spot_rates as command_spot_rates
     from train.commands import synth as command_synth
     from train.commands import transfer as command_transfer
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         command_assess,
         command_augment,
         command_bench,
+        command_spot_fit,
         command_spot_eval,
         command_spot_rates,
         command_transfer,

@@ -43,6 +43,7 @@ def run(options: LiveOptions, console: Console, signals: EndSignals) -> int:
         options.max_faces,
         options.detect_events,
         face_at=options.face_at,
+        sensitivity=options.sensitivity,
     )
     _introduce(recognizer.contract, console)
     windowed = not options.headless and display_available()
@@ -94,6 +95,8 @@ def _as_recorded(options: LiveOptions, folder: SessionFolder) -> LiveOptions:
         changes["max_faces"] = made.max_faces
     if "face" not in options.chosen:
         changes["face_at"] = made.face_at
+    if "sensitivity" not in options.chosen and made.sensitivity is not None:
+        changes["sensitivity"] = made.sensitivity
     if "model" not in options.chosen:
         made.require_bundled_model(folder.path)
         if "engine" not in options.chosen and made.engine is not None:

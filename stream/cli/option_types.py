@@ -11,6 +11,7 @@ _MAX_CAMERA = 999
 _MAX_FACES = 16
 _MAX_SIZE_PX = 16384
 _MOST_FPS = 100_000
+_FALSE_A_MINUTE = (0.01, 60.0)
 _LONGEST_LABEL = 80
 _LSL_NAME = re.compile(r"[\w][\w .-]{0,63}")
 
@@ -69,6 +70,14 @@ def number_of_faces(text: str) -> int:
     value = positive(text)
     if value > _MAX_FACES:
         raise ArgumentTypeError(f"expected up to {_MAX_FACES} faces, found {value}")
+    return value
+
+
+def false_a_minute(text: str) -> float:
+    """Events that turn out to be none, in a minute."""
+    value, (least, most) = not_negative_number(text), _FALSE_A_MINUTE
+    if not least <= value <= most:
+        raise ArgumentTypeError(f"expected {least:g} to {most:g} false events a minute, found {text}")
     return value
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.atomic import clash, lies_in
+from model.decision import DEFAULT_SENSITIVITY
 from model.types import Pace
 from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_outputs, read_live_settings, read_source
 from stream.cli.options_share import (
@@ -62,7 +63,7 @@ _MOVED = {
     "--viewers": "latency --viewers N",
 }
 _INSTEAD_OF_EACH_OTHER = ("camera", "source", "source_file", "list_cameras", "replay", "report")
-_CHOSEN = ("model", "engine", "max_faces", "face")
+_CHOSEN = ("model", "engine", "max_faces", "face", "sensitivity")
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class LiveOptions:
 
     `replay`: the session whose recording is the source in its place; `check`: compare with its rows. `report`: only make
     the report of that session. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
-    folder or nowhere; `lsl`: the name of the streams. `chosen`: which of source, model, engine, max_faces and face the
-    command line names.
+    folder or nowhere; `lsl`: the name of the streams. `sensitivity`: false events a watchable minute. `chosen`: which of
+    source, model, engine, max_faces, face and sensitivity the command line names.
     """
 
     source: int | str = field(repr=False)
@@ -86,6 +87,7 @@ class LiveOptions:
     max_faces: int
     face_at: tuple[float, float] | None
     detect_events: bool
+    sensitivity: float
     csv: Path | None
     action_units: bool
     events: Path | None
@@ -160,6 +162,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         max_faces=given.max_faces or 1,
         face_at=given.face,
         detect_events=not given.no_events,
+        sensitivity=given.sensitivity or DEFAULT_SENSITIVITY,
         csv=given.csv,
         action_units=given.action_units,
         events=given.events,

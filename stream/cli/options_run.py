@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 from typing import get_args
 
+from model.decision import DEFAULT_SENSITIVITY
 from model.types import Pace
 from stream.cli.option_types import (
     camera_number,
+    false_a_minute,
     frame_rate_hz,
     label,
     not_negative,
@@ -45,9 +47,16 @@ by --source-file or MICROLIVE_SOURCE.
 _MODEL_LESSON = """\
 The bundled model was trained on synthetic clips; one of your own comes from
 python -m train and python -m export. The screen shows what it really runs on.
+Whether a movement counts as a micro-expression depends on how many false ones you are willing
+to look at in a watchable minute, one in which a face could be seen well enough. For an alarm
+take a low --sensitivity (0.1: a false one in ten minutes, and more is missed), for a coder who
+looks through candidates a high one (5: less is missed). What it comes to was measured on
+people the model had not seen; with yours it may be another. Changing your mind needs no new
+run: --events has every candidate with its probability.
 
   python run_live.py --camera 0 --model exported/model.onnx --provider cuda
   python run_live.py --source two.mp4 --max-faces 2 --events two.jsonl
+  python run_live.py --source talk.mp4 --headless --sensitivity 5 --events candidates.jsonl
 """
 _OUTPUTS_LESSON = """\
 The CSV says what the last second of every frame held: a label and all probabilities, or
@@ -170,6 +179,14 @@ def _add_model(add: Add) -> None:
         default=0,
         metavar="N",
     )
+    add(
+        "--sensitivity",
+        f"false events a watchable minute to put up with (default: {DEFAULT_SENSITIVITY:g})",
+        "Low for an alarm, high to look through candidates; all are written with their probability anyway",
+        common=True,
+        type=false_a_minute,
+        metavar="F",
+    )
     add("--no-events", "labels only: look for no events", action="store_true")
 
 
@@ -212,6 +229,8 @@ def check_outputs(given: argparse.Namespace, parser: argparse.ArgumentParser) ->
     """Ends with a usage error where options do not go together."""
     if given.no_events and given.events is not None:
         parser.error("--no-events leaves nothing to write to --events")
+    if given.no_events and given.sensitivity is not None:
+        parser.error("--no-events leaves nothing to decide for --sensitivity")
     if given.action_units and given.csv is None:
         parser.error("--action-units adds columns to --csv: give it a file")
 

@@ -16,11 +16,14 @@ _SESSIONS_LESSON = """\
 A session is a folder with everything of one run: frames.csv, events.jsonl, session.json
 (model, source, versions, settings, consent note), a picture of every event, and
 report.html, one page that needs nothing else. A run that was killed stays readable up to
-its last rows.
+its last rows. Every movement is kept with its probability of being a micro-expression, so the
+page has a control for the sensitivity, false events a watchable minute that you put up with.
+With --report DIR --sensitivity F it opens at another one. Neither needs a new run.
 
   python run_live.py --camera 0 --session runs/anna-1 --consent "signed form 12"
   python run_live.py --camera 0 --session runs/anna-2 --record-source
   python run_live.py --replay runs/anna-2 --check      the same rows again, and compared
+  python run_live.py --report runs/anna-1 --sensitivity 5     the same run with more candidates
 """
 _WEB_LESSON = """\
 The page shows picture, probabilities, the last ten seconds, events and health to up to 16
@@ -70,7 +73,13 @@ def _add_sessions(add: Add) -> None:
         metavar="DIR",
     )
     add("--check", "with --replay: compare with the recorded rows, exit 1 when they differ", action="store_true")
-    add("--report", "make DIR/report.html of a session that was killed, then end", type=Path, metavar="DIR")
+    add(
+        "--report",
+        "make DIR/report.html of a session that was killed, or anew, then end",
+        "With --sensitivity F it opens at F false events a watchable minute instead of at the run's own",
+        type=Path,
+        metavar="DIR",
+    )
 
 
 def _add_web(add: Add) -> None:

@@ -202,7 +202,8 @@ class NetworkOutputs:
 
             history, health, with_events = live_run.history, live_run.health, self._options.detect_events
             marks = self._port.recent if self._port is not None else None
-            view = WebView(self._listener, self._contract, history, health, with_events, redraw, marks)
+            sensitivity = self._options.sensitivity
+            view = WebView(self._listener, self._contract, history, health, with_events, redraw, marks, sensitivity)
             live_run.add_sink(self._stack.enter_context(view))
             self._view = view
 
@@ -269,6 +270,7 @@ def run_facts(options: LiveOptions, name: str | None = None) -> RunFacts:
         "max_faces": options.max_faces,
         "face_at": options.face_at,
         "detect_events": options.detect_events,
+        "sensitivity": options.sensitivity,
         "csv": options.csv,
         "action_units": options.action_units,
         "events": options.events,

@@ -11,7 +11,7 @@ from model.types import Rejection
 from stream.events.motion import EYES, SKIN, TraceView
 from stream.events.settings import EventSettings
 
-_APEX_SLACK_S = 0.067
+APEX_SLACK_S = 0.067
 # Around a movement: what is still part of it, and what is not yet or no longer.
 _DURING_S = 0.1
 _APART_S = 0.07
@@ -83,7 +83,7 @@ def measure(trace: TraceView, peak: Peak, settings: EventSettings, fps: float, e
     """The movement of a peak in a trace at `fps`; the frames after `end_s` are not the face's own (see `finish`)."""
     times_s = trace.times_s
     share = _share_of_peak(trace.motion_px, peak)
-    apex = _apex(share, peak.centre, round(_APEX_SLACK_S * fps))
+    apex = _apex(share, peak.centre, round(APEX_SLACK_S * fps))
     within_s = None if peak.macro else settings.max_s
     edge_share, (onset_s, offset_s) = _brief_edges(times_s, share, apex, settings.edge_share, within_s)
     onset_s, offset_s = min(onset_s, end_s), min(offset_s, end_s)

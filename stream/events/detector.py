@@ -7,8 +7,10 @@ candidate away that was seen whole: a learned decision weighs all of it, and of 
 model alone cannot say when something happened: its answer is about its whole window. The motion alone cannot say what happened.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from model.contract import ActionUnits
 from model.types import Event, EventKind, Rejection, acting_units
 from stream.events.bumps import BumpMeter, Bumps, NoiseFloor
-from stream.events.candidate import Candidate, Peak, artefact_of, going_on_px, label_of, measure
+from stream.events.candidate import APEX_SLACK_S, Candidate, Peak, artefact_of, going_on_px, label_of, measure
 from stream.events.evidence import evidence
 from stream.events.judgement import Judge
 from stream.events.motion import REGIONS, SKIN, Motion, MotionTrace
@@ -61,7 +63,8 @@ class _Judged:
 
 
 class EventDetector:
-    """Follows one face on the contract's time grid. `step` for every grid frame; `finish` when the face is gone.
+    """Follows one face on the contract's time grid. `step` for every grid frame; `interrupt` when the face is out of sight
+    for a moment, `finish` when it is gone.
 
     Args:
         class_names: of the probabilities, in the contract's order; with or without a neutral class.
@@ -93,7 +96,8 @@ class EventDetector:
         self._noise = NoiseFloor(fps)
         # From the oldest centre beside one that is being decided to the newest.
         self._centres: deque[_Centre] = deque(maxlen=self._decide + self._near + 1 - self._micro.reach)
-        self._rival = max(1, round(settings.rival_s * fps))
+        # An apex may lie a little off the centre of its bump.
+        self._rival = max(1, math.ceil((settings.rival_s + 2 * APEX_SLACK_S) * fps))
         self._lag = max(1, round(settings.quiet_lag_s * fps))
         # Those that have been measured, in order of their apexes' centres, until all their rivals are too.
         self._waiting: deque[_Judged] = deque()
@@ -105,23 +109,34 @@ class EventDetector:
 
     def reset(self) -> None:
         """Forgets the face."""
-        self._trace.reset()
         self._noise.reset()
+        self._accepted.clear()
+        self._brightness: float | None = None
+        # How long the face had been seen before it was interrupted, None where it never was.
+        self._seen_before_s: float | None = None
+        self._empty()
+
+    def _empty(self) -> None:
+        """Forgets what the face did, not how it is at rest."""
+        self._trace.reset()
         self._centres.clear()
         self._long.clear()
-        self._accepted.clear()
+        self._started_s, self._newest_s, self._end_s = np.inf, -np.inf, np.inf
+        self._end_reason: Rejection | None = None
         self._waiting.clear()
         self._told.clear()
         self._crowd.clear()
-        self._started_s, self._newest_s, self._end_s = np.inf, -np.inf, np.inf
-        self._end_reason: Rejection | None = None
-        self._brightness: float | None = None
         self._smallest_px: float | None = None
+
+    @property
+    def seen_s(self) -> float:
+        """How long the face has been seen, without interruptions."""
+        return (self._seen_before_s or 0.0) + max(self._newest_s - self._started_s, 0.0)
 
     @property
     def calibrated(self) -> bool:
         """Whether the face has been seen long enough for its movements to count."""
-        return self._newest_s - self._started_s >= self._settings.calibration_s
+        return self.seen_s >= self._settings.calibration_s
 
     @property
     def smallest_px(self) -> float | None:
@@ -173,13 +188,27 @@ class EventDetector:
 
         What comes after the last frame is not known: the face is taken to stay as it was.
         """
+        found = self._decide_open(reason)
+        self.reset()
+        return found
+
+    def interrupt(self, reason: Rejection) -> tuple[Event, ...]:
+        """Decides what is still open, for the reason why the face cannot be seen just now. How it is at rest, and how long it
+        was seen, stay known: where it was calibrated, it is so when it comes back."""
+        seen_s, noise, brightness = self.seen_s, copy(self._noise), self._brightness
+        found = self._decide_open(reason)
+        # What was made up for the time after the last frame is nothing that the face did.
+        self._noise, self._brightness, self._seen_before_s = noise, brightness, seen_s
+        self._empty()
+        return found
+
+    def _decide_open(self, reason: Rejection | None) -> tuple[Event, ...]:
         found: list[Event] = []
         if self._trace.count:
             self._end_s, self._end_reason = self._newest_s, reason
             last = self._trace.last()
             for ahead in range(1, max(self._decide + self._rival, self._macro.reach + 2 * self._stride) + 1):
                 found += self.step(replace(last, time_s=self._end_s + ahead / self._fps), None)
-        self.reset()
         return tuple(found)
 
     def _noticed_px(self) -> float | None:
@@ -236,9 +265,7 @@ class EventDetector:
         found: list[Event] = []
         while self._waiting and self._waiting[0].number + self._rival <= number:
             judged = self._waiting.popleft()
-            rivals = [
-                other for other in (*self._told, *self._waiting) if abs(other.number - judged.number) <= self._rival
-            ]
+            rivals = [other for other in (*self._told, *self._waiting) if self._are_rivals(other, judged)]
             # Of equally likely ones the first counts.
             if any(o.probability > judged.probability for o in rivals) or any(
                 o.probability == judged.probability and o in self._told for o in rivals
@@ -249,6 +276,9 @@ class EventDetector:
             self._told.append(judged)
             found.append(self._event(judged.candidate, "micro", rejected, judged))
         return found
+
+    def _are_rivals(self, first: "_Judged", second: "_Judged") -> bool:
+        return abs(first.candidate.apex_s - second.candidate.apex_s) <= self._settings.rival_s
 
     def _decided_long(self) -> list[Event]:
         """The long movement whose peak is at the last centre but one."""
@@ -278,8 +308,11 @@ class EventDetector:
     ) -> Event:
         """The candidate's event. When it came (too early, too late, too close to another) goes before what it was."""
         settings = self._settings
-        if candidate.onset_s - self._started_s < settings.calibration_s:
+        after_start_s = candidate.onset_s - self._started_s
+        if after_start_s + (self._seen_before_s or 0.0) < settings.calibration_s:
             rejected = "calibrating"
+        elif self._seen_before_s is not None and after_start_s < settings.quiet_before_s:
+            rejected = "tracking_lost"
         elif self._end_reason is not None and candidate.after_s < settings.quiet_after_s:
             rejected = self._end_reason
         elif (

@@ -81,7 +81,7 @@ class MotionMeter:
     """Measures one face. The optical flow of a flow model is used as it is where its reference is a resting face; for other
     models it is computed here.
 
-    `reset()` forgets the person's resting face.
+    `reset()` forgets the person's resting face, `interrupt()` only where the face was.
     """
 
     def __init__(self, contract: ClipContract) -> None:
@@ -96,8 +96,11 @@ class MotionMeter:
         self._unit = UNIT_IOD_PX / contract.crop.iod_px
         self.reset()
 
-    def reset(self) -> None:
+    def interrupt(self) -> None:
         self._last: tuple[float, NDArray[np.float64]] | None = None
+
+    def reset(self) -> None:
+        self.interrupt()
         if self._flow is not None:
             self._flow.reset()
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from model.contract import CropGeometry
 from model.preprocess import Matrix, crop_face
 from model.types import Image
-from stream.face.head_shape import HeadShape, Turn
+from stream.face.head_shape import HeadShape, Turn, turned_back
 from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING
 from stream.face.light import in_light_of
 
@@ -109,15 +109,22 @@ class MotionAligner:
     def keyed(self) -> bool:
         return self._key is not None
 
-    def rekey(self, grey: Image, landmarks: NDArray[Any], transform: Matrix) -> None:
+    @property
+    def turn(self) -> Turn:
+        """Of the head in the last frame, away from where it looks straight on in the crop."""
+        return self._turn
+
+    def rekey(self, grey: Image, landmarks: NDArray[Any], transform: Matrix, turn: Turn | None = None) -> None:
         """Makes a grey picture (height, width) the key frame; landmarks (468, 3) in its pixels say where the face is, and how
-        far each point is from the camera (any origin)."""
-        self._transform, self._turn, self._shift_px = transform, Turn(), None
+        far each point is from the camera (any origin). `turn`: how far the head has already turned in it."""
+        self._transform, self._turn = transform, turn or Turn()
         self._last_grey = grey
         into_view = transform + self._shift
-        points = _apply(into_view, landmarks[:, :2])
+        seen = _apply(into_view, landmarks[:, :2])
         depths_px = -landmarks[:, 2].astype(np.float64) * float(np.hypot(*transform[0, :2]))
+        points, depths_px = turned_back(seen, depths_px, self._turn)
         self._shape = HeadShape(points, depths_px, self._geometry.size_px)
+        self._shift_px = self._shape.shift_px(self._turn)
         self._key = self._key_frame(self._view(grey, transform), self._mask(points))
 
     def step(self, grey: Image, flickers: bool = False, near: Matrix | None = None) -> Alignment:

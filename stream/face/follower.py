@@ -1,9 +1,10 @@
 """One followed face: landmarks place it in a first frame, motion ties the frames after that to it, and its likeness to
-what it was a moment ago tells cuts, and tracks that slide onto somebody else."""
+what it was a moment ago tells cuts, and tracks that slide onto somebody else. Lost from sight and found again, it is tied
+to what it was before where that can be done."""
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -12,13 +13,12 @@ from numpy.typing import NDArray
 from model.contract import ClipContract, Colour
 from model.preprocess import Matrix, crop_face, eye_transform
 from model.types import FaceCrop, Image
-from stream.face.align import MotionAligner
+from stream.face.align import Alignment, MotionAligner
+from stream.face.head_shape import Turn
 from stream.face.landmarks import FACE_OVAL, HeadTurn, eye_centres, head_turn
 from stream.face.life import LifeWatch
 from stream.face.light import LightKeeper
-
-_SIDE_PX = 24
-"""Of a signature."""
+from stream.face.likeness import Acquaintance, Likeness, Looks, signature
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class FoundFace:
         """The face oval (n, 2)."""
         return self.landmarks[list(FACE_OVAL)]
 
-    @property
+    @cached_property
     def turn(self) -> HeadTurn:
         return head_turn(self.landmarks)
 
@@ -66,25 +66,23 @@ class FaceSettings:
 
 
 class FaceFollower:
-    """Follows one face. `place` first, then `step` for every frame that follows.
-
-    `light`, `life`: those of the same face, where it was followed before.
+    """Follows one face. `place` first, then `step` for every frame that follows; `place` again where the face is found after
+    it was lost from sight, or came off. `known`: how the person looks.
     """
 
-    def __init__(
-        self,
-        contract: ClipContract,
-        settings: FaceSettings | None = None,
-        light: LightKeeper | None = None,
-        life: LifeWatch | None = None,
-    ) -> None:
+    def __init__(self, contract: ClipContract, settings: FaceSettings | None = None) -> None:
         self._geometry = contract.crop
         self._colour: Colour = contract.input.colour
         self._settings = settings or FaceSettings()
         self._aligner = MotionAligner(contract.crop)
+        # Keeps a key frame in which the face looked into the camera, for when it does so again.
+        self._home = MotionAligner(contract.crop)
         self._likeness = Likeness()
-        self.light, self.life = light or LightKeeper(), life or LifeWatch()
+        self.light, self.life, self.known = LightKeeper(), LifeWatch(), Acquaintance()
         self._crop: FaceCrop | None = None
+        self.placed_turned = False
+        self.interrupted = False
+        """Whether the newest crop was placed, so that it does not go on from the one before, be it tied to earlier ones."""
         self.steady_crop: Image = np.empty((0, 0), np.uint8)
         """That of `crop` in steady light; the same one while nothing flickers."""
         # The face oval in crop pixels, as it was in the key frame.
@@ -108,17 +106,46 @@ class FaceFollower:
         across, down = self.crop.transform[0, :2]
         return math.degrees(math.atan2(down, across))
 
-    def place(self, image: Image, grey: Image, face: FoundFace, time_s: float) -> None:
-        """Starts anew from a face that was found in this frame, with no tie to the frames before."""
-        transform = eye_transform(face.eyes[0], face.eyes[1], self._geometry)
-        self._aligner.rekey(grey, face.points, transform)
+    def place(self, image: Image, grey: Image, face: FoundFace, time_s: float, turned: bool = False) -> None:
+        """Follows a face that was found in this frame; where it was followed before, it is tied to what it was then if that
+        is recognised, so that its neutral reference holds on. Else it starts anew (`rekeyed`).
+
+        What is placed on a face that is `turned` away has not the right size: it is nothing to be tied to.
+        """
+        near = self.transform_of(face)
+        for aligner in (self._home,) if self.placed_turned else (self._home, self._aligner):
+            if not aligner.keyed:
+                continue
+            tied = aligner.step(grey, self.light.steadies, near)
+            if tied.tracked and self._off_px(face, tied.transform) <= self._settings.max_drift_px:
+                self.placed_turned = False
+                self._begin(image, grey, face, tied, time_s)
+                return
+        self.placed_turned = turned
+        if not turned:
+            self._home.rekey(grey, face.points, near)
+        self._begin(image, grey, face, near, time_s)
+
+    def confirm(self, image: Image, grey: Image, face: FoundFace, frontal: bool) -> None:
+        """The face was found where it is followed: how it looks is remembered, and where it is `frontal`, how it is placed."""
+        self.known.add(self.looks(image, face))
+        if frontal and not self.placed_turned:
+            self._home.rekey(grey, face.points, self.crop.transform, self._aligner.turn)
+
+    def _begin(self, image: Image, grey: Image, face: FoundFace, at: Alignment | Matrix, time_s: float) -> None:
+        """From an alignment that ties the face to what it was, or from a transform anew."""
+        tied = at if isinstance(at, Alignment) else None
+        transform = at.transform if isinstance(at, Alignment) else at
+        self._aligner.rekey(grey, face.points, transform, tied.turn if tied else Turn())
         self._oval = face.outline.astype(np.float64) @ transform[:, :2].T + transform[:, 2]
-        self._crop = self._cut(image, transform, rekeyed=True)
+        self._crop = self._cut(image, transform, rekeyed=tied is None, shift_px=tied.shift_px if tied else None)
+        self.interrupted = True
         self.light.reset()
         self.life.reset()
         self.steady_crop = self.light.step(self._crop.crop, time_s)
         self._likeness.reset()
         self._likeness.add(signature(self._crop.crop), time_s)
+        self.known.add(self.looks(image, face))
 
     def step(self, image: Image, grey: Image, time_s: float) -> bool:
         """Follows the face into the next frame; False when it is lost, and `crop` is then that of the frame before."""
@@ -130,16 +157,19 @@ class FaceFollower:
         if self._likeness.of(values) < self._settings.min_likeness:
             return False
         self._likeness.add(values, time_s)
-        self._crop = crop
+        self._crop, self.interrupted = crop, False
         self.steady_crop = self.light.step(crop.crop, time_s)
         self.life.step(self._eyes_px(), self.steady_crop, time_s)
         return True
 
     def drifted(self, face: FoundFace) -> bool:
         """Whether the crop is off the face that was found in the same frame."""
+        return self._off_px(face, self.crop.transform) > self._settings.max_drift_px
+
+    def _off_px(self, face: FoundFace, transform: Matrix) -> float:
+        """How far from their places in the crop a transform puts the eyes of a face."""
         eyes = np.column_stack([face.eyes, np.ones(2)])
-        wanted = eye_transform(face.eyes[0], face.eyes[1], self._geometry)
-        return float(np.abs(eyes @ self.crop.transform.T - eyes @ wanted.T).max()) > self._settings.max_drift_px
+        return float(np.abs(eyes @ (transform - self.transform_of(face)).T).max())
 
     def distance_iod(self, face: FoundFace) -> float:
         """How far the eyes of a face are from where these are, in distances between these."""
@@ -153,12 +183,13 @@ class FaceFollower:
         middle = np.array([self._geometry.size_px / 2, self._geometry.eye_line_px])
         return np.vstack([middle - half, middle + half]) @ back[:, :2].T + back[:, 2]
 
-    def likeness(self, image: Image, face: FoundFace) -> float:
-        """How much a face of another frame looks like the newest crop, -1 to 1."""
-        there = crop_face(
-            image, eye_transform(face.eyes[0], face.eyes[1], self._geometry), self._geometry, self._colour
-        )
-        return self._likeness.of_newest(signature(there))
+    def transform_of(self, face: FoundFace) -> Matrix:
+        """(2, 3) From image to crop pixels, by the eyes of a face."""
+        return eye_transform(face.eyes[0], face.eyes[1], self._geometry)
+
+    def looks(self, image: Image, face: FoundFace) -> Looks:
+        """What a face of some frame looks like."""
+        return Looks.of(crop_face(image, self.transform_of(face), self._geometry, "rgb"))
 
     def _cut(
         self, image: Image, transform: Matrix, rekeyed: bool, shift_px: NDArray[np.float32] | None = None
@@ -167,44 +198,3 @@ class FaceFollower:
         outline = (self._oval @ back[:, :2].T + back[:, 2]).astype(np.float32)
         crop = crop_face(image, transform, self._geometry, self._colour, shift_px)
         return FaceCrop(crop, transform, outline, rekeyed)
-
-
-class Likeness:
-    """Compares signatures (n,) with the average of those of about the last `time_constant_s` seconds.
-
-    Measured in time, not in frames, it does not depend on the frame rate. Brightness and contrast do not count.
-    """
-
-    def __init__(self, time_constant_s: float = 0.2) -> None:
-        self._time_constant_s = time_constant_s
-        self.reset()
-
-    def reset(self) -> None:
-        self._mean: NDArray[Any] | None = None
-        self._newest: NDArray[Any] | None = None
-        self._last_s = 0.0
-
-    def of(self, values: NDArray[Any]) -> float:
-        """Correlation with the average, -1 to 1; 1 while there is none."""
-        if self._mean is None:
-            return 1.0
-        return float(values @ self._mean) / max(float(np.linalg.norm(self._mean)), 1e-6)
-
-    def of_newest(self, values: NDArray[Any]) -> float:
-        """Correlation with the signature that was added last, -1 to 1; 1 while there is none."""
-        return 1.0 if self._newest is None else float(values @ self._newest)
-
-    def add(self, values: NDArray[Any], time_s: float) -> None:
-        weight = 1.0 - math.exp(-max(time_s - self._last_s, 0.0) / self._time_constant_s)
-        self._mean = values if self._mean is None else self._mean + np.float32(weight) * (values - self._mean)
-        self._newest, self._last_s = values, time_s
-
-
-def signature(crop: Image) -> NDArray[Any]:
-    """The middle of an aligned crop (size, size[, 3]), from brow to chin, as a unit vector of coarse grey levels."""
-    size_px = crop.shape[0]
-    part = crop[round(0.11 * size_px) : round(0.89 * size_px), round(0.17 * size_px) : round(0.83 * size_px)]
-    small = cv2.resize(part, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
-    values = (small.mean(axis=2) if small.ndim == 3 else small).ravel()
-    values = values - values.mean()
-    return values / max(float(np.sqrt(values @ values)), 1e-6)

@@ -44,9 +44,9 @@ class HeadShape:
         oval = list(FACE_OVAL)
         self._centre = landmarks[oval].mean(axis=0)
         depth = _over_grid(landmarks, depths_px, float(depths_px[oval].mean()), size_px)
-        self._depth: NDArray[np.float32] = cv2.resize(depth, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
         # A turn about the middle of the face's depth moves the face as little as can be.
-        self._depth -= np.float32(depths_px.mean())
+        depth -= np.float32(depths_px.mean())
+        self._depth: NDArray[Any] = cv2.resize(depth, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
         steps = np.arange(size_px, dtype=np.float32)
         self._x, self._y = np.meshgrid(steps - np.float32(self._centre[0]), steps - np.float32(self._centre[1]))
 
@@ -106,6 +106,19 @@ class HeadShape:
             yaw, pitch = yaw + float(change[4]) / spread_px, pitch + float(change[5]) / spread_px
         a, b, s, t = known
         return np.array([[a, -b, s], [b, a, t]]), Turn(yaw, pitch)
+
+
+def turned_back(points: NDArray[Any], depths_px: NDArray[Any], turn: Turn) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Landmarks (468, 2) and depths (468,) of a head that has turned, as they were before."""
+    if turn.is_none:
+        return points, depths_px
+    yaw_cos, yaw_sin, pitch_cos, pitch_sin = _parts(turn)
+    yaw = np.array([[yaw_cos, 0.0, yaw_sin], [0.0, 1.0, 0.0], [-yaw_sin, 0.0, yaw_cos]])
+    pitch = np.array([[1.0, 0.0, 0.0], [0.0, pitch_cos, -pitch_sin], [0.0, pitch_sin, pitch_cos]])
+    centre = np.array([*points[list(FACE_OVAL)].mean(axis=0), depths_px.mean()])
+    # A rotation's transpose undoes it; rows of points are multiplied from the other side.
+    before = (np.column_stack([points, depths_px]) - centre) @ (pitch @ yaw) + centre
+    return before[:, :2], before[:, 2]
 
 
 def _parts(turn: Turn) -> tuple[float, float, float, float]:

@@ -22,7 +22,7 @@ from stream.screen.paint import (
     polyline_share,
     track_colour,
 )
-from stream.screen.statement import STATUS_WORDS, Waits, event_name, percent
+from stream.screen.statement import NOT_WATCHABLE, STATUS_WORDS, Waits, event_name, event_sure, percent
 
 _TAG_OPACITY = 0.8
 _NUMBER_INK: Colour = (30, 28, 27)
@@ -81,7 +81,8 @@ def _draw_outline(
         return
     progress = waits.progress(face, recent)
     if progress is None:
-        polyline(image, points, own, line_px, closed=True)
+        unwatched = waits.calibration_s is not None and not face.watchable
+        polyline(image, points, DIM if unwatched and not several else own, line_px, closed=True)
         return
     polyline(image, points, DIM, line_px, closed=True)
     if progress > 0:
@@ -94,7 +95,7 @@ def _words(
     """Texts in a row, with their colours."""
     event = recent.events.fresh.get(face.track)
     if event is not None:
-        return (event_name(event), colours[event.label]), (percent(event.confidence), TEXT)
+        return (event_name(event), colours[event.label]), (event_sure(event), TEXT)
     if not several:
         return ()
     if face.status not in ("ok", "filling"):
@@ -103,6 +104,8 @@ def _words(
         return (("calibrating", DIM),)
     if face.prediction is None:
         return ((STATUS_WORDS["filling"][0], DIM),)
+    if waits.calibration_s is not None and not face.watchable:
+        return ((NOT_WATCHABLE, DIM),)
     return (f"window: {face.prediction.label}", DIM), (percent(face.prediction.confidence), DIM)
 
 

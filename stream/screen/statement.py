@@ -50,6 +50,9 @@ REJECTION_WORDS: Mapping[Rejection, str] = {
 }
 """Why a movement is no event."""
 
+NOT_WATCHABLE = "not watchable"
+"""A micro-expression of usual size would not be noticed."""
+
 Tone = Literal["event", "calm", "warning"]
 
 
@@ -66,14 +69,23 @@ def event_name(event: Event) -> str:
     return event.label if event.confidence >= 0.5 else f"{event.label}?"
 
 
-def event_details(event: Event) -> tuple[str, ...]:
-    """Duration, apex, confidence, peak motion and action units; after the whole of it what is left where there is less
-    room."""
+def event_sure(event: Event) -> str:
+    """How likely it is a micro-expression; of what has no such probability, how sure its class is."""
+    if event.probability is None:
+        return f"class {percent(event.confidence)}"
+    return f"{event.kind} {percent(event.probability)}"
+
+
+def event_details(event: Event, with_probability: bool = True) -> tuple[str, ...]:
+    """Duration, apex, the probability that it is a micro-expression, the class's confidence, peak motion and action units;
+    after the whole of it what is left where there is less room. `with_probability`: unless it is told elsewhere."""
     when = f"at {event.apex_s:.1f} s"
     lasted = f"{event.duration_s:.2f} s {when}"
-    sure = percent(event.confidence)
-    moved, units = f"{event.peak_px:.1f} px", event_units(event)
+    sure, moved, units = f"class {percent(event.confidence)}", f"{event.peak_px:.1f} px", event_units(event)
     told = [(sure, moved, units), (sure, units), (sure, moved), (sure,)] if units else [(sure, moved), (sure,)]
+    if with_probability and event.probability is not None:
+        likely = percent(event.probability)
+        told = [*((likely, *words) for words in told), (likely,)]
     return (*(" · ".join((lasted, *words)) for words in told), lasted, when)
 
 
@@ -160,7 +172,7 @@ def statement(result: FrameResult, recent: Recent, waits: Waits) -> Statement:
     face = result.faces[0] if result.faces else None
     several = len(result.faces) > 1
     past = _past(events, face, several)
-    window = _window(face, several)
+    window, sight = _window(face, several), _sight(face, several)
     calibrating = None if face is None else waits.calibrating(face, recent)
     filling = None if face is None else waits.filling(face)
     if result.status not in ("ok", "filling"):
@@ -181,12 +193,16 @@ def statement(result: FrameResult, recent: Recent, waits: Waits) -> Statement:
         return Statement(answer.label, _number(face.track, several), "event", answer.label, None, lines)
     last = events.last
     if last is not None and events.last_is_recent:
-        details = Line(tuple((text,) for text in event_details(last)), last.label)
-        beside = _joined(_number(last.track, _is_other(last, face, several)), last.kind)
-        return Statement(event_name(last), beside, "event", last.label, None, _lines(details, *past[1:], window))
+        details = Line(tuple((text,) for text in event_details(last, with_probability=False)), last.label)
+        likely = last.kind if last.probability is None else event_sure(last)
+        beside = _joined(_number(last.track, _is_other(last, face, several)), likely)
+        return Statement(event_name(last), beside, "event", last.label, None, _lines(details, sight, *past[1:], window))
     if last is None:
         past = (_plain("no event yet"), *past[1:])
-    return Statement(STATUS_WORDS["ok"][0], "", "calm", None, None, _lines(*past, window))
+    if face is not None and not face.watchable:
+        lines = _lines(Line(tuple((text,) for text in _unseen(face))), *past, window)
+        return Statement(_joined(_number(face.track, several), NOT_WATCHABLE), "", "warning", None, None, lines)
+    return Statement(STATUS_WORDS["ok"][0], "", "calm", None, None, _lines(sight, *past, window))
 
 
 def _past(events: EventWindow, face: FaceResult | None, several: bool) -> tuple[Line | None, ...]:
@@ -216,6 +232,26 @@ def _window(face: FaceResult | None, several: bool) -> Line | None:
     # Two texts: each of them comes again and again, all the pairs of them do not.
     longest = f"{_joined(number, 'window')}: {label}"
     return Line(((longest, share), (label, share)))
+
+
+def _sight(face: FaceResult | None, several: bool) -> Line | None:
+    """What could be seen of a movement now."""
+    if face is None:
+        return None
+    number = _number(face.track, several)
+    if not face.watchable:
+        told = (*(f"{NOT_WATCHABLE}: {why}" for why in _unseen(face)), NOT_WATCHABLE)
+        return Line(tuple((_joined(number, text),) for text in told))
+    if face.smallest_px is None:
+        return None
+    px = f"{face.smallest_px:.1f} px"
+    return Line(((_joined(number, f"smallest visible {px}"),), (_joined(number, f"visible from {px}"),)))
+
+
+def _unseen(face: FaceResult) -> tuple[str, ...]:
+    """Why a face that can be read is not watchable; shorter and shorter."""
+    why = "moves too much"
+    return (why,) if face.smallest_px is None else (f"{why}, visible from {face.smallest_px:.1f} px", why)
 
 
 def _is_other(event: Event, face: FaceResult | None, several: bool) -> bool:

@@ -109,7 +109,7 @@ class RunSummary:
         return Group(*tables, stages)
 
     def _events_a_minute(self) -> float | None:
-        """Accepted events in a minute of watching one calibrated face; None where none was watched."""
+        """Accepted events in a watchable minute of one face; None where none was watchable."""
         return (
             self.event_counts.accepted.total() / (self.event_counts.watched_s / 60)
             if self.event_counts.watched_s
@@ -117,17 +117,17 @@ class RunSummary:
         )
 
     def _event_tables(self) -> list[RenderableType]:
-        """Nothing where no events were looked for, or no face could be watched."""
+        """Nothing where no events were looked for, or no face was there for long enough."""
         counted = self.event_counts
         watched_min = counted.watched_s / 60
-        if not (watched_min or counted.accepted or counted.rejected):
+        if not (watched_min or counted.calibrated_s or counted.accepted or counted.rejected):
             return []
         kinds: tuple[EventKind, ...] = get_args(EventKind)
         found = Table(
             title="\nEvents", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
         )
         found.add_column("", style="dim")
-        for name in (*kinds, "a minute"):
+        for name in (*kinds, "a watchable minute"):
             found.add_column(name, justify="right")
         totals = [sum(count for (kind, _), count in counted.accepted.items() if kind == wanted) for wanted in kinds]
         for name in self._class_names:
@@ -138,7 +138,9 @@ class RunSummary:
         reasons = Table(show_header=False, box=None, pad_edge=False)
         reasons.add_column(style="dim")
         reasons.add_column(justify="right")
-        reasons.add_row("watched with a calibrated face", f"{watched_min:.1f} min")
+        reasons.add_row("watchable", f"{span_words(counted.watched_s)} of {span_words(counted.whole_s)}")
+        if (smallest_px := counted.smallest.median_px()) is not None:
+            reasons.add_row("smallest visible movement", f"{smallest_px:.1f} px (median)")
         for reason, count in counted.rejected.most_common():
             reasons.add_row(f"  rejected: {REJECTION_WORDS[reason]}", str(count))
         return [found, reasons]
@@ -146,6 +148,16 @@ class RunSummary:
 
 def _a_minute(count: int, minutes: float) -> str:
     return f"{count / minutes:.1f}" if minutes else ""
+
+
+def span_words(span_s: float) -> str:
+    """2.4 s, 54 s, 9 min, 7 min 12 s, 1 h 5 min."""
+    if span_s < 9.95:
+        return f"{span_s:.1f} s" if span_s else "0 s"
+    minutes, seconds = divmod(round(span_s), 60)
+    if minutes < 60:
+        return " ".join(part for part in (f"{minutes} min" * (minutes > 0), f"{seconds} s" * (seconds > 0)) if part)
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _share(part: int, whole: int, what: str) -> str:

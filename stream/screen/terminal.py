@@ -36,7 +36,7 @@ from stream.screen.writer import ScreenWriter
 REFRESH_S = 1 / 8
 _WIDTH, _BAR_WIDTH = 76, 36
 """In letters."""
-_LINES = 4
+_LINES = 5
 """Room for so many lines under the headline, so that nothing moves when one is missing."""
 
 

@@ -146,6 +146,8 @@ class EventSheet:
         name = event_name(event)
         words = [(name, self._colours[event.label]), (event.kind, TEXT)]
         words += [(f"{event.duration_s:.2f} s", DIM), ("·", DIM), (f"confidence {percent(event.confidence)}", DIM)]
+        if event.probability is not None:
+            words += [("·", DIM), (f"probability {percent(event.probability)}", DIM)]
         words += [("·", DIM), (f"peak {event.peak_px:.1f} px", DIM), ("·", DIM), (f"face {event.track}", DIM)]
         words += [("·", DIM), (event_units(event), TEXT)] if event.action_units else []
         self._text.draw_row(sheet, words, _GAP_PX, 30, _FONT_PX)

@@ -53,6 +53,7 @@ def first_facts(asked: RunFacts, session: SessionSettings, recognizer: Recognize
         "provider": recognizer.provider,
         "engine": recognizer.engine_kind,
         "threads": recognizer.threads,
+        "decision": decision_facts(recognizer),
         "settings": dict(asked.settings),
         "source": {"name": asked.source},
         "run": None,
@@ -77,6 +78,23 @@ def model_facts(recognizer: Recognizer) -> dict[str, Any]:
         "training_data": contract.training_data,
         "scores": dict(contract.scores),
         "disclaimer": contract.disclaimer,
+    }
+
+
+def decision_facts(recognizer: Recognizer) -> dict[str, Any] | None:
+    """From which probability (0–1) on candidates counted in the run, and the curve that says it for every other sensitivity:
+    every candidate is written with its probability, so that neither a new run nor the model is needed for another one.
+
+    `sensitivity` and the curve's `false_per_min` are false events a watchable minute. None where the model decides nothing.
+    """
+    decision = recognizer.contract.decision
+    if decision is None:
+        return None
+    return {
+        "sensitivity": recognizer.sensitivity,
+        "min_probability": decision.least_probability(recognizer.sensitivity),
+        "curve": [dataclasses.asdict(point) for point in decision.curve],
+        "training_data": decision.training_data,
     }
 
 

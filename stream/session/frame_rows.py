@@ -15,6 +15,8 @@ from model.atomic import regular_file
 from model.checked import MisfitError, Number, checked_json
 from model.guards import table_cell
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
+from stream.session.sight import Sight
+from stream.sinks.tables import WATCHING
 
 MOST_BUCKETS = 1000
 _LATENCY_STEP_MS = 0.1
@@ -25,6 +27,7 @@ _Quantity = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
 _MOST_UNITS = 99
 _Unit = Annotated[str, Field(pattern=r"^[LR]?[0-9][0-9]?$")]
 """As FACS writes it; sessions from before models told action units have none."""
+_MOST_EVIDENCE = 1000
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -39,6 +42,8 @@ class _Event(TypedDict):
     peak_px: _Quantity
     action_units: NotRequired[Annotated[list[_Unit], Field(max_length=_MOST_UNITS)]]
     action_unit_confidences: NotRequired[list[_Quantity]]
+    probability: NotRequired[Annotated[Number, Field(ge=0, le=1)]]
+    evidence: NotRequired[Annotated[dict[str, _Quantity], Field(max_length=_MOST_EVIDENCE)]]
     rejected: NotRequired[str]
 
 
@@ -52,14 +57,26 @@ _EVENT, _MARK = TypeAdapter(_Event), TypeAdapter(_Mark)
 
 @dataclass
 class Bucket:
-    """A stretch of the time line: the highest probability of every class in it, and how many frames had which status."""
+    """A stretch of the time line: the highest probability of every class in it, how many frames had which status, how many
+    were `watchable`, and the sum and number of the smallest visible movements, where there was one."""
 
     highest: list[float]
     statuses: Counter[str] = field(default_factory=lambda: Counter[str]())
+    watchable: int = 0
+    smallest_sum_px: float = 0.0
+    smallest_n: int = 0
 
     def take(self, other: "Bucket") -> None:
         self.highest = [max(a, b) for a, b in zip(self.highest, other.highest, strict=True)]
         self.statuses += other.statuses
+        self.watchable += other.watchable
+        self.smallest_sum_px += other.smallest_sum_px
+        self.smallest_n += other.smallest_n
+
+    @property
+    def smallest_px(self) -> float | None:
+        """Its mean, in pixels of a crop with 44 between the eyes; None where nothing was visible, or where it is not known."""
+        return self.smallest_sum_px / self.smallest_n if self.smallest_n else None
 
 
 class Buckets:
@@ -72,15 +89,28 @@ class Buckets:
         self._classes = classes
         self._by_place: dict[int, Bucket] = {}
 
-    def add(self, time_s: float, probabilities: Sequence[float] | None, status: str) -> None:
-        """Times that grow. Without an answer `probabilities` is None."""
+    def add(
+        self,
+        time_s: float,
+        probabilities: Sequence[float] | None,
+        status: str,
+        watchable: bool = False,
+        smallest_px: float | None = None,
+    ) -> None:
+        """Times that grow. Without an answer `probabilities` is None; `smallest_px`: where a movement would be noticed."""
         if not self._by_place:
             self.first_s = time_s
         while (place := int((time_s - self.first_s) / self.step_s)) >= MOST_BUCKETS:
             self._double()
         bucket = self._by_place.setdefault(place, self._empty())
         bucket.take(
-            Bucket(list(probabilities) if probabilities is not None else [-1.0] * self._classes, Counter([status]))
+            Bucket(
+                list(probabilities) if probabilities is not None else [-1.0] * self._classes,
+                Counter([status]),
+                int(watchable),
+                smallest_px or 0.0,
+                int(smallest_px is not None),
+            )
         )
 
     def items(self) -> Iterator[tuple[float, Bucket]]:
@@ -120,9 +150,68 @@ class Latencies:
         return None
 
 
+@dataclass(frozen=True)
+class FrameRow:
+    """A row of frames.csv: of a frame, by its number as it stands there, and of a face, 0 for none.
+
+    `probabilities` is None without an answer, `smallest_px` where no movement would be noticed. Both `smallest_px` and
+    `watchable` are None in a session of an earlier version, whose rows do not tell them.
+    """
+
+    frame: str
+    time_s: float
+    face: int
+    status: str
+    label: str
+    probabilities: tuple[float, ...] | None
+    smallest_px: float | None
+    watchable: bool | None
+    latency_ms: float
+
+
+class Columns:
+    """Reads rows under a header. Raises ValueError for one that is not that of a run's rows."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        # Action units, if any, come after the classes: they are not needed here.
+        self.class_names = tuple(name.removeprefix("p_") for name in header if name.startswith("p_"))
+        if tuple(header[:6]) != ("frame", "time_s", "face", "status", "label", "confidence") or not self.class_names:
+            raise ValueError(f"expected the columns of a run's rows, found {', '.join(header)}")
+        self._count = len(header)
+        self._shares = slice(6, 6 + len(self.class_names))
+        self._smallest, self._watchable = (header.index(name) if name in header else None for name in WATCHING)
+
+    def row(self, cells: Sequence[str]) -> FrameRow:
+        """Raises ValueError for cells that are none, or of impossible numbers."""
+        if len(cells) != self._count:
+            raise ValueError
+        probabilities = tuple(map(float, cells[self._shares])) if cells[4] else None
+        smallest = "" if self._smallest is None else cells[self._smallest]
+        row = FrameRow(
+            frame=cells[0],
+            time_s=float(cells[1]),
+            face=int(cells[2]),
+            status=cells[3],
+            label=cells[4],
+            probabilities=probabilities,
+            smallest_px=float(smallest) if smallest else None,
+            watchable=None if self._watchable is None else {"0": False, "1": True}.get(cells[self._watchable]),
+            latency_ms=float(cells[-1]),
+        )
+        quantities = (row.time_s, row.latency_ms, row.smallest_px or 0.0)
+        if not all(abs(value) <= LARGEST for value in quantities) or quantities[2] < 0:
+            raise ValueError
+        if not all(0 <= share <= 1 for share in probabilities or ()):
+            raise ValueError
+        if row.watchable is None and self._watchable is not None:
+            raise ValueError
+        return row
+
+
 @dataclass
 class RowSummary:
-    """What frames.csv holds. `statuses` and `labels` are of the first face in every frame, as is the time line."""
+    """What frames.csv holds. `statuses` and `labels` are of the first face in every frame, as is the time line. `sight`: of all
+    faces; None in a session of an earlier version, whose rows do not tell what was watchable."""
 
     class_names: tuple[str, ...]
     buckets: Buckets
@@ -134,6 +223,7 @@ class RowSummary:
     statuses: Counter[str] = field(default_factory=lambda: Counter[str]())
     labels: Counter[str] = field(default_factory=lambda: Counter[str]())
     latencies: Latencies = field(default_factory=Latencies)
+    sight: Sight | None = None
 
     @property
     def duration_s(self) -> float:
@@ -145,13 +235,12 @@ def read_rows(folder: SessionFolder) -> RowSummary:
     try:
         with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
-            header = next(rows, [])
-            # Action units, if any, come after the classes: they are not needed here.
-            names = tuple(name.removeprefix("p_") for name in header if name.startswith("p_"))
-            if header[:6] != ["frame", "time_s", "face", "status", "label", "confidence"] or not names:
-                raise SessionError(f"{folder.frames}: expected the columns of a run's rows, found {', '.join(header)}")
-            summary = RowSummary(names, Buckets(len(names)))
-            _Reader(summary, len(header)).read(rows, folder)
+            try:
+                columns = Columns(next(rows, []))
+            except ValueError as error:
+                raise SessionError(f"{folder.frames}: {error}") from None
+            summary = RowSummary(columns.class_names, Buckets(len(columns.class_names)))
+            _Reader(summary, columns).read(rows, folder)
             return summary
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SessionError(f"{folder.frames} cannot be read: {_why(error)}") from error
@@ -160,51 +249,53 @@ def read_rows(folder: SessionFolder) -> RowSummary:
 class _Reader:
     """Adds rows to a summary."""
 
-    def __init__(self, summary: RowSummary, columns: int) -> None:
+    def __init__(self, summary: RowSummary, columns: Columns) -> None:
         self._summary, self._columns = summary, columns
-        self._shares = slice(6, 6 + len(summary.class_names))
         self._labels = {table_cell(name): name for name in summary.class_names}
         self._frame: str | None = None
         self._last_s = math.nan
+        self._step_s = 0.0
         self._shift_s = 0.0
 
     def read(self, rows: Iterator[list[str]], folder: SessionFolder) -> None:
         for cells in rows:
             try:
-                if len(cells) != self._columns:
-                    raise ValueError
-                self._add(cells)
+                row = self._columns.row(cells)
             except ValueError:
                 if next(rows, None) is not None:
                     raise SessionError(f"{folder.frames}: line {self._summary.rows + 2} is no row of it") from None
+                return
+            self._add(row)
 
-    def _add(self, cells: list[str]) -> None:
-        """Raises ValueError before anything is counted."""
+    def _add(self, row: FrameRow) -> None:
         summary = self._summary
-        time_s, latency_ms, face = float(cells[1]), float(cells[-1]), int(cells[2])
-        probabilities = [float(cell) for cell in cells[self._shares]] if cells[4] else None
-        if not (abs(time_s) <= LARGEST and abs(latency_ms) <= LARGEST):
-            raise ValueError
-        if probabilities is not None and not all(0 <= share <= 1 for share in probabilities):
-            raise ValueError
         summary.rows += 1
-        summary.faces = max(summary.faces, face)
-        if cells[0] == self._frame:
-            return  # a second face of the same frame
-        self._frame = cells[0]
+        summary.faces = max(summary.faces, row.face)
+        if row.frame == self._frame:
+            self._see(row)  # a second face of the same frame
+            return
+        self._frame = row.frame
         summary.frames += 1
-        summary.statuses[cells[3]] += 1
-        if probabilities is not None:
-            summary.labels[self._labels.get(cells[4], cells[4])] += 1
-            summary.latencies.add(latency_ms)
-        step_s = time_s - self._last_s
+        summary.statuses[row.status] += 1
+        if row.probabilities is not None:
+            summary.labels[self._labels.get(row.label, row.label)] += 1
+            summary.latencies.add(row.latency_ms)
+        step_s = row.time_s - self._last_s
         if summary.first_s is None:
-            summary.first_s = time_s
+            summary.first_s = row.time_s
         elif not 0 <= step_s <= _LONGEST_STEP_S:
             self._shift_s += 1 / 30 - step_s
-        self._last_s = time_s
-        summary.last_s = time_s + self._shift_s
-        summary.buckets.add(summary.last_s, probabilities, cells[3])
+        self._last_s, self._step_s = row.time_s, 0.0 if math.isnan(step_s) else step_s
+        self._see(row)
+        summary.last_s = row.time_s + self._shift_s
+        watchable = bool(row.watchable)
+        smallest_px = row.smallest_px if watchable else None
+        summary.buckets.add(summary.last_s, row.probabilities, row.status, watchable, smallest_px)
+
+    def _see(self, row: FrameRow) -> None:
+        if row.watchable is not None:
+            self._summary.sight = self._summary.sight or Sight()
+            self._summary.sight.add(row.face, self._step_s, row.watchable, row.smallest_px)
 
 
 def read_events(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:

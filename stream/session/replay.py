@@ -17,10 +17,10 @@ from model.guards import shown
 from model.types import Event, Frame, FrameResult, Image, Pace
 from stream.engine.model_file import BUNDLED_MODEL, ModelKind, choose_model
 from stream.session.facts import contract_hash, file_hash
-from stream.session.session_folder import LARGEST, SessionError, SessionFolder
+from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
 from stream.session.source_recorder import HEADER
 from stream.sinks.base import Sink
-from stream.sinks.tables import csv_header, event_line, frame_rows
+from stream.sinks.tables import WATCHING, csv_header, event_line, frame_rows
 from stream.sources.base import FrameSource, Pacer, SourceInfo
 from stream.sources.decoder import DecodedPicture, VideoDecoder
 from stream.sources.file import ffmpeg_name, quiet_decoder
@@ -175,6 +175,7 @@ class RecordedSettings:
     max_faces: int | None
     face_at: tuple[float, float] | None
     detect_events: bool
+    sensitivity: float | None
 
     def require_bundled_model(self, session: Path) -> None:
         """Raises `SessionError` where the session was made with another one. Which file to load is never the session's to
@@ -192,6 +193,7 @@ def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
     made, engine = facts.get("settings", {}), facts.get("engine")
     model, max_faces = made.get("model"), made.get("max_faces")
     sha256 = facts.get("model", {}).get("sha256")
+    sensitivity = made.get("sensitivity")
     return RecordedSettings(
         model if isinstance(model, str) else None,
         sha256 if isinstance(sha256, str) else None,
@@ -199,6 +201,7 @@ def recorded_settings(facts: Mapping[str, Any]) -> RecordedSettings:
         max_faces if isinstance(max_faces, int) else None,
         (float(place[0]), float(place[1])) if (place := made.get("face_at")) else None,
         bool(made.get("detect_events", True)),
+        sensitivity if is_number(sensitivity) and sensitivity > 0 else None,
     )
 
 
@@ -217,7 +220,7 @@ class ReplayCheck(Sink):
 
     `complete`: the session came to its end, so nothing may be missing on either side. Of one that was killed, rows after
     its last whole picture, and events that only the early end of the replay decides, do not count. `units`: the model's
-    action units; of a recording without their columns they do not count either.
+    action units; of a recording without their columns, or without those of what was watchable, these do not count either.
     """
 
     def __init__(
@@ -232,12 +235,13 @@ class ReplayCheck(Sink):
         self._recorded_events = _recorded_events(folder)
         header = next(self._recorded_rows, [])
         self._units = tuple(units) if any(name.startswith("au_") for name in header) else ()
-        expected = csv_header(class_names, self._units)
+        self._watching = not header or set(WATCHING) <= set(header)
+        expected = csv_header(class_names, self._units, self._watching)
         if header != list(expected):
             self._differs(f"columns: {', '.join(expected)}; recorded: {', '.join(header)}")
 
     def write(self, result: FrameResult) -> None:
-        for row in frame_rows(result, self._class_names, self._units):
+        for row in frame_rows(result, self._class_names, self._units, self._watching):
             found, recorded = [str(cell) for cell in row[:-1]], next(self._recorded_rows, [""])[:-1]
             self.rows += 1
             if found != recorded:

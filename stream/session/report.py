@@ -1,9 +1,8 @@
 """A session's report.html: one page that holds everything it shows and asks nobody for anything."""
 
 import base64
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Mapping
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
@@ -18,9 +17,12 @@ from model.atomic import regular_file, whole_file
 from model.decoding import decode_picture
 from model.guards import shown
 from model.quiet import native_log_held_back
+from stream.sensitivity import rate_words, step_words
 from stream.session import report_text, time_chart
 from stream.session.frame_rows import read_events, read_marks, read_rows
+from stream.session.report_events import ReportEvents, steps_of
 from stream.session.session_folder import SessionFolder
+from stream.session.sight import sight_lines
 from stream.sinks.base import SinkError, reason
 
 MOST_PICTURES = 60
@@ -28,44 +30,20 @@ MOST_ROWS = 1000
 """Of a long run the page has the pictures of the surest events, and so many rows; all are in the folder."""
 MOST_MARKS = 2000
 """Marks of the experiment in the time line."""
-_MOST_EVENTS = 20_000
 _JPEG_QUALITY = 88
 _PNG, _PNG_HEAD_BYTES = b"\x89PNG\r\n\x1a\n", 33
 _MOST_SIDE_PX = 4096
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-@dataclass
-class _Events:
-    """What events.jsonl holds. Lists end at their limits, counts do not."""
-
-    accepted: list[Mapping[str, Any]] = field(default_factory=lambda: list[Mapping[str, Any]]())
-    rejected: list[Mapping[str, Any]] = field(default_factory=lambda: list[Mapping[str, Any]]())
-    accepted_n: int = 0
-    found: Counter[tuple[str, str]] = field(default_factory=lambda: Counter[tuple[str, str]]())
-    reasons: Counter[str] = field(default_factory=lambda: Counter[str]())
-
-    def take(self, events: Iterable[Mapping[str, Any]]) -> "_Events":
-        for event in events:
-            if "rejected" in event:
-                self.reasons[event["rejected"]] += 1
-                if len(self.rejected) < _MOST_EVENTS:
-                    self.rejected.append(event)
-                continue
-            self.accepted_n += 1
-            self.found[event["label"], event["kind"]] += 1
-            if len(self.accepted) < _MOST_EVENTS:
-                self.accepted.append({**event, "number": self.accepted_n})
-        return self
-
-
-def write_report(folder: SessionFolder) -> Path:
-    """Reads the session and writes its page, whole or not at all.
+def write_report(folder: SessionFolder, sensitivity: float | None = None) -> Path:
+    """Reads the session and writes its page, whole or not at all. `sensitivity`, in false events a watchable minute, is what
+    the page shows at first; None: that of the run.
 
     Memory and the page's size do not grow with the length of the run. Raises `SessionError` for what is no session and
     `SinkError` when the page cannot be written.
     """
-    page = _rendered(_context(folder))
+    page = _rendered(_context(folder, sensitivity))
     try:
         with whole_file(folder.report) as partial:
             partial.write_text(page, encoding="utf-8")
@@ -74,50 +52,77 @@ def write_report(folder: SessionFolder) -> Path:
     return folder.report
 
 
-def make_report(path: Path, console: Console) -> int:
-    """`run_live.py --report DIR`, of a session that did not make its own; the exit code. Raises `SessionError` and `SinkError`."""
+def make_report(path: Path, console: Console, sensitivity: float | None = None) -> int:
+    """`run_live.py --report DIR`, of a session that did not make its own or at another sensitivity; the exit code. Raises
+    `SessionError` and `SinkError`."""
     with console.status("Making the report"):
-        page = write_report(SessionFolder(path))
+        page = write_report(SessionFolder(path), sensitivity)
     console.print(f"Written: {page}", soft_wrap=True, markup=False)
     return 0
 
 
-def _context(folder: SessionFolder) -> dict[str, Any]:
-    """What the page is filled with."""
+def _context(folder: SessionFolder, sensitivity: float | None) -> dict[str, Any]:
+    """What the page is filled with. What depends on the sensitivity is a list with a value for each of its steps."""
     facts = folder.read_facts()
+    steps = steps_of(facts, sensitivity)
     rows = read_rows(folder)
-    events = _Events().take(read_events(folder))
-    alarms = report_text.false_alarms(facts, events.accepted_n)
+    events = ReportEvents(steps).take(read_events(folder))
+    counting = events.counting()
+    alarms = report_text.false_alarms(facts, counting, rows.sight)
     pictured = nlargest(MOST_PICTURES, events.accepted, key=lambda event: event["confidence"])
     pictures = {event["number"]: uri for event in pictured if (uri := picture_uri(folder.picture(event["number"])))}
+    shown = sorted((*events.accepted[:MOST_ROWS], *events.candidates), key=lambda event: event["place"])
     return {
         "state": report_text.state_words(facts),
         "title": report_text.title(facts),
-        "lead": report_text.lead(facts, rows, events.accepted_n, events.reasons.total()),
+        "lead": report_text.lead(facts, rows),
+        "sight": [] if rows.sight is None else sight_lines(rows.sight, rows.duration_s),
         "notices": report_text.notices(facts, rows),
         "model_line": report_text.model_line(facts),
         "model": report_text.model_rows(facts),
         "run": report_text.run_rows(facts),
         "looked_for_events": bool(facts.get("settings", {}).get("detect_events", True)),
+        "steps": steps.steps,
+        "now": steps.own if sensitivity is None else steps.place(sensitivity),
+        "own": steps.own,
+        "step_words": [step_words(step) for step in steps.steps],
+        "measured_on": str((facts.get("decision") or {}).get("training_data", "unknown")),
         "timeline": time_chart.timeline(
-            rows, events.accepted, events.rejected, islice(read_marks(folder), MOST_MARKS), report_text.outages(facts)
+            rows,
+            (*events.accepted, *events.candidates),
+            events.rejected,
+            islice(read_marks(folder), MOST_MARKS),
+            report_text.outages(facts),
         ),
         "geometry": {
             "width": time_chart.WIDTH,
             "chart": time_chart.CHART,
+            "sight": time_chart.SIGHT if rows.sight is not None else 0,
             "lane": time_chart.LANE,
             "gap": time_chart.GAP,
         },
         "styles": time_chart.class_styles(rows.class_names),
-        "events": events.accepted[:MOST_ROWS],
+        "events": shown,
+        "anchors": {f"event-{event['number']}" for event in shown},
+        "rows_n": len(events.accepted[:MOST_ROWS]),
         "events_n": events.accepted_n,
-        # Sessions of models that tell no action units get no column for them.
-        "with_units": any(event.get("action_units") for event in events.accepted),
+        "candidates_n": events.candidates_n,
+        "candidates_left_out": events.candidates_n - len(events.candidates),
+        "counting": counting,
+        "first_found": sum(count == 0 for count in counting),
+        "not_counting": events.not_counting(),
+        # Sessions of models that tell no action units, or no probability, get no column for them.
+        "with_units": any(event.get("action_units") for event in shown),
+        "with_probability": any(event.get("probability") is not None for event in shown),
         "pictures": pictures,
-        "found": sorted(events.found.items()),
-        "reasons": [(time_chart.rejection(name), n) for name, n in events.reasons.most_common()],
-        "rejected_n": events.reasons.total(),
+        "found": events.found(),
+        "reasons": events.reasons(),
         "alarms": alarms,
+        "per_min": [f"{rate:.2f}" for rate in alarms.per_min],
+        "step_rates": [rate_words(step) for step in steps.steps],
+        "expected": []
+        if alarms.watched_min is None
+        else [f"{alarms.watched_min * step.false_per_min:.1f}" for step in steps.steps],
         "statuses": report_text.status_rows(rows),
         "labels": rows.labels.most_common(),
         "answers": rows.labels.total(),
@@ -160,4 +165,8 @@ def _rendered(context: Mapping[str, Any]) -> str:
     )
     environment.filters["clock"] = time_chart.clock
     style = Markup((_TEMPLATES / "session.css").read_text(encoding="utf-8"))
-    return environment.get_template("session.html").render(context, style=style)
+    script = (_TEMPLATES / "session.js").read_text(encoding="utf-8")
+    # The page's own script and no other one: its hash is in the policy.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template("session.html")
+    return page.render(context, style=style, script=Markup(script), script_digest=Markup(digest))

@@ -1,12 +1,13 @@
 """What a session's report says, in words and rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stream.screen.statement import STATUS_WORDS
 from stream.session.frame_rows import RowSummary
 from stream.session.session_folder import is_number
+from stream.session.sight import Sight
 from stream.session.time_chart import clock
 
 _FALSE_RATES = ("false_events_per_min", "false_per_min", "false_alarms_per_min")
@@ -22,29 +23,32 @@ _UNITS = {"_ms": "ms", "_s": "s", "_mb": "MB", "_hz": "Hz", "_px": "px", "_min":
 class FalseAlarms:
     """`rates`: what the model's own scores say, with where they were measured; `watched_min` None where nobody counted.
 
-    `per_min`: accepted events a minute here, None where nobody was watched.
+    `counting`: events that count, at every step of the sensitivity; one number without steps. `watchable`: `watched_min` is
+    the time in which a micro-expression would have been noticed, and not all in which a calibrated face was there.
     """
 
     rates: tuple[tuple[str, float], ...]
-    accepted: int
+    counting: tuple[int, ...]
     watched_min: float | None
+    watchable: bool = False
 
     @property
-    def per_min(self) -> float | None:
-        return self.accepted / self.watched_min if self.watched_min else None
+    def per_min(self) -> tuple[float, ...]:
+        """Events that count a minute here, at every step; empty where nobody was watched."""
+        return tuple(count / self.watched_min for count in self.counting) if self.watched_min else ()
 
     def expected(self, rate: float) -> float | None:
         """So many false events are to be expected in the time that was watched."""
         return None if self.watched_min is None else rate * self.watched_min
 
 
-def false_alarms(facts: Mapping[str, Any], accepted: int) -> FalseAlarms:
-    scores = facts.get("model", {}).get("scores", {})
-    events = (facts.get("run") or {}).get("events", {})
-    watched = events.get("watched_min")
-    return FalseAlarms(
-        tuple(_rates(scores, ())), accepted, float(watched) if isinstance(watched, int | float) else None
-    )
+def false_alarms(facts: Mapping[str, Any], counting: Sequence[int], sight: Sight | None = None) -> FalseAlarms:
+    """Minutes are those of the rows, where they tell them, else those that the run counted."""
+    rates = tuple(_rates(facts.get("model", {}).get("scores", {}), ()))
+    if sight is not None:
+        return FalseAlarms(rates, tuple(counting), sight.watchable_min, watchable=True)
+    watched = ((facts.get("run") or {}).get("events") or {}).get("watched_min")
+    return FalseAlarms(rates, tuple(counting), float(watched) if isinstance(watched, int | float) else None)
 
 
 def state_words(facts: Mapping[str, Any]) -> str:
@@ -56,14 +60,11 @@ def title(facts: Mapping[str, Any]) -> str:
     return str((facts.get("source") or {}).get("name", "unknown source"))
 
 
-def lead(facts: Mapping[str, Any], rows: RowSummary, accepted: int, rejected: int) -> str:
+def lead(facts: Mapping[str, Any], rows: RowSummary) -> str:
+    """Its end, how many events there were, depends on the sensitivity."""
     began = str(facts.get("started", "")).replace("T", " ")[:16]
     zone = (facts.get("time_zone") or {}).get("name", "")
-    looked = facts.get("settings", {}).get("detect_events", True)
-    events = f"{accepted} events and {rejected} rejected movements" if looked else "events were not looked for"
-    return (
-        f"{clock(rows.duration_s)} from {began} {zone}: {rows.frames} frames, {rows.labels.total()} answers, {events}."
-    )
+    return f"{clock(rows.duration_s)} from {began} {zone}: {rows.frames} frames, {rows.labels.total()} answers,"
 
 
 def notices(facts: Mapping[str, Any], rows: RowSummary) -> list[str]:

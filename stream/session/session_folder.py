@@ -19,6 +19,9 @@ LARGEST = 1e12
 _SHOWABLE = 1e300
 
 _Number = Annotated[float, Interval(ge=-_SHOWABLE, le=_SHOWABLE)]
+_Rate = Annotated[float, Interval(ge=0, le=LARGEST)]
+_Share = Annotated[float, Interval(ge=0, le=1)]
+_MOST_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,18 @@ class _Model(TypedDict, total=False):
     fps: _Number
     class_names: list[Any]
     scores: dict[str, Any]
+
+
+class _Point(TypedDict):
+    min_probability: _Share
+    false_per_min: _Rate
+    recall: _Share
+
+
+class _Decision(TypedDict, total=False):
+    sensitivity: Required[_Rate]
+    curve: Annotated[list[_Point], Len(0, _MOST_POINTS)]
+    training_data: str
 
 
 class _Source(TypedDict, total=False):
@@ -75,6 +90,7 @@ class _Facts(TypedDict, total=False):
     packages: dict[str, Any]
     settings: _Settings
     model: _Model
+    decision: _Decision
     source: _Source
     run: _Run
 

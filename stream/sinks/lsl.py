@@ -20,6 +20,7 @@ from model.quiet import native_log_held_back
 from model.types import Event, Frame, FrameResult
 from stream.engine.model_file import model_words
 from stream.sinks.base import Sink, SinkError
+from stream.sinks.tables import event_message
 
 _BUFFERED_HUNDREDS = 20
 """LSL counts the samples that it keeps for a slow listener in hundreds."""
@@ -84,7 +85,7 @@ class LslSink(Sink):
         for event in events:
             if event.rejected is None:
                 stamp_s = captured_s + event.onset_s - frame.time_s
-                self._events.push_sample([json.dumps(event.to_dict())], stamp_s)
+                self._events.push_sample([json.dumps(event_message(event))], stamp_s)
 
     def _outlet(self, name: str, contract: ClipContract, source: str) -> Any:
         lsl, are_events = self._lsl, name.endswith("-events")

@@ -25,6 +25,7 @@ from stream.sinks.marks import (
     lines_of,
     parse_message,
 )
+from stream.sinks.tables import event_message
 
 MAX_SUBSCRIBERS = 16
 SUBSCRIBED_S = 60.0
@@ -154,7 +155,7 @@ class MarkerPort(Sink):
         present = self._subscribers.present(time.monotonic()) if accepted else ()
         for event in accepted:
             for who in present:
-                self._send({"event": event.to_dict()}, who, counted=True)
+                self._send({"event": event_message(event)}, who, counted=True)
 
     def _end(self) -> None:
         if self._waker.fileno() < 0:

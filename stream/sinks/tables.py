@@ -5,10 +5,14 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from model.guards import table_cell
-from model.types import Event, FrameResult, Prediction, Status
+from model.types import Event, FaceResult, FrameResult
 from stream.sinks.base import LineFile, Sink
+
+WATCHING = ("smallest_px", "watchable")
+"""Columns that tables of earlier versions are without."""
 
 
 class LineSink(Sink):
@@ -27,13 +31,15 @@ class LineSink(Sink):
 
 
 class CsvSink(LineSink):
-    """Writes `frame,time_s,face,status,label,confidence,p_<class>…,latency_ms`, and before the latency `au_<n>_l,au_<n>_r`
-    for every action unit where they are wanted (subject's left and right): a row for every frame and face, and one for
-    every frame without faces, with the frame's own time.
+    """Writes `frame,time_s,face,status,label,confidence,p_<class>…,smallest_px,watchable,latency_ms`, and after the classes
+    `au_<n>_l,au_<n>_r` for every action unit where they are wanted (subject's left and right): a row for every frame and
+    face, and one for every frame without faces, with the frame's own time.
 
     `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
-    are empty where there is no answer. A class that a spreadsheet would take for a formula stands in `label` with a '
-    before it (`model.guards.table_cell`). Every row is handed to the system as it comes.
+    are empty where there is no answer. `smallest_px`: the smallest movement of a usual micro-expression that would be
+    noticed now, in pixels of a crop with 44 between the eyes, empty where none would be; `watchable`: 1 where one of usual
+    size would be noticed, else 0. A class that a spreadsheet would take for a formula stands in `label` with a ' before it
+    (`model.guards.table_cell`). Every row is handed to the system as it comes.
 
     Args:
         path: The file; one that is there is written over with the first frame.
@@ -100,41 +106,45 @@ class EventsSink(LineSink):
             self.events += 1
 
 
-def csv_header(class_names: Sequence[str], units: Sequence[str] = ()) -> tuple[str, ...]:
-    """`units`: as in `ActionUnits.names`; L12 is called au_12_l."""
+def csv_header(class_names: Sequence[str], units: Sequence[str] = (), watching: bool = True) -> tuple[str, ...]:
+    """`units`: as in `ActionUnits.names`; L12 is called au_12_l. `watching`: with the columns `WATCHING`."""
     probabilities = (f"p_{name}" for name in class_names)
     sides = (f"au_{name[1:]}_{name[0].lower()}" for name in units)
-    return ("frame", "time_s", "face", "status", "label", "confidence", *probabilities, *sides, "latency_ms")
+    told = ("frame", "time_s", "face", "status", "label", "confidence", *probabilities, *sides)
+    return (*told, *(WATCHING if watching else ()), "latency_ms")
 
 
 def frame_rows(
-    result: FrameResult, class_names: Sequence[str], units: Sequence[str] = ()
+    result: FrameResult, class_names: Sequence[str], units: Sequence[str] = (), watching: bool = True
 ) -> Iterator[tuple[object, ...]]:
-    """The rows of one frame: largest face first, one row without a face."""
-    for face in result.faces:
-        yield _row(result, face.track, face.status, face.prediction, class_names, units)
-    if not result.faces:
-        yield _row(result, 0, result.absence, None, class_names, units)
+    """The rows of one frame, under `csv_header`: largest face first, one row without a face."""
+    for face in result.faces or (None,):
+        yield _row(result, face, class_names, units, watching)
 
 
 def _row(
-    result: FrameResult,
-    track: int,
-    status: Status,
-    answer: Prediction | None,
-    class_names: Sequence[str],
-    units: Sequence[str],
+    result: FrameResult, face: FaceResult | None, class_names: Sequence[str], units: Sequence[str], watching: bool
 ) -> tuple[object, ...]:
+    track, status = (0, result.absence) if face is None else (face.track, face.status)
+    answer = None if face is None else face.prediction
     if answer is None:
         answer_cells = ("",) * (2 + len(class_names) + len(units))
     else:
         probabilities = (f"{answer.probabilities[name]:.6f}" for name in class_names)
         sides = (f"{answer.action_units[name]:.6f}" for name in units)
         answer_cells = (table_cell(answer.label), f"{answer.confidence:.6f}", *probabilities, *sides)
+    smallest_px = None if face is None else face.smallest_px
+    sight = ("" if smallest_px is None else f"{smallest_px:.3f}", int(face is not None and face.watchable))
     frame = result.frame
-    return (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells, f"{result.latency_ms:.3f}")
+    told = (frame.index, f"{frame.time_s:.6f}", track, status, *answer_cells)
+    return (*told, *(sight if watching else ()), f"{result.latency_ms:.3f}")
 
 
 def event_line(event: Event) -> str:
     """With its end."""
     return json.dumps(event.to_dict()) + "\n"
+
+
+def event_message(event: Event) -> dict[str, Any]:
+    """For those who are told over a network: without what its probability was reckoned from, which is for files."""
+    return {name: value for name, value in event.to_dict().items() if name != "evidence"}

@@ -17,10 +17,12 @@ from typing import Any, Self
 from aiohttp import web
 
 from model.contract import ClipContract
+from model.decision import DEFAULT_SENSITIVITY
 from model.types import Event, FrameResult
 from stream.health import Health
 from stream.history import LiveHistory
 from stream.screen.statement import Waits
+from stream.sensitivity import sensitivity_steps
 from stream.sinks.base import Sink, SinkError
 from stream.sinks.marks import PlacedMark
 from stream.web.access import Access, Listener, Refusal
@@ -223,8 +225,8 @@ class WebView(Sink):
     A picture is drawn and encoded once for all viewers, at most `MAX_FPS` times a second, and only while somebody waits
     for one. Entering starts the thread, leaving tells the viewers that the run has ended and ends the thread. `history`
     has taken up every result until the one that is written; `health` can be asked from any thread, and so can `redraw`,
-    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. When the thread
-    fails, the next `write` raises `SinkError`.
+    which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. `sensitivity`: the
+    run's, in false events a watchable minute. When the thread fails, the next `write` raises `SinkError`.
     """
 
     def __init__(
@@ -236,6 +238,7 @@ class WebView(Sink):
         with_events: bool = True,
         redraw: Redraw | None = None,
         marks: Callable[[], Sequence[PlacedMark]] | None = None,
+        sensitivity: float = DEFAULT_SENSITIVITY,
     ) -> None:
         self._listener = listener
         self._contract = contract
@@ -243,6 +246,8 @@ class WebView(Sink):
         self._health = health
         self._with_events = with_events
         self._marks = marks
+        decision = contract.decision
+        self._steps = sensitivity_steps(decision.curve if decision is not None else (), sensitivity)
         self._waits = Waits.of_run(contract.frames, with_events)
         self._pictures = PictureMaker(contract.class_names, self._waits, redraw)
         self._result: FrameResult | None = None
@@ -329,7 +334,7 @@ class WebView(Sink):
 
     def _hello(self) -> dict[str, object]:
         span_s = self._history.probabilities.span_s
-        return dict(greeting(self._contract, self._health().source, span_s, self._with_events))
+        return dict(greeting(self._contract, self._health().source, span_s, self._with_events, self._steps))
 
     async def _make(self) -> None:
         """Moments, as long as viewers wait for them."""
@@ -366,4 +371,5 @@ class WebView(Sink):
         if result is not None and new_picture:
             picture, picture_number = self._pictures.jpeg(result, recent), picture_number + 1
         marks = tuple(self._marks()) if self._marks is not None else ()
-        return ViewMoment(number, state, recent.probabilities, self._events, picture, picture_number, marks)
+        events, steps = self._events, self._steps
+        return ViewMoment(number, state, recent.probabilities, events, picture, picture_number, marks, steps)

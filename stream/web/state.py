@@ -10,7 +10,7 @@ import numpy as np
 
 from model.contract import ActionUnits, ClipContract
 from model.guards import shown
-from model.types import Event, FrameResult
+from model.types import Event, FaceResult, FrameResult
 from stream.engine.model_file import model_words
 from stream.health import Health
 from stream.history import HistoryWindow, Recent
@@ -22,13 +22,17 @@ from stream.screen.statement import (
     event_details,
     event_name,
     face_words,
+    percent,
     rejection_words,
     statement,
     units_words,
 )
+from stream.sensitivity import UNLIKELY, SensitivitySteps, rate_words, step_words
 from stream.sinks.marks import PlacedMark
+from stream.sinks.tables import event_message
 
 _LENGTH_BYTES = 4
+_NO_STEPS = SensitivitySteps()
 _OLD_MS = 1000.0
 
 
@@ -55,6 +59,7 @@ class ViewMoment:
     picture: bytes
     picture_number: int
     marks: tuple[PlacedMark, ...] = ()
+    steps: SensitivitySteps = _NO_STEPS
 
     @property
     def newest_s(self) -> float:
@@ -73,7 +78,7 @@ class ViewMoment:
             state["from_s"] = round(from_s, 4)
             state["marks"] = [[round(mark.time_s, 4), shown(mark.text)] for mark in self.marks if mark.time_s >= from_s]
         if events_number != self.events_number:
-            state["events"] = [_event(one) for one in self.events if one.number > events_number]
+            state["events"] = [_event(one, self.steps) for one in self.events if one.number > events_number]
         return pack(state, self.picture if self.picture_number != picture_number else b"")
 
 
@@ -86,8 +91,15 @@ def pack(state: Mapping[str, Any], picture: bytes = b"") -> bytes:
     return len(text).to_bytes(_LENGTH_BYTES, "big") + text + picture
 
 
-def greeting(contract: ClipContract, source: str, span_s: float, with_events: bool) -> Mapping[str, Any]:
-    """What stays the same: the first thing a viewer is sent."""
+def greeting(
+    contract: ClipContract, source: str, span_s: float, with_events: bool, steps: SensitivitySteps = _NO_STEPS
+) -> Mapping[str, Any]:
+    """What stays the same: the first thing a viewer is sent. `sensitivity`: the steps in words and the place of the run's own,
+    None where there is nothing to choose."""
+    choice = {
+        "own": steps.own,
+        "steps": [f"{rate_words(step)}: {step_words(step)}" for step in steps.steps],
+    }
     colours = class_colours(contract.class_names)
     return {
         "kind": "hello",
@@ -95,6 +107,7 @@ def greeting(contract: ClipContract, source: str, span_s: float, with_events: bo
         "classes": [{"name": name, "colour": _hex(colours[name])} for name in contract.class_names],
         "span_s": span_s,
         "with_events": with_events,
+        "sensitivity": choice if steps.steps else None,
         "model": model_words(contract),
         "disclaimer": shown(contract.disclaimer),
     }
@@ -131,8 +144,19 @@ def state_of(
             "units": None if units is None else units_words(answer, units),
             "face": face_words(result.faces[0].track) if len(result.faces) > 1 else "",
             "counts": counts,
+            "watch": watch_facts(result.faces[0] if result.faces and lost is None else None),
         }
     )
+
+
+def watch_facts(face: FaceResult | None) -> dict[str, Any]:
+    """Whether a micro-expression of usual size would be noticed in the first face now, and the smallest one that would be."""
+    watchable = face is not None and face.watchable
+    words = "watchable" if watchable else "not watchable: that nothing is found now says nothing"
+    smallest = (
+        None if face is None or face.smallest_px is None else f"smallest visible movement {face.smallest_px:.2g} px"
+    )
+    return {"watchable": watchable, "words": " · ".join(text for text in (words, smallest) if text)}
 
 
 def health_facts(health: Health) -> list[dict[str, Any]]:
@@ -188,15 +212,16 @@ def _samples(window: HistoryWindow, since_s: float) -> list[list[float | None]]:
     return rows
 
 
-def _event(one: NumberedEvent) -> dict[str, Any]:
+def _event(one: NumberedEvent, steps: SensitivitySteps) -> dict[str, Any]:
+    """With what is said of it where it counts and, `against`, where it does not: the page may ask for another sensitivity.
+    `accepted` is the run's own verdict; `first`: the step from which on it counts, None for none; without steps 0 or None."""
     event = one.event
-    accepted = event.rejected is None
-    words = {"name": event_name(event), "text": event_details(event)[0]} if accepted else _rejected_words(event)
-    return {"number": one.number, "accepted": accepted} | event.to_dict() | words
-
-
-def _rejected_words(event: Event) -> dict[str, str]:
-    return {"name": "rejected", "text": rejection_words(event)}
+    likely = "" if event.probability is None else f"probability {percent(event.probability)}"
+    first = steps.first(event.kind, event.probability, event.rejected)
+    against = rejection_words(event) if event.rejected else f"{UNLIKELY} at {event.apex_s:.1f} s"
+    words = {"name": event_name(event), "text": event_details(event, with_probability=False)[0]}
+    judged = {"accepted": event.rejected is None, "first": first, "against": against, "likely": likely}
+    return {"number": one.number} | event_message(event) | words | judged
 
 
 def _hex(colour: Colour) -> str:

@@ -19,10 +19,11 @@ def event(
     rejected: Rejection | None = None,
     track: int = 1,
     confidence: float = 0.87,
+    probability: float | None = None,
 ) -> Event:
     """Its apex is in its middle."""
     onset_s, offset_s = apex_s - lasts_s / 2, apex_s + lasts_s / 2
-    return Event(track, kind, label, onset_s, apex_s, offset_s, confidence, 1.3, rejected)
+    return Event(track, kind, label, onset_s, apex_s, offset_s, confidence, 1.3, rejected, probability=probability)
 
 
 def seen(
@@ -33,10 +34,13 @@ def seen(
     calibrated: bool = True,
     filled: int = 30,
     rate_hz: float = 30.0,
+    smallest_px: float | None = 0.6,
+    watchable: bool = True,
 ) -> FaceResult:
-    """A face that is watched and at rest."""
+    """A face at rest, watchable where it is calibrated and has an answer, unless told otherwise."""
     answer = answer if status == "ok" else None
-    return FaceResult(track, status, filled, answer, at or face(), calibrated, rate_hz)
+    watchable = watchable and calibrated and status == "ok"
+    return FaceResult(track, status, filled, answer, at or face(), calibrated, rate_hz, smallest_px, watchable)
 
 
 def moment(

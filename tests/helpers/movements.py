@@ -13,7 +13,7 @@ from stream.events.motion import REGIONS, Motion
 from stream.events.settings import EventSettings
 
 CLASSES = ("negative", "neutral", "positive", "surprise")
-UNSURE = EventSettings(min_confidence=0.0)
+UNSURE = EventSettings()
 """Takes events of which the model, or what goes on around them, leaves some doubt."""
 SURPRISED = (0.1, 0.1, 0.1, 0.7)
 BROWS = ("left inner brow", "right inner brow")

@@ -72,7 +72,7 @@ class Page(HTMLParser):
             self._table = None
 
     def handle_data(self, data: str) -> None:
-        if "style" in self._open:
+        if {"style", "script"} & set(self._open):
             return
         self.texts.append(data)
         if self._table is not None and {"td", "th"} & set(self._open[-4:]):

@@ -51,14 +51,18 @@ def result(
     at: FaceCrop | None = None,
     latency_ms: float = 12.3,
     events: tuple[Event, ...] = (),
+    smallest_px: float | None = None,
     **stages_ms: float,
 ) -> FrameResult:
-    """A frame with one face, number 1, or without any: with a face where `at` says, or when it has an answer."""
+    """A frame with one face, number 1, or without any: with a face where `at` says, or when it has an answer. The face is
+    watchable where a movement of `smallest_px` would be noticed."""
     image = np.full((48, 64, 3), 90, np.uint8) if image is None else image
     frame = Frame(index, time_s, image, captured_s=0.0)
     if at is None and answer is None and status != "filling":
         return FrameResult(frame, (), status, events, latency_ms, stages_ms)
-    seen = FaceResult(1, status, filled, answer, face() if at is None else at)
+    watchable = smallest_px is not None
+    where = face() if at is None else at
+    seen = FaceResult(1, status, filled, answer, where, smallest_px=smallest_px, watchable=watchable)
     return FrameResult(frame, (seen,), "no_face", events, latency_ms, stages_ms)
 
 
@@ -84,5 +88,7 @@ def results(draw: st.DrawFn, names: Sequence[str] = CLASSES) -> list[FrameResult
         answer = prediction(*(w / sum(weights) for w in weights), names=names) if status == "ok" else None
         at = face() if status in ("ok", "filling") else None
         latency_ms = draw(st.floats(0, 1e4))
-        made.append(result(index, time_s, status, answer=answer, filled=index, at=at, latency_ms=latency_ms))
+        smallest_px = draw(st.none() | st.floats(0.05, 20)) if status == "ok" else None
+        seen = {"answer": answer, "filled": index, "at": at, "smallest_px": smallest_px}
+        made.append(result(index, time_s, status, latency_ms=latency_ms, **seen))
     return made

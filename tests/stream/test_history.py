@@ -103,13 +103,14 @@ def test_refuses_other_classes_and_bad_times():
     assert len(history) == 0
 
 
-def test_watched_is_where_a_calibrated_face_has_an_answer():
+def test_watched_is_where_the_first_face_is_watchable():
     history = LiveHistory(CLASSES)
     history.record(moment(0.0))
     history.record(moment(1.0, seen(calibrated=False)))
     history.record(moment(2.0, seen()))
     history.record(moment(3.0, seen(status="blurred")))
-    assert history.recent().probabilities.watched.tolist() == [False, False, True, False]
+    history.record(moment(4.0, seen(watchable=False), seen(2)))
+    assert history.recent().probabilities.watched.tolist() == [False, False, True, False, False]
 
 
 def test_another_first_face_starts_the_probabilities_anew():

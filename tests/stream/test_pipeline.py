@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,6 +219,13 @@ def test_closed_before_it_began() -> None:
     ahead = RunAhead(range(3), 1, "never")
     ahead.close()
     assert list(ahead) == []
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "2", None])
+def test_a_sensitivity_is_a_number_above_0(path: Path, value: Any) -> None:
+    for make in (lambda: PipelineSettings(sensitivity=value), lambda: Recognizer(path, sensitivity=value)):
+        with pytest.raises(ValueError, match="sensitivity: expected a finite number above 0, found"):
+            make()
 
 
 def test_bounds_are_checked() -> None:

@@ -69,10 +69,14 @@ def clip_script(duration_s: float) -> ScriptSettings:
     """
     return ScriptSettings(
         duration_s=duration_s,
+        lead_s=4.0,
+        gap_min_s=2.5,
+        gap_max_s=6.0,
         peak_min_px=PEAKS_PX[0],
         peak_max_px=PEAKS_PX[1],
         talk_share=0.0,
         macro_share=0.0,
+        rest_share=0.05,
         blinks_per_min=0.0,
         busy=0.0,
     )

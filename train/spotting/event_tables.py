@@ -19,8 +19,8 @@ from train.spotting.match import SpottedVideo, TimeInterval, match
 from train.spotting.watch import VideoLine
 from train.text_table import TextTable
 
-_LEAST_RATE = 0.05
-"""False events a minute at the left edge of the chart; fewer are drawn there."""
+_LEAST_RATE, _MOST_RATE = 0.05, 60.0
+"""False events a minute at the edges of the chart; fewer, and a default that has more, are drawn there."""
 _LEGEND_IN = 1.8
 """A column of the timelines' legend."""
 _COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
@@ -129,7 +129,7 @@ def draw_curves(groups: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             )
     ax.plot([], [], "o", color="0.4", label=f"default sensitivity ({DEFAULT_SENSITIVITY:g} false events a minute)")
     ax.set(xscale="log", ylim=(0, 1))
-    ax.set_xlim(left=_LEAST_RATE, right=max(2 * RATES_PER_MIN[-1], ax.get_xlim()[1]))
+    ax.set_xlim(_LEAST_RATE, _MOST_RATE)
     ax.set(xlabel="false events a watchable minute", ylabel="recall (IoU ≥ 0.5)")
     ax.set_xticks(RATES_PER_MIN, [f"{rate:g}" for rate in RATES_PER_MIN])
     ax.grid(alpha=0.3)

@@ -7,6 +7,10 @@ const MOST_EVENTS = 200;
 const byId = (id) => document.getElementById(id);
 const chart = new Chart(byId("chart"));
 let classes = [];
+// What this page has of the run's movements, the newest last, and from which step of the sensitivity on they count.
+let events = [], step = 0, own = 0, stepWords = [], runCounts = null;
+const counts = (event) => event.first !== null && event.first <= step;
+chart.counts = counts;
 
 // The token has become a cookie: it need not stay in the address, the history and on screenshots.
 if (location.search) history.replaceState(null, "", location.pathname);
@@ -29,7 +33,9 @@ function greet(hello) {
   put(byId("disclaimer"), hello.disclaimer);
   put(byId("span"), String(hello.span_s));
   byId("events-part").hidden = !hello.with_events;
+  events = [];
   byId("events").replaceChildren();
+  offerSensitivity(hello.sensitivity);
   byId("bars").replaceChildren(...classes.map((one) => {
     const row = element("li", ""), bar = element("span", "bar"), fill = element("span", "fill mark");
     bar.setAttribute("aria-hidden", "true");
@@ -39,6 +45,23 @@ function greet(hello) {
     return row;
   }));
   chart.begin(classes, hello.span_s);
+}
+
+// A page that has chosen one keeps it when the line breaks off and comes back.
+function offerSensitivity(sensitivity) {
+  const words = sensitivity?.steps ?? [];
+  if (words.join() !== stepWords.join() || sensitivity?.own !== own) step = own = sensitivity?.own ?? 0;
+  stepWords = words;
+  byId("choice").hidden = words.length < 2;
+  byId("step").max = Math.max(0, words.length - 1);
+  byId("step").value = step;
+  showSensitivity();
+}
+
+function showSensitivity() {
+  const words = stepWords.length ? stepWords[step] + (step === own ? " (the run's own)" : "") : "";
+  put(byId("step-words"), words);
+  byId("step").setAttribute("aria-valuetext", words);
 }
 
 function showBars(shares) {
@@ -67,23 +90,35 @@ function showStatement(state) {
 }
 
 function eventRow(event) {
-  const row = element("li", "");
+  const row = element("li", ""), accepted = counts(event);
   row.dataset.kind = event.kind;
-  row.dataset.accepted = event.accepted;
+  row.dataset.accepted = accepted;
   const mark = element("span", "mark");
   const named = classes.find((one) => one.name === event.label);
-  if (event.accepted && named) mark.style.setProperty("--class", named.colour);
+  if (accepted && named) mark.style.setProperty("--class", named.colour);
   row.append(mark);
-  if (event.accepted) row.append(element("strong", "name", event.name), element("span", "kind", `${event.kind}, face ${event.track}`));
-  row.append(element("span", "text", event.accepted ? event.text : `rejected: ${event.text}`));
+  const about = [`${event.kind}, face ${event.track}`, event.likely].filter(Boolean).join(" · ");
+  if (accepted) row.append(element("strong", "name", event.name), element("span", "kind", about));
+  const against = [`rejected: ${event.against}`, event.likely].filter(Boolean).join(" · ");
+  row.append(element("span", "text", accepted ? event.text : against));
   return row;
 }
 
-function showEvents(events, counts) {
+function addEvents(news) {
+  events = events.concat(news).slice(-MOST_EVENTS);
   const list = byId("events");
-  for (const event of events) list.prepend(eventRow(event));
+  for (const event of news) list.prepend(eventRow(event));
   while (list.children.length > MOST_EVENTS) list.lastChild.remove();
-  if (counts) put(byId("counts"), `${counts.micro} micro · ${counts.macro} macro · ${counts.rejected} rejected`);
+}
+
+// The run counts at its own sensitivity, since its beginning; at another one this page counts what it has.
+function showCounts() {
+  if (runCounts === null) return;
+  const here = { micro: 0, macro: 0, rejected: 0 };
+  for (const event of events) here[counts(event) ? event.kind : "rejected"] += 1;
+  const { micro, macro, rejected } = step === own ? runCounts : here;
+  const of = step === own ? "" : `of the last ${events.length}: `;
+  put(byId("counts"), `${of}${micro} micro · ${macro} macro · ${rejected} rejected`);
 }
 
 function showHealth(facts) {
@@ -114,10 +149,12 @@ function show(state, picture) {
   if (state.kind === "hello") return greet(state);
   if (picture) showPicture(picture);
   document.body.classList.toggle("lost", state.lost);
-  const events = state.events ?? [];
+  const news = state.events ?? [];
   showHealth(state.health);
-  showEvents(events, state.counts);
-  if (state.from_s !== undefined) chart.add(state.samples, state.from_s, events, state.marks);
+  addEvents(news);
+  runCounts = state.counts ?? runCounts;
+  showCounts();
+  if (state.from_s !== undefined) chart.add(state.samples, state.from_s, news, state.marks);
   chart.draw();
   if (state.headline !== undefined) showStatement(state);
   if (state.frame === undefined) return;
@@ -125,6 +162,8 @@ function show(state, picture) {
   byId("units").hidden = state.units === null;
   put(byId("units"), state.units ?? "");
   put(byId("face"), state.face);
+  put(byId("watch"), state.watch.words);
+  byId("watch").dataset.watchable = state.watch.watchable;
   const [markS, mark] = state.marks?.at(-1) ?? [];
   const marked = mark === undefined ? "" : ` · mark “${mark}” at ${markS.toFixed(2)} s`;
   put(byId("clock"), `frame ${state.frame} at ${state.time_s.toFixed(2)} s${marked}`);
@@ -151,6 +190,13 @@ byId("pause").addEventListener("click", (event) => {
   told(line.state, line.words);
 });
 byId("rejected").addEventListener("change", (event) => byId("events").classList.toggle("with-rejected", event.target.checked));
+byId("step").addEventListener("input", (event) => {
+  step = Number(event.target.value);
+  showSensitivity();
+  byId("events").replaceChildren(...events.map(eventRow).reverse());
+  showCounts();
+  chart.draw();
+});
 byId("full").hidden = !document.fullscreenEnabled;
 byId("full").addEventListener("click", () => {
   if (document.fullscreenElement) document.exitFullscreen();

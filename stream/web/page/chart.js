@@ -18,6 +18,7 @@ export class Chart {
     this.canvas = canvas;
     this.classes = [];
     this.spanS = 10;
+    this.counts = () => true;
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
@@ -132,7 +133,7 @@ export class Chart {
 
   #mark(g, event, x, plot, strip, ink) {
     const apex = x(event.apex_s);
-    if (!event.accepted) {
+    if (!this.counts(event)) {
       g.fillStyle = ink("--dim");
       g.fillRect(apex - 1, strip.top + 5, 2, strip.bottom - strip.top - 5);
       return;

@@ -57,6 +57,8 @@ def test_one_row_for_every_frame(folder: Path, tmp_path: Path) -> None:
         "label",
         "confidence",
         *(f"p_{c}" for c in CLASSES),
+        "smallest_px",
+        "watchable",
         "latency_ms",
     ]
     assert [int(row["frame"]) for row in rows] == list(range(105))

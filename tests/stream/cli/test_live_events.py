@@ -92,7 +92,7 @@ def test_two_people_through_the_program(tmp_path: Path) -> None:
     told = json.loads(report.read_text())
     assert told["frames"] == 50 and told["timestamps"]["rate_hz"] == pytest.approx(30, rel=0.01)
     assert (told["timestamps"]["gaps"], told["timestamps"]["repeated_or_backward"]) == (0, 0)
-    assert set(told["events"]) == {"found", "rejected", "watched_min"}
+    assert set(told["events"]) == {"found", "rejected", "watched_min", "whole_min", "smallest_px"}
 
 
 def test_options() -> None:

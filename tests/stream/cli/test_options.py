@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from model.decision import DEFAULT_SENSITIVITY
 from stream.cli.options import parse_options
 from tests.helpers.paths import ROOT
 
@@ -24,6 +25,7 @@ COMMON = [
     "--model",
     "--provider",
     "--max-faces",
+    "--sensitivity",
     "--headless",
     "--csv",
     "--events",
@@ -108,6 +110,8 @@ def test_a_flag_that_moved_says_where_it_went(given: str, capsys: pytest.Capture
     [
         ("--benchmark --headless", "--headless does not go with --benchmark"),
         ("--benchmark --max-faces 2", "--max-faces does not go with --benchmark"),
+        ("--benchmark --sensitivity 2", "--sensitivity does not go with --benchmark"),
+        ("--no-events --sensitivity 2", "--no-events leaves nothing to decide for --sensitivity"),
         ("--camera 0 --source demo", "argument --source: not allowed with argument --camera"),
         ("--list-cameras --report x", "argument --report: not allowed with argument --list-cameras"),
         ("--source demo --action-units", "--action-units adds columns to --csv"),
@@ -115,6 +119,18 @@ def test_a_flag_that_moved_says_where_it_went(given: str, capsys: pytest.Capture
 )
 def test_options_that_do_not_go_together(argv: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in told(capsys, *argv.split(), code=2)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "0.009", "60.1", "many", ""])
+def test_a_sensitivity_out_of_range_is_one_line(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, f"--sensitivity={value}", code=2)
+    assert re.search(r"error: argument --sensitivity: expected .* found ", said.splitlines()[-1])
+
+
+def test_a_sensitivity_is_that_of_the_run_unless_none_is_given() -> None:
+    usual, given = parse_options([]), parse_options(["--sensitivity", "5"])
+    assert usual.sensitivity == DEFAULT_SENSITIVITY and "sensitivity" not in usual.chosen
+    assert given.sensitivity == 5.0 and "sensitivity" in given.chosen
 
 
 def test_only_command_lines_know_argparse_and_options() -> None:

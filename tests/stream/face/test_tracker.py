@@ -63,11 +63,11 @@ def shown(face: FaceCrop, there: Sequence[At]) -> Person | None:
 
 
 def people_by_buffer(seen: Sequence[SeenFaces], scene: Scene, fps: float = 30.0) -> list[set[Person | None]]:
-    """Whom the frames of each buffer show; a buffer starts with a number, and anew wherever the face was placed anew."""
+    """Whom the frames of each buffer show; a buffer starts with a number, and anew wherever the face was interrupted."""
     buffers: dict[int, list[set[Person | None]]] = defaultdict(list)
     for index, frame in enumerate(seen):
         for face in frame.faces:
-            if face.face.rekeyed or not buffers[face.track]:
+            if face.interrupted or not buffers[face.track]:
                 buffers[face.track].append(set())
             buffers[face.track][-1].add(shown(face.face, scene(index / fps)))
     return [people for found in buffers.values() for people in found]
@@ -156,14 +156,15 @@ def test_a_cut_to_another_person_at_the_same_place_ends_the_number():
 
 
 def test_the_same_face_after_a_jump_of_the_zoom_keeps_its_number():
-    """A buffer starts anew all the same."""
+    """A window starts anew all the same; the neutral reference holds on."""
 
     def scene(time_s: float) -> list[At]:
         return [At(ANNA, 320.0, iod_px=60 if time_s < 0.5 - 1e-6 else 36)]
 
     seen = watch(scene, 1.0, max_faces=1)
     assert numbers(seen) == [(1,)]
-    assert [i for i, frame in enumerate(seen) if frame.faces[0].face.rekeyed] == [0, 15]
+    assert [i for i, frame in enumerate(seen) if frame.faces[0].interrupted] == [0, 15]
+    assert [i for i, frame in enumerate(seen) if frame.faces[0].face.rekeyed] == [0]
 
 
 def test_who_leaves_and_comes_back_gets_a_new_number():
@@ -256,7 +257,7 @@ def test_a_made_video_of_two_who_cross() -> None:
             seen = tracker.step(Frame(index, time_s, image, 0.0))
             there = sorted(video.scene.whereabouts(time_s), key=lambda where: -where.shown)
             for face in seen.faces:
-                starts[face.track] += face.face.rekeyed
+                starts[face.track] += face.interrupted
                 x, y = eyes_px(face.face)
                 near = [w.person for w in there if math.hypot(x - w.eyes_px[0], y - w.eyes_px[1]) < w.iod_px]
                 buffers[face.track, starts[face.track]].add(near[0])

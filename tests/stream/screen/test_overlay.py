@@ -14,7 +14,7 @@ from stream.history import LiveHistory
 from stream.screen.chart import TICK, WATCHED
 from stream.screen.layout import Rect, arrange
 from stream.screen.overlay import Overlay
-from stream.screen.paint import CALM, TEXT, TextPainter, class_colours, track_colour
+from stream.screen.paint import CALM, DIM, TEXT, TextPainter, class_colours, track_colour
 from stream.screen.readout import KEYS, MARKS
 from tests.helpers.happenings import event, moment, seen, watched
 from tests.helpers.results import CLASSES, HEALTH, SIZES, face, picture, prediction, result
@@ -120,7 +120,7 @@ def test_says_why_there_is_no_label_and_what_to_do(status, said, monkeypatch):
     now = result(0, 0.0, status, picture(640, 480), filled=12)
     Overlay(CLASSES, "").draw(now, watched(until_s=0.0), HEALTH)
     assert said in noted.texts
-    assert not any("window:" in text or "%" in text for text in noted.texts)
+    assert not any("window:" in text or "%" in text or "visible" in text for text in noted.texts)
 
 
 def test_says_the_last_event_probabilities_and_health(monkeypatch):
@@ -129,8 +129,8 @@ def test_says_the_last_event_probabilities_and_health(monkeypatch):
     now = moment(12.0, seen(answer=answer), image=picture(640, 480))
     Overlay(CLASSES, "not for judging").draw(now, watched(*HAPPENED[:5]), HEALTH)
     assert "negative" in noted.texts and "micro" in noted.texts
-    expected = {"0.30 s at 8.2 s · 87 % · 1.3 px", "2 micro · 1 macro · 2 rejected", "rejected: speech at 7.1 s"}
-    assert expected | {"window: surprise", "not for judging"} <= set(noted.texts)
+    expected = {"2 micro · 1 macro · 2 rejected", "rejected: speech at 7.1 s", "smallest visible 0.6 px"}
+    assert expected | {"0.30 s at 8.2 s · class 87 % · 1.3 px", "not for judging"} <= set(noted.texts)
     assert {"5 %", "10 %", "15 %", "70 %", "camera 0", "CUDA · streaming · 2 threads", "29.8 fps"} <= set(noted.texts)
     assert {"12 ms", "3 dropped", "327/900"} <= set(noted.texts)
 
@@ -283,15 +283,15 @@ def test_an_outline_is_calm_until_an_event_was_decided():
 
 def test_several_faces_have_colours_numbers_and_words_of_their_own(monkeypatch):
     noted = Drawn(monkeypatch)
-    happened = watched(event(10.8, "positive", track=2))
+    happened = watched(event(10.8, "positive", track=2, probability=0.83))
     drawn = drawn_with(seen(1, at=LEFT), seen(2, at=RIGHT), happened=happened)
     assert track_colour(1) in outline_colours(drawn, LEFT)
     assert COLOURS["positive"] in outline_colours(drawn, RIGHT)
     tags = {text: box for text, box in zip(noted.texts, noted.boxes, strict=True) if 50 < box.y < 200}
-    assert {"1", "2", "87 %"} <= set(tags)
-    assert 160 < tags["1"].x < 400 and 840 < tags["2"].right < tags["87 %"].x < 1080
+    assert {"1", "2", "micro 83 %"} <= set(tags)
+    assert 160 < tags["1"].x < 400 and 840 < tags["2"].right < tags["micro 83 %"].x < 1080
     assert noted.texts.count("positive") == 3  # at the face, the headline, the bar
-    assert "face 2 micro" in noted.texts and "face 1" in noted.texts
+    assert "face 2 micro 83 %" in noted.texts and "face 1" in noted.texts
     # The strip is the first face's: the second one's event is not on it.
     chart = arrange(1280, 960, CLASSES, "", PAINTER.width)[0].chart
     assert chart is not None
@@ -354,4 +354,26 @@ def test_the_last_event_tells_its_action_units(monkeypatch):
     noted = Drawn(monkeypatch)
     told = dataclasses.replace(event(11.3), action_units=("4", "L12"), action_unit_confidences=(0.9, 0.6))
     Overlay(CLASSES, "").draw(moment(12.4, seen(), image=picture(1280, 720)), watched(told, until_s=12.4), HEALTH)
-    assert any(text.endswith("1.3 px · AU 4+L12") for text in noted.texts)
+    assert "0.20 s at 11.3 s · class 87 % · AU 4+L12" in noted.texts
+
+
+def test_what_is_not_watchable_is_said_and_its_outline_is_dim(monkeypatch):
+    noted = Drawn(monkeypatch)
+    alone = drawn_with(seen(at=LEFT, smallest_px=2.4, watchable=False), happened=watched())
+    assert {"not watchable", "moves too much, visible from 2.4 px"} <= set(noted.texts)
+    assert DIM in outline_colours(alone, LEFT) and CALM not in outline_colours(alone, LEFT)
+    seen_well = drawn_with(seen(at=LEFT), happened=watched())
+    assert "smallest visible 0.6 px" in noted.texts and CALM in outline_colours(seen_well, LEFT)
+    drawn_with(seen(smallest_px=2.4, watchable=False), happened=watched(), size=(320, 240))
+    assert noted.texts.count("not watchable") == 2 and "moves too much" in noted.texts
+    noted.texts.clear()
+    both = drawn_with(seen(1, at=LEFT), seen(2, at=RIGHT, watchable=False), happened=watched())
+    assert noted.texts.count("not watchable") == 1 and "face 1 smallest visible 0.6 px" in noted.texts
+    assert track_colour(2) in outline_colours(both, RIGHT)
+
+
+def test_labels_only_say_nothing_of_what_was_watchable(monkeypatch):
+    noted = Drawn(monkeypatch)
+    now = moment(12.0, seen(1, at=LEFT, watchable=False), seen(2, at=RIGHT, watchable=False), image=picture(1280, 960))
+    Overlay(CLASSES, "", with_events=False).draw(now, watched(), HEALTH)
+    assert not any("watchable" in text or "visible" in text for text in noted.texts)

@@ -1,11 +1,20 @@
 """What is said of a moment: an event while its mark is on the strip, else what is the matter or what is waited for."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from model.types import Rejection, Status
-from stream.screen.statement import REJECTION_WORDS, STATUS_WORDS, Statement, Waits, event_details, statement
+from stream.screen.statement import (
+    REJECTION_WORDS,
+    STATUS_WORDS,
+    Statement,
+    Waits,
+    event_details,
+    event_sure,
+    statement,
+)
 from tests.helpers.happenings import event, moment, seen, watched
 from tests.helpers.results import prediction
 
@@ -27,20 +36,22 @@ def test_an_event_is_the_headline_as_long_as_its_mark_is_on_the_strip():
     said = statement(moment(14.0, seen()), watched(*happened, until_s=14.0).recent(), Waits())
     assert (said.headline, said.beside, said.tone, said.label) == ("surprise", "micro", "event", "surprise")
     assert words(said) == [
-        "0.21 s at 12.4 s · 87 % · 1.3 px",
+        "0.21 s at 12.4 s · class 87 % · 1.3 px",
+        "smallest visible 0.6 px",
         "1 micro · 1 macro · 1 rejected",
         "rejected: blink at 11.2 s",
         "window: neutral 91 %",
     ]
     later = statement(moment(23.0, seen()), watched(*happened, until_s=23.0).recent(), Waits())
     assert (later.headline, later.tone, later.label) == ("watching", "calm", None)
-    assert words(later)[0] == "micro surprise 0.21 s at 12.4 s · 87 % · 1.3 px"
+    assert words(later)[:2] == ["smallest visible 0.6 px", "micro surprise 0.21 s at 12.4 s · class 87 % · 1.3 px"]
 
 
 def test_a_class_of_a_window_is_never_the_headline():
     answer = prediction(0.01, 0.01, 0.01, 0.97)
     said = statement(moment(4.0, seen(answer=answer)), watched(until_s=4.0).recent(), Waits())
-    assert (said.headline, said.label, words(said)) == ("watching", None, ["no event yet", "window: surprise 97 %"])
+    assert (said.headline, said.label) == ("watching", None)
+    assert words(said) == ["smallest visible 0.6 px", "no event yet", "window: surprise 97 %"]
 
 
 def test_an_unsure_event_has_a_question_mark():
@@ -58,7 +69,7 @@ def test_what_is_the_matter_comes_before_any_event_and_says_what_to_do(status):
     said = statement(now, recent, Waits())
     what, remedy = STATUS_WORDS[status]
     assert (said.headline, said.tone, said.progress) == (what, "warning", None)
-    assert remedy and words(said)[:2] == [remedy, "micro surprise 0.20 s at 9.0 s · 87 % · 1.3 px"]
+    assert remedy and words(said)[:2] == [remedy, "micro surprise 0.20 s at 9.0 s · class 87 % · 1.3 px"]
     assert said.beside == ("8 fps" if status == "insufficient_rate" else "")
 
 
@@ -82,11 +93,12 @@ def test_several_faces_are_told_apart():
     both = moment(12.0, seen(1), seen(2))
     said = statement(both, watched(*happened).recent(), Waits())
     assert said.beside == "face 2 micro"
-    assert words(said)[2:] == ["rejected: face 1 speech at 9.5 s", "face 1 window: neutral 91 %"]
+    assert words(said)[1] == "face 1 smallest visible 0.6 px"
+    assert words(said)[3:] == ["rejected: face 1 speech at 9.5 s", "face 1 window: neutral 91 %"]
     # And an event of somebody who is gone is not taken for one of who is there.
     alone = statement(moment(12.0, seen(1)), watched(*happened).recent(), Waits())
     assert alone.beside == "face 2 micro"
-    assert words(alone)[2:] == ["rejected: speech at 9.5 s", "window: neutral 91 %"]
+    assert words(alone)[3:] == ["rejected: speech at 9.5 s", "window: neutral 91 %"]
 
 
 def test_without_events_the_window_is_all_there_is():
@@ -95,7 +107,44 @@ def test_without_events_the_window_is_all_there_is():
     assert (said.headline, said.label, words(said)) == ("surprise", "surprise", ["window: 70 %"])
 
 
-def test_details_get_shorter_and_keep_the_time():
-    details = event_details(event(12.4, lasts_s=0.21))
+@pytest.mark.parametrize("probability", [None, 0.834])
+@pytest.mark.parametrize("units", [(), ("4", "L12")])
+def test_details_get_shorter_and_keep_the_time(probability, units):
+    told = event(12.4, lasts_s=0.21, probability=probability)
+    details = event_details(replace(told, action_units=units, action_unit_confidences=(0.9,) * len(units)))
     assert [len(text) for text in details] == sorted((len(text) for text in details), reverse=True)
     assert all("at 12.4 s" in text for text in details)
+
+
+def test_how_likely_an_event_is_comes_before_how_sure_its_class_is():
+    likely, unknown = event(12.4, lasts_s=0.21, probability=0.834), event(12.4, lasts_s=0.21, kind="macro")
+    assert event_details(likely)[0] == "0.21 s at 12.4 s · 83 % · class 87 % · 1.3 px"
+    assert event_details(likely, with_probability=False) == event_details(event(12.4, lasts_s=0.21))
+    said = statement(moment(13.5, seen()), watched(likely, until_s=13.5).recent(), Waits())
+    assert (said.headline, said.beside, words(said)[0]) == (
+        "surprise",
+        "micro 83 %",
+        "0.21 s at 12.4 s · class 87 % · 1.3 px",
+    )
+    assert event_details(likely)[-3] == "0.21 s at 12.4 s · 83 %"
+    assert (event_sure(likely), event_sure(unknown)) == ("micro 83 %", "class 87 %")
+
+
+@pytest.mark.parametrize(
+    ("smallest_px", "why"), [(None, "moves too much"), (2.4, "moves too much, visible from 2.4 px")]
+)
+def test_it_says_when_nothing_could_be_seen(smallest_px, why):
+    """In the headline, unless an event is there: then in the line below it."""
+    unseen = seen(smallest_px=smallest_px, watchable=False)
+    said = statement(moment(12.0, unseen), watched(event(1.0), until_s=12.0).recent(), Waits())
+    assert (said.headline, said.tone, said.label, words(said)[0]) == ("not watchable", "warning", None, why)
+    said = statement(moment(12.0, unseen), watched(event(9.0)).recent(), Waits())
+    assert (said.headline, words(said)[1]) == ("surprise", f"not watchable: {why}")
+    assert said.lines[1].variants[-1] == ("not watchable",)
+    both = statement(moment(12.0, unseen, seen(2)), watched().recent(), Waits())
+    assert both.headline == "face 1 not watchable"
+
+
+def test_nobody_is_not_called_unwatchable():
+    said = statement(moment(12.0), watched().recent(), Waits())
+    assert said.headline == "no face" and not any("watchable" in text or "visible" in text for text in words(said))

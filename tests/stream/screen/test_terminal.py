@@ -10,14 +10,14 @@ from rich.console import Console
 from model.contract import ActionUnits
 from model.types import FrameResult, Prediction
 from stream.history import LiveHistory
-from stream.screen.summary import RunSummary
+from stream.screen.summary import RunSummary, span_words
 from stream.screen.terminal import Panel
 from tests.helpers.happenings import event, moment, seen, watched
 from tests.helpers.results import CLASSES, HEALTH, face, prediction, result, results
 
 HAPPENED = watched(
     event(5.0, "positive", 1.2, "macro"),
-    event(8.2, "negative", 0.3),
+    event(8.2, "negative", 0.3, probability=0.83),
     event(6.0, rejected="blink"),
     event(7.0, rejected="blink"),
     event(10.1, rejected="speech"),
@@ -105,8 +105,10 @@ def test_the_summary_of_events():
     assert told["events_per_min"] == pytest.approx(4.0)
     screen.print(summary.table())
     lines = [" ".join(line.split()) for line in written(screen).splitlines()]
-    assert "micro macro a minute" in lines and "positive 3 0 3.0" in lines and "surprise 0 1 1.0" in lines
-    assert "all 3 1 4.0" in lines and "watched with a calibrated face 1.0 min" in lines
+    assert "micro macro a watchable minute" in lines and "positive 3 0 3.0" in lines and "surprise 0 1 1.0" in lines
+    assert "all 3 1 4.0" in lines and "watchable 1 min of 2 min" in lines
+    assert "smallest visible movement 0.6 px (median)" in lines
+    assert told["events"]["whole_min"] == pytest.approx(2.0) and told["events"]["smallest_px"] == pytest.approx(0.605)
     assert "rejected: blink 6" in lines and "rejected: tracking lost 1" in lines
 
 
@@ -115,8 +117,37 @@ def test_a_run_without_events_does_not_speak_of_them():
     for index in range(30):
         summary.add(moment(index / 30, seen(calibrated=False)))
     screen.print(summary.table())
-    assert "watched" not in written(screen) and "micro" not in written(screen)
+    assert "watchable" not in written(screen) and "micro" not in written(screen)
     assert summary.as_dict()["events_per_min"] is None
+
+
+def test_a_run_in_which_nothing_could_be_seen_says_so():
+    screen, summary = console(terminal=False), RunSummary(CLASSES)
+    for index in range(301):
+        faces = () if index > 150 else (seen(smallest_px=None, watchable=False),)
+        summary.add(moment(index / 30, *faces))
+    screen.print(summary.table())
+    assert "watchable 0 s of 10 s" in [" ".join(line.split()) for line in written(screen).splitlines()]
+    told = summary.as_dict()
+    assert "smallest visible" not in written(screen) and told["events"]["smallest_px"] is None
+    assert told["events_per_min"] is None and told["events"]["watched_min"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("span_s", "words"),
+    [
+        (0.0, "0 s"),
+        (2.44, "2.4 s"),
+        (9.97, "10 s"),
+        (59.6, "1 min"),
+        (432, "7 min 12 s"),
+        (540, "9 min"),
+        (3599.6, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_spans_in_words(span_s, words):
+    assert span_words(span_s) == words
 
 
 def test_the_summary_of_nothing():
@@ -153,9 +184,10 @@ def test_the_panel_says_what_there_is():
 
 def test_the_panel_tells_the_last_events_in_words():
     text = rendered(moment(12.0, seen()))
-    assert "negative  micro" in text and "0.30 s at 8.2 s · 87 % · 1.3 px" in text
+    assert "negative  micro 83 %" in text and "0.30 s at 8.2 s · class 87 % · 1.3 px" in text
+    assert "smallest visible 0.6 px" in text
     assert "rejected: speech at 10.1 s" in text and "1 micro · 1 macro · 3 rejected" in text
-    assert "earlier   macro positive 1.20 s at 5.0 s · 87 % · 1.3 px" in text
+    assert "earlier   macro positive 1.20 s at 5.0 s · class 87 % · 1.3 px" in text
     assert "rejected  2 blink · 1 speech" in text
 
 
@@ -204,6 +236,8 @@ def test_the_panel_keeps_its_height_whatever_it_says():
         moment(12.0, seen(status="filling")),
         moment(12.0),
         moment(12.0, seen(status="blurred")),
+        moment(12.0, seen(watchable=False)),
+        moment(12.0, seen(smallest_px=2.4, watchable=False)),
     ]
     assert len({len(rendered(one).splitlines()) for one in moments}) == 1
 

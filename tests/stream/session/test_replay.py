@@ -10,6 +10,7 @@ import pytest
 
 from model.contract import ActionUnits, NetworkInput
 from model.types import Frame, FrameResult
+from stream.cli import app
 from stream.recognizer import Recognizer
 from stream.session.frame_rows import read_rows
 from stream.session.replay import ReplayCheck, ReplaySource
@@ -72,6 +73,27 @@ def test_settings_come_from_the_session(folder: Path, tmp_path: Path) -> None:
     assert any(row[header.index("status")] == "ok" for row in rows)
 
 
+@pytest.mark.parametrize(("kept", "named", "wanted"), [(3, (), 3.0), (3, ("--sensitivity", 7), 7.0), (None, (), 0.5)])
+def test_a_replay_is_as_sensitive_as_its_session(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: float | None,
+    named: tuple[object, ...],
+    wanted: float,
+) -> None:
+    """Unless the command line says otherwise; sessions of earlier versions do not tell it."""
+    session, asked = tmp_path / "s", []
+    given = () if kept is None else ("--sensitivity", kept)
+    assert record(folder, session, "--record-source", "--max-frames", 2, *given) == 0
+    assert facts_of(session)["settings"]["sensitivity"] == (kept or 0.5)
+    if kept is None:
+        edit_facts(session, settings={n: v for n, v in facts_of(session)["settings"].items() if n != "sensitivity"})
+    monkeypatch.setattr(app, "Recognizer", lambda *args, **more: asked.append(more) or Recognizer(*args, **more))
+    assert replay(session, *named, model=folder / "tiny.onnx") == 0
+    assert [more["sensitivity"] for more in asked] == [wanted]
+
+
 def test_another_model_is_named_and_differs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.onnx"
     save_tiny_model(other, tiny_contract(input=NetworkInput("flow", 48)))
@@ -110,6 +132,15 @@ def test_a_row_that_was_changed_is_found(folder: Path, tmp_path: Path, capsys: p
     (session / "frames.csv").write_text("".join(lines))
     assert replay(session, "--check", model=folder / "tiny.onnx") == 1
     assert "row 40: 39," in capsys.readouterr().err
+
+
+def test_a_table_from_before_it_told_what_was_watchable_is_the_same(folder: Path, tmp_path: Path) -> None:
+    session = shutil.copytree(folder / "session", tmp_path / "s")
+    header, *rows = csv.reader((session / "frames.csv").read_text().splitlines())
+    assert header[-3:] == ["smallest_px", "watchable", "latency_ms"]
+    older = "".join(",".join([*cells[:-3], cells[-1]]) + "\n" for cells in (header, *rows))
+    (session / "frames.csv").write_text(older)
+    assert replay(session, "--check", model=folder / "tiny.onnx") == 0
 
 
 @pytest.mark.parametrize(("left", "says"), [("frames.csv", "rows more were recorded"), ("times.csv", "")])
@@ -298,10 +329,10 @@ def test_action_units_are_recorded_and_come_again(
     session, wanted, plain = tmp_path / "s", tmp_path / "wanted.csv", tmp_path / "plain.csv"
     assert record(told, session, "--record-source", "--csv", wanted, "--action-units") == 0
     header, *rows = csv.reader((session / "frames.csv").open(newline=""))
-    assert header[-5:] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r", "latency_ms"]
+    assert header[-7:-3] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r"]
     assert cells_of(wanted) == cells_of(session / "frames.csv")
     answered = [row for row in rows if row[header.index("status")] == "ok"]
-    assert answered and all(0 < float(cell) < 1 for row in answered for cell in row[-5:-1])
+    assert answered and all(0 < float(cell) < 1 for row in answered for cell in row[-7:-3])
     assert read_rows(SessionFolder(session)).class_names == contract.class_names
     assert replay(session, "--check", "--csv", plain, model=told / "tiny.onnx") == 0
     assert len(cells_of(plain)[0]) == len(cells_of(wanted)[0]) - 4

@@ -1,13 +1,11 @@
 """The report of a session: what it reads, what it says, and how a browser sees it."""
 
 import asyncio
-import csv
 import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,42 +17,15 @@ from stream.session.event_sheet import EventSheet, RecentCrops
 from stream.session.frame_rows import MOST_BUCKETS, Buckets, Latencies, read_events, read_marks, read_rows
 from stream.session.report import MOST_PICTURES, write_report
 from stream.session.report_text import false_alarms, health_rows
-from stream.session.session_folder import SCHEMA_VERSION, SessionError, SessionFolder
+from stream.session.session_folder import SessionError, SessionFolder
 from stream.session.time_chart import Scale, clock, timeline
-from stream.sinks.tables import csv_header
 from tests.helpers.browser import CHROMIUM, browser_tab
 from tests.helpers.faces import portrait
 from tests.helpers.happenings import event, moment, seen
-from tests.helpers.models import CLASSES, tiny_contract
+from tests.helpers.models import tiny_contract
 from tests.helpers.report_page import Page
+from tests.helpers.report_sessions import MOVED, REST, line, made, row
 from tests.helpers.sessions import accepted_of, demo_frames, material, run
-
-
-def row(frame: int, time_s: float, values: Sequence[float] | None, status: str = "ok", track: int = 1) -> list[object]:
-    if values is None:
-        return [frame, f"{time_s:.6f}", 0, status, "", "", *[""] * len(CLASSES), "4.000"]
-    label = CLASSES[int(np.argmax(values))]
-    return [frame, f"{time_s:.6f}", track, status, label, f"{max(values):.6f}", *map(str, values), "8.000"]
-
-
-def line(number: int, apex_s: float, **changes: Any) -> dict[str, Any]:
-    times = {"onset_s": apex_s - 0.1, "apex_s": apex_s, "offset_s": apex_s + 0.15}
-    return {"kind": "micro", "label": "surprise", **times, "confidence": 0.5, "peak_px": 1.0, "track": 1} | changes
-
-
-def made(path: Path, rows: Sequence[Sequence[object]], events: Sequence[dict] = (), **facts: Any) -> SessionFolder:
-    """A session of made-up rows and events."""
-    folder = SessionFolder(path)
-    path.mkdir(exist_ok=True)
-    with folder.frames.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([csv_header(CLASSES), *rows])
-    folder.events.write_text("".join(json.dumps(one) + "\n" for one in events))
-    folder.facts.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "state": "finished", **facts}))
-    return folder
-
-
-REST = (0.1, 0.1, 0.1, 0.7)
-MOVED = (0.05, 0.05, 0.8, 0.1)
 
 
 def test_rows_are_counted_by_frames_and_first_faces(tmp_path: Path) -> None:
@@ -185,12 +156,30 @@ def test_rows_of_impossible_numbers_are_one_line(tmp_path: Path, cells: list[str
 
 @pytest.mark.parametrize(
     "changes",
-    [{"apex_s": float("nan")}, {"onset_s": 10**400}, {"rejected": []}, {"label": "\ud800"}, {"peak_px": 1e300}],
+    [
+        {"apex_s": float("nan")},
+        {"onset_s": 10**400},
+        {"rejected": []},
+        {"label": "\ud800"},
+        {"peak_px": 1e300},
+        {"probability": 1.01},
+        {"probability": "0.5"},
+        {"evidence": [1.0]},
+        {"evidence": {"peak": None}},
+    ],
 )
 def test_events_of_impossible_values_are_one_line(tmp_path: Path, changes: dict) -> None:
     events = [line(1, 0.5), line(2, 0.6) | changes, line(3, 0.7)]
     with pytest.raises(SessionError, match=r"events.jsonl: line 2 is not what belongs there"):
         write_report(made(tmp_path / "s", [row(0, 0.0, REST)], events))
+
+
+def test_events_tell_how_likely_they_are_and_why_and_older_ones_do_not(tmp_path: Path) -> None:
+    told = line(1, 0.5, probability=0.75, evidence={"peak_px": 1.5, "blink": -2})
+    folder = made(tmp_path / "s", [row(0, 0.0, REST)], [told, line(2, 0.6)])
+    likely, older = read_events(folder)
+    assert (likely["probability"], likely["evidence"]) == (0.75, {"peak_px": 1.5, "blink": -2.0})
+    assert "probability" not in older and "evidence" not in older
 
 
 def test_a_field_without_an_end_is_one_line(tmp_path: Path) -> None:
@@ -249,14 +238,14 @@ def test_a_time_line_has_every_event_and_joins_the_rejected(tmp_path: Path) -> N
 
 def test_false_alarms_are_the_models_or_unknown() -> None:
     run_facts = {"run": {"events": {"watched_min": 20.0}}}
-    unknown = false_alarms(run_facts, 7)
-    assert unknown.rates == () and unknown.per_min == pytest.approx(0.35)
+    unknown = false_alarms(run_facts, [7])
+    assert unknown.rates == () and unknown.per_min == pytest.approx((0.35,))
     scores = {"uf1": 0.9, "spotting": {"made_videos": {"false_per_min": 0.35}, "real clips": {"false_per_min": 0}}}
-    known = false_alarms({**run_facts, "model": {"scores": scores}}, 7)
+    known = false_alarms({**run_facts, "model": {"scores": scores}}, [7])
     assert known.rates == (("made videos", 0.35), ("real clips", 0.0))
     assert known.expected(0.35) == pytest.approx(7.0)
-    killed = false_alarms({"run": None, "model": {"scores": {"false_events_per_min": 1}}}, 2)
-    assert killed.watched_min is None and killed.expected(1.0) is None and killed.per_min is None
+    killed = false_alarms({"run": None, "model": {"scores": {"false_events_per_min": 1}}}, [2])
+    assert killed.watched_min is None and killed.expected(1.0) is None and killed.per_min == ()
 
 
 def test_health_shows_what_the_run_says_whatever_it_is(tmp_path: Path) -> None:
@@ -275,8 +264,9 @@ def test_a_page_of_a_made_up_run(tmp_path: Path) -> None:
     rejected = [line(0, i / 2, rejected="blink" if i % 3 else "speech") for i in range(600)]
     folder = made(
         tmp_path / "s",
-        [row(i, i / 2, REST) for i in range(1600)],
+        [row(i, i / 2, REST, sight=False) for i in range(1600)],
         accepted + rejected,
+        sight=False,
         source={"name": "<script>alert(1)</script>"},
         consent='"><img src=x onerror=alert(1)>',
         model={"disclaimer": "no lie detector", "scores": {}},

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from model.types import Event, FaceResult
-from stream.history import EventCounts
+from stream.history import EventCounts, SmallestMovements
 from stream.sinks.base import SinkError
-from stream.sinks.tables import CsvSink, EventsSink
+from stream.sinks.tables import CsvSink, EventsSink, event_message
 from tests.helpers.results import CLASSES, event, face, prediction, result
 
 FULL = Path("/dev/full")
@@ -35,6 +35,16 @@ def test_one_object_a_line(tmp_path):
     }  # fmt: skip
     assert (found[1]["rejected"], found[1]["track"], found[1]["onset_s"]) == ("blink", 3, 2.0)
     assert (found[2]["kind"], found[2]["label"]) == ("macro", "naïve") and "rejected" not in found[2]
+
+
+def test_files_tell_how_likely_an_event_is_and_why_messages_only_how_likely(tmp_path: Path) -> None:
+    told = replace(event(), probability=0.83456, evidence={"peak_px": 1.5, "blink": -2.0})
+    with EventsSink(tmp_path / "events.jsonl") as sink:
+        sink.write(result(0, events=(told, event(kind="macro"))))
+    likely, macro = lines(sink.path)
+    assert (likely["probability"], likely["evidence"]) == (0.8346, {"peak_px": 1.5, "blink": -2.0})
+    assert not {"probability", "evidence"} & set(macro)
+    assert event_message(told) == {name: value for name, value in likely.items() if name != "evidence"}
 
 
 def test_events_can_be_read_while_the_run_goes_on(tmp_path):
@@ -101,17 +111,33 @@ def test_the_csv_has_a_row_for_every_frame_and_face(tmp_path):
 
 def test_counts_and_the_time_that_was_watched():
     counts = EventCounts()
-    seen = FaceResult(1, "ok", 30, prediction(0.1, 0.2, 0.3, 0.4), face(), calibrated=True)
+    answer = prediction(0.1, 0.2, 0.3, 0.4)
+    seen = FaceResult(1, "ok", 30, answer, face(), calibrated=True, smallest_px=0.7, watchable=True)
     events: list[tuple[Event, ...]] = [(), (event(), event("blink")), (event("blink"),), (event(kind="macro"),)]
     for index, decided in enumerate(events):
         counts.add(replace(result(index, index * 0.5, events=decided), faces=(seen,)))
-    # Neither a gap, nor a face that is still new, nor one without an answer is time that was watched.
+    # Neither a gap, nor a face that is not watchable is time that was watched, whatever it would take to be noticed there.
     counts.add(replace(result(4, 60.0), faces=(seen,)))
-    counts.add(replace(result(5, 60.5), faces=(replace(seen, calibrated=False), replace(seen, status="blurred"))))
+    unseen = (replace(seen, smallest_px=None, watchable=False), replace(seen, smallest_px=2.0, watchable=False))
+    counts.add(replace(result(5, 60.5), faces=unseen))
     counts.add(replace(result(6, 61.0, events=(event(),)), faces=(seen, replace(seen, track=2))))
+    counts.add(result(7, 61.5))
     counts.finish((event(label="negative"),))
     assert counts.as_dict() == {
         "found": {"micro": {"negative": 1, "surprise": 2}, "macro": {"surprise": 1}},
         "rejected": {"blink": 2},
         "watched_min": pytest.approx((3 * 0.5 + 2 * 0.5) / 60),
+        "whole_min": pytest.approx((3 * 0.5 + 2 * 2 * 0.5 + 0.5) / 60),
+        "smallest_px": pytest.approx(0.705),
     }
+
+
+def test_the_median_goes_by_how_long_and_takes_no_more_room():
+    smallest = SmallestMovements()
+    assert smallest.median_px() is None
+    for _ in range(1000):
+        smallest.add(0.3, 0.01)
+        smallest.add(5.0, 0.04)
+    for px in (0.0, 1e9):
+        smallest.add(px, 0.01)
+    assert smallest.median_px() == pytest.approx(5.0, abs=0.011)

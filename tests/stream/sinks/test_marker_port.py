@@ -135,8 +135,10 @@ def test_subscribers_hear_of_what_the_end_decides() -> None:
     with listening() as (port, experiment):
         assert experiment.ask({"subscribe": True})["subscribed"]
         port.write(frame_at(1.0))
-        port.finish((event(0.7, rejected="blink"), event(0.8)))
-        assert experiment.hear()["event"]["onset_s"] == pytest.approx(0.7)
+        found = replace(event(0.8, probability=0.75), evidence={"peak_px": 1.5})
+        port.finish((event(0.7, rejected="blink"), found))
+        heard = experiment.hear()["event"]
+        assert (heard["onset_s"], heard["probability"]) == (pytest.approx(0.7), 0.75) and "evidence" not in heard
         assert port.counts.sent == 1
 
 

@@ -18,7 +18,7 @@ from model.types import Prediction
 from stream.history import LiveHistory
 from stream.screen.overlay import Overlay
 from stream.screen.window import save_snapshot
-from stream.session.frame_rows import read_rows
+from stream.session.frame_rows import Columns, read_rows
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import SinkError
 from stream.sinks.tables import CsvSink, csv_header
@@ -52,6 +52,9 @@ def test_rows_hold_what_the_results_say(run, tmp_path):
         assert row["face"] == ("1" if one.faces else "0")
         assert row["status"] == one.status
         assert float(row["latency_ms"]) == pytest.approx(one.latency_ms, abs=5.1e-4)
+        smallest_px = one.faces[0].smallest_px if one.faces else None
+        assert row["watchable"] == str(int(smallest_px is not None))
+        assert (float(row["smallest_px"]) if row["smallest_px"] else None) == pytest.approx(smallest_px, abs=5.1e-4)
         if one.prediction is None:
             assert {row["label"], row["confidence"], *(row[f"p_{name}"] for name in CLASSES)} == {""}
         else:
@@ -66,12 +69,38 @@ def test_the_file_looks_as_promised(tmp_path):
     with CsvSink(path, ("calm, still", "surprise")) as sink:
         sink.write(result(0, 0.0, "filling", at=face(), latency_ms=3))
         answer = prediction(0.75, 0.25, names=("calm, still", "surprise"))
-        sink.write(result(1, 1 / 30, "ok", answer=answer, at=face(), latency_ms=12.3456))
+        sink.write(result(1, 1 / 30, "ok", answer=answer, at=face(), latency_ms=12.3456, smallest_px=0.6))
+        sink.write(result(2, 2 / 30))
     assert path.read_text() == (
-        'frame,time_s,face,status,label,confidence,"p_calm, still",p_surprise,latency_ms\n'
-        "0,0.000000,1,filling,,,,,3.000\n"
-        '1,0.033333,1,ok,"calm, still",0.750000,0.750000,0.250000,12.346\n'
+        'frame,time_s,face,status,label,confidence,"p_calm, still",p_surprise,smallest_px,watchable,latency_ms\n'
+        "0,0.000000,1,filling,,,,,,0,3.000\n"
+        '1,0.033333,1,ok,"calm, still",0.750000,0.750000,0.250000,0.600,1,12.346\n'
+        "2,0.066667,0,no_face,,,,,,0,12.300\n"
     )
+
+
+def test_a_sessions_reader_gets_what_was_watchable_and_takes_older_tables(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    with CsvSink(path, CLASSES, ("L4", "R4")) as sink:
+        answer = Prediction(prediction(0.1, 0.2, 0.3, 0.4).probabilities, {"L4": 0.5, "R4": 0.25})
+        sink.write(result(0, 0.5, "ok", answer=answer, smallest_px=0.6125))
+        sink.write(result(1, 0.6, "filling"))
+    header, *lines = csv.reader(path.read_text().splitlines())
+    first, second = map(Columns(header).row, lines)
+    assert (first.smallest_px, first.watchable) == (pytest.approx(0.6125, abs=6e-4), True)
+    assert (second.smallest_px, second.watchable, second.probabilities) == (None, False, None)
+    assert first.probabilities == (0.1, 0.2, 0.3, 0.4) and (first.face, first.time_s, first.latency_ms) == (
+        1,
+        0.5,
+        12.3,
+    )
+    older = [[name for place, name in enumerate(cells) if place not in (12, 13)] for cells in (header, *lines)]
+    assert older[0] == list(csv_header(CLASSES, ("L4", "R4"), watching=False))
+    first, second = map(Columns(older[0]).row, older[1:])
+    assert {first.smallest_px, first.watchable, second.smallest_px, second.watchable} == {None}
+    for place, wrong in ((13, "2"), (13, ""), (12, "-0.5"), (12, "nan"), (12, "1e13"), (12, "x")):
+        with pytest.raises(ValueError):
+            Columns(header).row([*lines[0][:place], wrong, *lines[0][place + 1 :]])
 
 
 def test_a_killed_run_keeps_its_rows(tmp_path):
@@ -195,9 +224,10 @@ def test_action_units_have_columns_where_they_are_wanted(tmp_path: Path) -> None
     with CsvSink(tmp_path / "plain.csv", CLASSES) as sink:
         sink.write(result(0, 0.0, "ok", answer=told))
     lines = [line.split(",") for line in (tmp_path / "rows.csv").read_text().splitlines()]
-    assert lines[0][-5:] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r", "latency_ms"]
-    assert lines[1][-5:-1] == ["0.900000", "0.800000", "0.250000", "0.000000"]
-    assert lines[2][-5:-1] == lines[3][-5:-1] == [""] * 4
+    assert lines[0][-7:-3] == ["au_4_l", "au_4_r", "au_12_l", "au_12_r"]
+    assert lines[0][-3:] == ["smallest_px", "watchable", "latency_ms"]
+    assert lines[1][-7:-3] == ["0.900000", "0.800000", "0.250000", "0.000000"]
+    assert lines[2][-7:-3] == lines[3][-7:-3] == [""] * 4
     assert (tmp_path / "plain.csv").read_text().splitlines()[0] == ",".join(csv_header(CLASSES))
     folder = SessionFolder(tmp_path)
     shutil.copy(tmp_path / "rows.csv", folder.frames)

@@ -80,9 +80,15 @@ def test_events_with_the_words_of_the_picture() -> None:
     numbered = tuple(NumberedEvent(place, one) for place, one in enumerate(events, 1))
     one = ViewMoment(1, {}, history_until(6.0).probabilities.window(), numbered, b"", 0)
     first, second = unpacked(one.message(-np.inf, 0, 0))[0]["events"]
-    assert (first["accepted"], first["name"], first["text"]) == (True, "surprise?", "0.20 s at 4.0 s · 40 % · 1.3 px")
+    assert (first["accepted"], first["name"], first["text"]) == (
+        True,
+        "surprise?",
+        "0.20 s at 4.0 s · class 40 % · 1.3 px",
+    )
     assert first["onset_s"] == pytest.approx(3.9) and first["apex_s"] == pytest.approx(4.0)
-    assert (second["accepted"], second["text"]) == (False, "change of light at 5.0 s")
+    assert (second["accepted"], second["text"]) == (False, "0.20 s at 5.0 s · class 87 % · 1.3 px")
+    assert (second["first"], second["against"], second["likely"]) == (None, "change of light at 5.0 s", "")
+    assert first["first"] == 0 and "probability" not in first
 
 
 def test_marks_of_the_time_that_is_shown() -> None:
@@ -96,7 +102,7 @@ def test_the_state_of_a_frame() -> None:
     result = moment(2.0, seen(answer=prediction(0.7, 0.1, 0.1, 0.1)))
     state = state_of(result, history_until(2.0).recent(), HEALTH, Waits(30, 3.0), RESULT_CLASSES, 0.0)
     assert (state["headline"], state["tone"], state["shares"]) == ("watching", "calm", [0.7, 0.1, 0.1, 0.1])
-    assert state["lines"] == ["no event yet", "window: negative 70 %"]
+    assert state["lines"] == ["smallest visible 0.6 px", "no event yet", "window: negative 70 %"]
     assert state["counts"] == {"micro": 0, "macro": 0, "rejected": 0}
     gone = state_of(moment(2.0), history_until(2.0).recent(), HEALTH, Waits(30, 3.0), RESULT_CLASSES, 0.0)
     assert (gone["headline"], gone["tone"], gone["shares"]) == ("no face", "warning", None)

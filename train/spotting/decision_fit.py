@@ -1,0 +1,174 @@
+"""The decision which movements are micro-expressions, learned from candidates that the live program had in videos whose
+truth is known.
+
+A logistic regression (scikit-learn) on the candidates' evidence. How good it is, and the curve that a sensitivity is read from, come
+from folds over people: nobody is judged by a decision that has seen them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from model.decision import UNJUDGED, CurvePoint, SpottingDecision
+from model.types import Event
+from stream.events.evidence import REASONS
+from stream.events.settings import EventSettings
+from train.errors import TrainError
+from train.spotting.match import iou
+from train.synth.long_video_script import TruthEvent
+
+_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_CURVE_POINTS = 60
+_LEAST_HITS = 10
+_HIT_IOU = 0.5
+_APEX_SLACK_S = 0.1
+
+Rows = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedVideo:
+    """A video that was watched: `events` are all candidates of the live program with their evidence, accepted or not.
+
+    `group` says what kind of video it is, `person` whom it shows; `minutes` of it count for rates: those that were watchable.
+    """
+
+    name: str
+    person: str
+    group: str
+    minutes: float
+    truth: tuple[TruthEvent, ...]
+    candidates: tuple[Event, ...]
+
+    @classmethod
+    def of(
+        cls, name: str, person: str, group: str, minutes: float, truth: Sequence[TruthEvent], events: Sequence[Event]
+    ) -> "JudgedVideo":
+        """Leaves out what is no candidate: long movements, and what was not seen whole."""
+        unseen = UNJUDGED - {"overlap"}
+        kept = [event for event in events if event.kind == "micro" and event.evidence and event.rejected not in unseen]
+        return cls(name, person, group, minutes, tuple(e for e in truth if e.kind == "micro"), tuple(kept))
+
+    @property
+    def rows(self) -> Rows:
+        """(candidates, features)"""
+        values = [[event.evidence[name] for name in REASONS] for event in self.candidates]
+        return np.array(values, np.float64).reshape(len(values), len(REASONS))
+
+    @property
+    def hits(self) -> NDArray[np.bool_]:
+        """(candidates,) Whether each is at a true micro-expression."""
+        return np.array([any(is_hit(event, true) for true in self.truth) for event in self.candidates], bool)
+
+
+def is_hit(event: Event, true: TruthEvent) -> bool:
+    """Whether they overlap by half, or the one's apex is within the other, a tenth of a second more or less."""
+    near = true.onset_s - _APEX_SLACK_S <= event.apex_s <= true.offset_s + _APEX_SLACK_S
+    return near or iou(true, event) >= _HIT_IOU
+
+
+def fit_decision(videos: Sequence[JudgedVideo], training_data: str) -> SpottingDecision:
+    """The decision that all of these videos teach, without a curve. How strongly its weights are held back is chosen by folds
+    over people. Raises TrainError when there are too few candidates of either kind to learn from."""
+    rows = np.concatenate([video.rows for video in videos])
+    hits = np.concatenate([video.hits for video in videos])
+    people = np.concatenate([np.full(len(video.candidates), video.person) for video in videos])
+    if min(hits.sum(), (~hits).sum()) < _LEAST_HITS or len(set(people)) < 2:
+        raise TrainError(
+            f"expected {_LEAST_HITS} or more candidates of either kind, of two people or more, found {hits.sum()} at true "
+            f"micro-expressions and {(~hits).sum()} others, of {len(set(people))}: more videos help"
+        )
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    folds = GroupKFold(min(5, len(set(people))))
+    search = GridSearchCV(
+        model, {"logisticregression__C": list(_STRENGTHS)}, scoring="neg_log_loss", cv=folds, error_score="raise"
+    )
+    search.fit(rows, hits, groups=people)
+    scaler, regression = search.best_estimator_[0], search.best_estimator_[1]
+    centres, weights = rows[hits].mean(axis=0), regression.coef_[0]
+    bias = float(regression.intercept_[0] + weights @ ((centres - scaler.mean_) / scaler.scale_))
+    return SpottingDecision(
+        features=tuple(REASONS),
+        centres=tuple(map(float, centres)),
+        scales=tuple(map(float, scaler.scale_)),
+        weights=tuple(map(float, weights)),
+        bias=bias,
+        training_data=training_data,
+    )
+
+
+def probabilities(decision: SpottingDecision, video: JudgedVideo) -> Rows:
+    """(candidates,)"""
+    return np.array([decision.probability(event.evidence) for event in video.candidates], np.float64)
+
+
+def out_of_fold(videos: Sequence[JudgedVideo], folds: int) -> list[Rows]:
+    """Probabilities of each video's candidates by a decision that was learned from other people. Raises TrainError for fewer
+    people than folds."""
+    people = sorted({video.person for video in videos})
+    if len(people) < folds:
+        raise TrainError(f"--folds: expected at most one for each of {len(people)} people, found {folds}")
+    found: list[Rows] = [np.empty(0)] * len(videos)
+    for fold in range(folds):
+        held = set(people[fold::folds])
+        decision = fit_decision([video for video in videos if video.person not in held], "a fold")
+        for number, video in enumerate(videos):
+            if video.person in held:
+                found[number] = probabilities(decision, video)
+    return found
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What counts at a threshold: true micro-expressions, those found, and false events."""
+
+    true: int
+    found: int
+    false: int
+
+
+def count_at(videos: Sequence[JudgedVideo], chances: Sequence[Rows], least: float) -> Counted:
+    """At the least probability; of candidates with apexes close together only the likeliest counts, as live."""
+    true = found = false = 0
+    for video, chance in zip(videos, chances, strict=True):
+        counted = [video.candidates[n] for n in _likeliest(video, chance) if chance[n] >= least]
+        used: set[int] = set()
+        for event in video.truth:
+            near = [n for n, candidate in enumerate(counted) if n not in used and is_hit(candidate, event)]
+            if near:
+                used.add(near[0])
+        true, found, false = true + len(video.truth), found + len(used), false + len(counted) - len(used)
+    return Counted(true, found, false)
+
+
+def _likeliest(video: JudgedVideo, chance: Rows) -> list[int]:
+    """Candidates that no other one nearby is likelier than."""
+    apexes_s = np.array([event.apex_s for event in video.candidates])
+    rival_s = EventSettings().rival_s
+    return [
+        n for n in range(len(chance)) if not ((np.abs(apexes_s - apexes_s[n]) <= rival_s) & (chance > chance[n])).any()
+    ]
+
+
+def curve(videos: Sequence[JudgedVideo], chances: Sequence[Rows]) -> tuple[CurvePoint, ...]:
+    """False events a minute and recall at every threshold that makes a difference, thinned out; from the lowest on."""
+    minutes = sum(video.minutes for video in videos)
+    if minutes <= 0:
+        return ()
+    thresholds = np.unique(np.concatenate([np.round(chance, 4) for chance in chances]))
+    if len(thresholds) > _CURVE_POINTS:
+        # Close together where few candidates are left: that is where people choose.
+        share = 1 - np.linspace(1, 0, _CURVE_POINTS) ** 2
+        thresholds = thresholds[np.unique((share * (len(thresholds) - 1)).round().astype(int))]
+    points = []
+    for least in map(float, thresholds):
+        counted = count_at(videos, chances, least)
+        recall = counted.found / counted.true if counted.true else 0.0
+        points.append(CurvePoint(min(max(least, 0.0), 1.0), counted.false / minutes, recall))
+    return tuple(points)
