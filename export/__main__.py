@@ -1,4 +1,5 @@
-"""`python -m export`: turns a training run into an ONNX model that the live program can open."""
+"""`python -m export`: turns a training run into an ONNX model that the live program can open, or gives one that is exported
+already another decision and other scores in its contract."""
 
 import argparse
 import json
@@ -6,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from export.errors import ExportError
 from export.spotting_scores import with_spotting
+from export.stamp import model_pair, restamped, store_contract, with_decision
 from model.atomic import clash, regular_file, whole_file
 from model.console import CleanConsole
 from model.contract import ActionUnits, ClipContract, NetworkInput
@@ -32,6 +34,8 @@ _EPILOG = """examples:
   python -m export runs/flow --out exported --fp16   also half-precision files, for GPUs
   python -m export runs/flow --spotting spotting.json --out exported
                                                      what `train spot-eval --json` measured of this model goes with it
+  python -m export model/bundled/model.onnx --decision decision.json --out model/bundled
+                                                     the same model, which decides otherwise about movements
   python -m export --untrained --out runs/paper      the paper's size, to measure: run_live.py --benchmark --model …
 
 model.onnx takes `clip` (batch, frames, size, size, channels) and gives `probabilities` (batch, classes), and of a network
@@ -40,6 +44,8 @@ model.stream.onnx takes one `frame` (batch, size, size, channels) and values of 
 answers many times faster; the live program prefers it. Their contract (classes, frames a second, preprocessing,
 training data, scores) is in their metadata. parity.json says how closely they answer like the network. Models that do
 not are refused, and nothing is written.
+Of a MODEL.onnx only the contract changes, in it and in the streaming model beside it (MODEL.stream.onnx); --out may be its
+own folder.
 Measure it with: python -m train eval --data DIR --model OUT/model.onnx"""
 
 
@@ -75,10 +81,11 @@ def _main(args: argparse.Namespace) -> int:
     try:
         if args.action_units and not args.untrained:
             raise _UsageError("--action-units goes with --untrained: a run's network tells them or does not")
+        if args.run is not None and args.run.suffix == ".onnx":
+            return _restamp(args)
         _require_apart(args)
         run = _untrained_run(args.action_units) if args.untrained else _open_run(args.run)
-        if args.spotting is not None:
-            run = replace(run, contract=with_spotting(run.contract, args.spotting))
+        run = replace(run, contract=_told(run.contract, args))
         report = export_run(run, args.out, args.fp16)
     except KeyboardInterrupt:
         return _say("stopped; nothing was written", 130)
@@ -102,6 +109,46 @@ def _main(args: argparse.Namespace) -> int:
     return 0
 
 
+def _told(contract: ClipContract, args: argparse.Namespace) -> ClipContract:
+    """The contract with what --decision and --spotting add to it."""
+    if args.decision is not None:
+        contract = with_decision(contract, args.decision)
+    return contract if args.spotting is None else with_spotting(contract, args.spotting)
+
+
+def _restamp(args: argparse.Namespace) -> int:
+    """Exports a model that is exported already, with another contract."""
+    if args.fp16:
+        raise _UsageError("--fp16 goes with a run: of an exported model only the contract changes")
+    if args.decision is None and args.spotting is None:
+        raise _UsageError(f"{args.run}: expected --decision or --spotting, what is to go into an exported model")
+    if not args.run.is_file():
+        raise _UsageError(f"{args.run}: expected an exported model, found none")
+    pair = model_pair(args.run)
+    written = [("--out", args.out), *(("--out", args.out / path.name) for path in pair)]
+    if args.out.is_file() or (said := clash(written, _told_by(args))) is not None:
+        raise _UsageError(f"{args.out}: expected a folder, found a file" if args.out.is_file() else said)
+    with native_log_held_back():
+        import onnx
+
+        models, contract = restamped(args.run, lambda contract: _told(contract, args))
+        with _all_or_nothing(args.out) as folder:
+            for name, model in models.items():
+                onnx.save(model, str(folder / name))
+    files = [str(args.out / name) for name in models]
+    if args.json:
+        report = {
+            "files": files,
+            "decision": contract.decision and asdict(contract.decision),
+            "scores": contract.scores,
+        }
+        print(json.dumps(report, indent=2))
+    else:
+        for name in files:
+            CleanConsole().print(f"{name}: another contract, the same network", highlight=False, soft_wrap=True)
+    return 0
+
+
 def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
     """Writes the models and parity.json into `out`, all or none; returns what parity.json says.
 
@@ -114,7 +161,7 @@ def export_run(run: Run, out: Path, fp16: bool = False) -> dict[str, Any]:
         from export.streaming.build import StreamingUnsupported, build_streaming_graph
         from export.streaming.parity import HALF_TOLERANCE, check_streaming_parity
         from export.verify import check_model, check_parity
-        from export.window_model import OPSET, build_window_model, half_precision, store_contract
+        from export.window_model import OPSET, build_window_model, half_precision
         from model.network import load_network, network_config
 
         try:
@@ -166,12 +213,18 @@ def _random_network(contract: ClipContract) -> Any:
 def _require_apart(args: argparse.Namespace) -> None:
     """Raises _UsageError where what is written would replace what is read."""
     written = [("--out", args.out), *(("--out", args.out / name) for name in _WRITTEN)]
-    read = [("--spotting", args.spotting)] if args.spotting is not None else []
+    read = _told_by(args)
     if args.run is not None:
         folder = args.run if args.run.is_dir() else args.run.parent
         read += [("RUN", path) for path in (args.run, *(folder / name for name in _READ))]
     if (said := clash(written, read)) is not None:
         raise _UsageError(said)
+
+
+def _told_by(args: argparse.Namespace) -> list[tuple[str, Path]]:
+    """The files that --decision and --spotting read."""
+    given = (("--decision", args.decision), ("--spotting", args.spotting))
+    return [(name, path) for name, path in given if path is not None]
 
 
 def _untrained_run(action_units: bool) -> Run:
@@ -230,9 +283,10 @@ def _all_or_nothing(out: Path) -> Iterator[Path]:
     try:
         yield temporary
         out.mkdir(exist_ok=True)
-        for path in temporary.iterdir():
-            with whole_file(out / path.name) as whole:
-                shutil.copyfile(path, whole)
+        # All are there in whole before the first takes its place.
+        with ExitStack() as places:
+            for path in temporary.iterdir():
+                shutil.copyfile(path, places.enter_context(whole_file(out / path.name)))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -245,7 +299,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("run", type=Path, nargs="?", metavar="RUN", help="folder of a finished run, or its model.keras")
+    what.add_argument(
+        "run",
+        type=Path,
+        nargs="?",
+        metavar="RUN",
+        help="folder of a finished run, or its model.keras; or an exported MODEL.onnx",
+    )
     what.add_argument(
         "--untrained", action="store_true", help="the paper's network with random weights, 30×128×128×3, for benchmarks"
     )
@@ -257,10 +317,16 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder to write model.onnx into; a model there is replaced",
+        help="folder to write the model into; a model there is replaced",
     )
     parser.add_argument(
         "--fp16", action="store_true", help="also write model.fp16.onnx and model.fp16.stream.onnx, for GPUs"
+    )
+    parser.add_argument(
+        "--decision",
+        type=Path,
+        metavar="FILE",
+        help="JSON of `train spot-fit`: which movements are micro-expressions; goes into the contract",
     )
     parser.add_argument(
         "--spotting",

@@ -10,6 +10,7 @@ import tf2onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.errors import ExportError
+from export.stamp import store_contract
 from model.contract import ClipContract
 from model.network import network_config
 
@@ -70,12 +71,6 @@ def require_fit(network: keras.Model, contract: ClipContract) -> None:
     for what, expected, found in pairs:
         if expected != found:
             raise ExportError(f"{what}: expected {expected} as in the contract, found {found} in the network")
-
-
-def store_contract(model: onnx.ModelProto, contract: ClipContract) -> None:
-    """Puts the contract into the model's metadata."""
-    for key, value in contract.to_metadata().items():
-        model.metadata_props.add(key=key, value=value)
 
 
 def outputs_of(answer: Any) -> dict[str, Any]:

@@ -62,7 +62,7 @@ MAP: dict[str, tuple[str, ...]] = {
     "model/preprocess.py": ("model.contract", "model.types"),
     "stream": (*LIGHT, "stream"),
     "train": ("model", "train", *MEASURED),
-    "export": ("model", "export", *ENGINE),
+    "export": ("model", "export", *ENGINE, "stream.events.judgement"),
     "microlive": (*LIGHT, "stream", "microlive"),
 }
 ONLY = {"stream.cli": ("stream/cli/", "stream/benchmark/__main__.py", "run_live.py")}

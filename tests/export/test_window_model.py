@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 import export.window_model
 from export.__main__ import _untrained_run, main
 from export.errors import ExportError
+from export.spotting_scores import with_spotting
 from export.verify import check_model, check_parity, moving_clips, random_clips
 from export.window_model import build_window_model, half_precision, require_fit
 from model.contract import ClipContract
@@ -238,8 +239,45 @@ def test_spotting_scores_travel_in_both_files(paper, tmp_path):
     assert load_model(tmp_path / "out" / "model.stream.onnx").contract.scores == scores
 
 
+def test_scores_of_each_kind_of_video_are_told(plain, tmp_path):
+    """As `spot-eval` tells them: where nothing was watchable a rate is not known."""
+    group = {
+        "minutes": 4.0,
+        "watchable_minutes": 3.0,
+        "false_per_min": 1 / 3,
+        "n": 20,
+        "people": ["v1", "v2"],
+        "recall": 0.55,
+        "recall_at": {"0.25": 0.4, "0.5": 0.6, "1": 0.7},
+    }
+    unseen = group | {"watchable_minutes": 0.0, "false_per_min": None, "recall_at": {"0.5": None, "1": None}}
+    path = tmp_path / "spotted.json"
+    path.write_text(json.dumps(SPOTTED | {"groups": {"clips": {}, "calm clips": group, "moving clips": unseen}}))
+    found = with_spotting(plain[1], path).scores["spotting"]
+    assert "clips" not in found and found["moving clips"]["recall at 1 a minute"] is None
+    assert found["calm clips"] == {
+        "minutes": 4.0,
+        "watchable_minutes": 3.0,
+        "false_per_min": 0.3333,
+        "n": 20,
+        "people": ["v1", "v2"],
+        "recall": 0.55,
+        "recall at 0.5 a minute": 0.6,
+        "recall at 1 a minute": 0.7,
+    }
+    assert with_spotting(plain[1], path).to_json()
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", json.dumps(SPOTTED | {"micro": 3}), json.dumps(SPOTTED | {"minutes": "x"})]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        json.dumps(SPOTTED | {"micro": 3}),
+        json.dumps(SPOTTED | {"groups": {"calm clips": {}}}),
+        json.dumps(SPOTTED | {"minutes": "x"}),
+    ],
 )
 def test_other_files_are_no_spotting_scores(plain, tmp_path, capsys, text):
     (tmp_path / "spotted.json").write_text(text)

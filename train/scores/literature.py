@@ -1,4 +1,4 @@
-"""Scores that papers report on the MEGC2019 data, to be shown beside a run's own. Compared, never assumed.
+"""Scores that papers report on the MEGC2019 data and on long videos, to be shown beside a run's own. Compared, never assumed.
 
 The numbers and where they are from are in `literature.yaml` beside this file.
 """
@@ -38,6 +38,14 @@ class PublishedRow:
     same_network: bool = False
 
 
+@dataclass(frozen=True)
+class PublishedSpotting:
+    """What is reported of finding micro-expressions in the long videos of `data`, in words."""
+
+    data: str
+    told: str
+
+
 def _row(raw: Mapping[str, Any]) -> PublishedRow:
     scores = {part: PartScore(**values) for part, values in raw["scores"].items()}
     return PublishedRow(**{**raw, "scores": MappingProxyType(scores)})
@@ -51,3 +59,6 @@ CAUTION: str = _FILE["caution"]
 WITHOUT_CHOOSING: str = _FILE["without_choosing"]
 PUBLISHED: tuple[PublishedRow, ...] = tuple(map(_row, _FILE["published"]))
 """By year. Sources are where the method was published; "as compared in" names the table that the numbers come from."""
+SPOTTING_CAUTION: str = _FILE["spotting_caution"]
+SPOTTING: tuple[PublishedSpotting, ...] = tuple(PublishedSpotting(**raw) for raw in _FILE["spotting"])
+"""Of real micro-expressions in long videos: neither the data nor, in part, the measure that a run here has."""

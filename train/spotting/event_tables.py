@@ -10,12 +10,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from rich.console import Console
 
+from model.decision import DEFAULT_SENSITIVITY
 from model.types import Event
 from train.charts import write_png
+from train.scores.literature import SPOTTING, SPOTTING_CAUTION
+from train.spotting.curves import RATES_PER_MIN
 from train.spotting.match import SpottedVideo, TimeInterval, match
 from train.spotting.watch import VideoLine
 from train.text_table import TextTable
 
+_LEAST_RATE, _MOST_RATE = 0.05, 60.0
+"""False events a minute at the edges of the chart; fewer, and a default that has more, are drawn there."""
+_LEGEND_IN = 1.8
+"""A column of the timelines' legend."""
 _COLOURS = ("#d62728", "#2ca02c", "#1f77b4", "#9467bd", "#ff7f0e", "#17becf")
 _MARKERS = "xov^<>sDp*hP"
 # Bands from top to bottom: what is true, what was found, what was rejected, and the trace. Bottom and height.
@@ -26,7 +33,8 @@ def draw_timelines(timelines: Sequence[VideoLine], class_names: Sequence[str], p
     """A row a video, each as wide as the picture: true events above, found ones below (hits full, false ones hollow),
     marks of rejected candidates, and how sure the model was of an expression. As PNG."""
     longest_s = max(timeline.video.duration_s for timeline in timelines)
-    figure = Figure(figsize=(min(6 + longest_s / 8, 28), 0.9 + 1.5 * len(timelines)), layout="constrained")
+    width_in = min(6 + longest_s / 8, 28)
+    figure = Figure(figsize=(width_in, 0.9 + 1.5 * len(timelines)), layout="constrained")
     rows = figure.subplots(len(timelines), 1, squeeze=False)[:, 0]
     colours: dict[str, str] = dict(zip(class_names, _COLOURS, strict=False))
     reasons = sorted({str(event.rejected) for timeline in timelines for event in timeline.video.rejected()})
@@ -35,7 +43,10 @@ def draw_timelines(timelines: Sequence[VideoLine], class_names: Sequence[str], p
         _draw_row(ax, timeline, colours, markers)
         ax.set_xlim(0, timeline.video.duration_s)
     rows[-1].set_xlabel("seconds")
-    figure.legend(handles=_legend(colours, markers), loc="outside upper center", ncols=8, fontsize=8, frameon=False)
+    columns = max(3, int(width_in / _LEGEND_IN))
+    figure.legend(
+        handles=_legend(colours, markers), loc="outside upper center", ncols=columns, fontsize=8, frameon=False
+    )
     write_png(figure, path, 110)
 
 
@@ -96,25 +107,33 @@ def _legend(colours: dict[str, str], markers: dict[str, str]) -> list[Any]:
     return handles
 
 
-def draw_curve(points: Sequence[dict[str, Any]], chance: dict[str, float], path: Path) -> None:
-    """F1 over false events a minute, a point for every confidence threshold. As PNG."""
+def draw_curves(groups: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Recall over false events a watchable minute, a line for each kind of videos (`train.spotting.event_scores.score_group`),
+    and a mark where the live program stands on it by default. As PNG."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     ax = figure.subplots()
-    series = [("false_per_min", "made videos", "-o")]
-    if points[0]["quiet_false_per_min"] is not None:
-        series.append(("quiet_false_per_min", "clips without annotated events", "-s"))
-    for key, where, style in series:
-        falses = [point[key] for point in points]
-        ax.plot(falses, [point["f1"] for point in points], style, markersize=3, label=f"F1, false events on {where}")
-    ax.plot(
-        [point["false_per_min"] for point in points], [point["f1_with_class"] for point in points], "--", color="C0",
-        linewidth=1, label="F1 with the class, made videos",
-    )  # fmt: skip
-    ax.axhline(chance["f1"], color="grey", linestyle=":", label="F1 by chance (same events, other times)")
-    ax.set(xlabel="false events a minute", ylabel="F1 (IoU ≥ 0.5) on the made videos", ylim=(0, 1))
-    ax.set_xlim(left=0)
+    for number, (name, group) in enumerate(groups.items()):
+        label = f"{name} (n = {group['n']}, {group['watchable_minutes']:.1f} watchable minutes)"
+        known = [point for point in group["curve"] if point["false_per_min"] is not None]
+        # On a logarithmic axis there is no none at all.
+        rates = [max(point["false_per_min"], _LEAST_RATE) for point in known]
+        ax.plot(rates, [point["recall"] for point in known], "-", color=f"C{number}", linewidth=1.5, label=label)
+        if group["false_per_min"] is not None:
+            ax.plot(
+                max(group["false_per_min"], _LEAST_RATE),
+                group["recall"],
+                "o",
+                color=f"C{number}",
+                markersize=7,
+                clip_on=False,
+            )
+    ax.plot([], [], "o", color="0.4", label=f"default sensitivity ({DEFAULT_SENSITIVITY:g} false events a minute)")
+    ax.set(xscale="log", ylim=(0, 1))
+    ax.set_xlim(_LEAST_RATE, _MOST_RATE)
+    ax.set(xlabel="false events a watchable minute", ylabel="recall (IoU ≥ 0.5)")
+    ax.set_xticks(RATES_PER_MIN, [f"{rate:g}" for rate in RATES_PER_MIN])
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc="lower right")
     write_png(figure, path, 110)
 
 
@@ -136,7 +155,10 @@ def print_scores(scores: Mapping[str, Any], console: Console) -> None:
             ("macro-expressions", scores["macro"]["localised"]),
         )
     ]
-    title = f"{micro['n']} micro-expressions in {scores['minutes']:.1f} minutes (IoU ≥ 0.5)"
+    title = (
+        f"{micro['n']} micro-expressions in {scores['minutes']:.1f} minutes of made video, "
+        f"{scores['watchable_minutes']:.1f} of them watchable (IoU ≥ 0.5)"
+    )
     console.print(TextTable(title, ("", "true", "found", "hits", "precision", "recall", "F1"), rows).shown())
 
     def say(text: str) -> None:
@@ -145,7 +167,8 @@ def print_scores(scores: Mapping[str, Any], console: Console) -> None:
     chance, right = scores["chance"], micro["right_class"]
     say(f"by chance: F1 {chance['f1']:.3f}, with the class {chance['f1_with_class']:.3f} (same events at other times)")
     say(
-        f"false events: {micro['false_per_min']:.2f} a minute, {scores['micro_found_in_macro']} in all within macro-expressions"
+        f"false events: {rate_text(micro['false_per_min'])} a watchable minute, "
+        f"{scores['micro_found_in_macro']} in all within macro-expressions"
     )
     say(f"right class: {right['share']:.3f} of {right['n']} hits")
     sizes = (f"{name}: {row['recall']:.2f} (n = {row['n']})" for name, row in scores["recall_by_peak"].items())
@@ -167,15 +190,58 @@ def print_scores(scores: Mapping[str, Any], console: Console) -> None:
             _print_quiet(title, scores[key], console)
 
 
+def print_groups(groups: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """Scores by kind of video, side by side, and what others publish."""
+    kinds = list(groups.values())
+    told: list[tuple[str, Sequence[str]]] = [
+        ("micro-expressions", [str(kind["n"]) for kind in kinds]),
+        ("people", [str(len(kind["people"])) for kind in kinds]),
+        ("minutes filmed", [f"{kind['own_minutes']:.1f}" for kind in kinds]),
+        ("minutes shown", [f"{kind['minutes']:.1f}" for kind in kinds]),
+        ("of them watchable", [f"{kind['watchable_minutes']:.1f}" for kind in kinds]),
+        ("smallest visible, px", [rate_text(kind["smallest_px"]) for kind in kinds]),
+        ("recall by default", [rate_text(kind["recall"]) for kind in kinds]),
+        ("false a minute by default", [rate_text(kind["false_per_min"]) for kind in kinds]),
+        ("the same, clip as it is", [rate_text(kind["quiet"] and kind["quiet"]["false_per_min"]) for kind in kinds]),
+        ("right class of hits", [rate_text(share["share"] if (share := kind["right_class"])["n"] else None) for kind in kinds]),
+    ]  # fmt: skip
+    told += [
+        (f"recall at {rate:g} false a minute", [rate_text(kind["recall_at"][f"{rate:g}"]) for kind in kinds])
+        for rate in RATES_PER_MIN
+    ]
+    note = f"Minutes of false events are watchable ones. {SPOTTING_CAUTION} {spotting_text()}"
+    rows = [(name, *values) for name, values in told]
+    console.print(TextTable("By kind of video", ("", *groups), rows, note).shown())
+
+
+def spotting_text() -> str:
+    """What is published of finding micro-expressions in long videos, in one line."""
+    return "; ".join(f"{row.data}: {row.told}" for row in SPOTTING) + "."
+
+
+def rate_text(value: float | None) -> str:
+    """Two decimals; a dash for what is not known."""
+    return "–" if value is None else f"{value:.2f}"
+
+
 def _print_quiet(title: str, quiet: Mapping[str, Any], console: Console) -> None:
     console.print(
-        f"{title}: {quiet['events']} false events in {quiet['minutes']:.2f} minutes, {quiet['false_per_min']:.2f} a minute",
+        f"{title}: {quiet['events']} false events in {quiet['minutes']:.2f} minutes, {quiet['watchable_minutes']:.2f} of them "
+        f"watchable: {rate_text(quiet['false_per_min'])} a watchable minute",
         highlight=False,
         soft_wrap=True,
     )
     if len(quiet["per_video"]) > 1:
         rows = [
-            (name, f"{row['seconds']:.1f}", str(row["events"]), str(row["macro_events"]), f"{row['false_per_min']:.1f}")
+            (
+                name,
+                f"{row['seconds']:.1f}",
+                f"{row['watchable_s']:.1f}",
+                str(row["events"]),
+                str(row["macro_events"]),
+                rate_text(row["false_per_min"]),
+            )
             for name, row in quiet["per_video"].items()
         ]
-        console.print(TextTable("", ("clip", "seconds", "micro", "macro", "false a minute"), rows).shown())
+        headings = ("clip", "seconds", "watchable", "micro", "macro", "false a watchable minute")
+        console.print(TextTable("", headings, rows).shown())

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from model.decision import counts
 from model.types import Event, EventKind
 from train.synth.long_video_script import TruthEvent
 
@@ -37,23 +38,31 @@ class TimeInterval(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SpottedVideo:
-    """A video's true events and what a detector reported of it, rejected candidates included."""
+    """A video's true events and what a detector reported of it, rejected candidates included.
+
+    `watchable_s`: of `duration_s`, so long a micro-expression would have been noticed.
+    """
 
     name: str
     duration_s: float
     truth: Sequence[TruthEvent]
     found: Sequence[Event]
+    watchable_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.duration_s > 0:
             raise ValueError(f"{self.name}: expected a duration above 0, found {self.duration_s} s")
+        if not self.watchable_s >= 0:
+            raise ValueError(f"{self.name}: expected 0 s or more to be watchable, found {self.watchable_s} s")
 
     def true_events(self, kind: EventKind) -> list[TruthEvent]:
         return [event for event in self.truth if event.kind == kind]
 
-    def found_events(self, kind: EventKind, min_confidence: float = 0.0) -> list[Event]:
-        """Events that count: not rejected and sure enough."""
-        return [e for e in self.found if e.kind == kind and e.rejected is None and e.confidence >= min_confidence]
+    def found_events(self, kind: EventKind, min_probability: float | None = None) -> list[Event]:
+        """Events that count: as the detector decided, or with a least probability instead of the one it had."""
+        if min_probability is None:
+            return [event for event in self.found if event.kind == kind and event.rejected is None]
+        return [e for e in self.found if e.kind == kind and counts(kind, e.probability, e.rejected, min_probability)]
 
     def rejected(self) -> list[Event]:
         return [event for event in self.found if event.rejected is not None]
@@ -98,21 +107,22 @@ def iou(first: TimeInterval, second: TimeInterval) -> float:
     return shared_s / both_s
 
 
+def matching_pairs(
+    truth: Sequence[TimeInterval], found: Sequence[TimeInterval], min_iou: float = MIN_IOU
+) -> list[tuple[float, int, int]]:
+    """(-IoU, index of a true, index of a found event) of all that overlap by so much, the best first."""
+    pairs = ((-iou(true, event), t, f) for t, true in enumerate(truth) for f, event in enumerate(found))
+    return sorted(pair for pair in pairs if -pair[0] >= min_iou)
+
+
 def match(
     truth: Sequence[TimeInterval], found: Sequence[TimeInterval], with_label: bool = False, min_iou: float = MIN_IOU
 ) -> list[tuple[int, int]]:
     """Pairs (index of a true, index of a found event), one to one, the best IoU first. `with_label`: labels must agree."""
-    pairs = [
-        (iou(true, event), t, f)
-        for t, true in enumerate(truth)
-        for f, event in enumerate(found)
-        if not with_label or true.label == event.label
-    ]
-    pairs = sorted(((-share, t, f) for share, t, f in pairs if share >= min_iou))
     taken: tuple[set[int], set[int]] = (set(), set())
     matched: list[tuple[int, int]] = []
-    for _, t, f in pairs:
-        if t not in taken[0] and f not in taken[1]:
+    for _, t, f in matching_pairs(truth, found, min_iou):
+        if t not in taken[0] and f not in taken[1] and (not with_label or truth[t].label == found[f].label):
             taken[0].add(t)
             taken[1].add(f)
             matched.append((t, f))
@@ -120,19 +130,19 @@ def match(
 
 
 def count(
-    videos: Sequence[SpottedVideo], kind: EventKind, with_label: bool = False, min_confidence: float = 0.0
+    videos: Sequence[SpottedVideo], kind: EventKind, with_label: bool = False, min_probability: float | None = None
 ) -> Counts:
     """Counts of one kind of event, pooled over all videos."""
     total = Counts(0, 0, 0)
     for video in videos:
-        truth, found = video.true_events(kind), video.found_events(kind, min_confidence)
+        truth, found = video.true_events(kind), video.found_events(kind, min_probability)
         tp = len(match(truth, found, with_label))
         total += Counts(tp, len(found) - tp, len(truth) - tp)
     return total
 
 
 def count_classes(
-    videos: Sequence[SpottedVideo], kind: EventKind, class_names: Sequence[str], min_confidence: float = 0.0
+    videos: Sequence[SpottedVideo], kind: EventKind, class_names: Sequence[str], min_probability: float | None = None
 ) -> dict[str, Counts]:
     """Counts by class: events of one class against true events of that class."""
     totals: dict[str, Counts] = {}
@@ -140,19 +150,21 @@ def count_classes(
         total = Counts(0, 0, 0)
         for video in videos:
             truth = [event for event in video.true_events(kind) if event.label == name]
-            found = [event for event in video.found_events(kind, min_confidence) if event.label == name]
+            found = [event for event in video.found_events(kind, min_probability) if event.label == name]
             tp = len(match(truth, found))
             total += Counts(tp, len(found) - tp, len(truth) - tp)
         totals[name] = total
     return totals
 
 
-def timing_errors(videos: Sequence[SpottedVideo], kind: EventKind, min_confidence: float = 0.0) -> dict[str, Any]:
+def timing_errors(
+    videos: Sequence[SpottedVideo], kind: EventKind, min_probability: float | None = None
+) -> dict[str, Any]:
     """Of matched events, whatever their class, how far onset, apex and offset are off, ms: `median` and `p95` of the
     error's size, `bias` the median of the error itself (above 0: late). None without a match."""
     errors: dict[str, list[float]] = {"onset": [], "apex": [], "offset": []}
     for video in videos:
-        truth, found = video.true_events(kind), video.found_events(kind, min_confidence)
+        truth, found = video.true_events(kind), video.found_events(kind, min_probability)
         for t, f in match(truth, found):
             for name, list_ms in errors.items():
                 list_ms.append(1000 * (getattr(found[f], f"{name}_s") - getattr(truth[t], f"{name}_s")))
@@ -168,10 +180,14 @@ def timing_errors(videos: Sequence[SpottedVideo], kind: EventKind, min_confidenc
     }
 
 
-def false_per_minute(videos: Sequence[SpottedVideo], min_confidence: float = 0.0) -> float:
-    """Micro events found where there is none, a minute of video; 0 without videos."""
-    minutes = sum(video.duration_s for video in videos) / 60
-    return count(videos, "micro", min_confidence=min_confidence).fp / minutes if minutes else 0.0
+def false_per_minute(videos: Sequence[SpottedVideo], min_probability: float | None = None) -> float | None:
+    """Micro events found where there is none, a watchable minute of video; None where nothing was watchable."""
+    minutes = watchable_minutes(videos)
+    return count(videos, "micro", min_probability=min_probability).fp / minutes if minutes else None
+
+
+def watchable_minutes(videos: Sequence[SpottedVideo]) -> float:
+    return sum(video.watchable_s for video in videos) / 60
 
 
 def rejections(videos: Sequence[SpottedVideo]) -> dict[str, dict[str, int]]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import NEUTRAL
+from model.decision import UNJUDGED
 from model.types import Event
 from stream.recognizer import Recognizer
 from stream.sources.base import FrameSource, SourceError
@@ -32,6 +33,9 @@ class WatchedRun:
 
     `times_s` (n,) and `probabilities` (n, classes), NaN where there was no answer, are those of every frame;
     `statuses` counts frames by status. `seconds` is the video's length, `took_s` how long it took, drawing included.
+    `watchable_s`: of the length, so long a micro-expression of usual size would have been noticed in the first face.
+    `smallest_px`: the median of the smallest movement that would have been, in pixels of a crop with 44 between the eyes;
+    None where there never was one.
     """
 
     events: tuple[Event, ...]
@@ -40,6 +44,8 @@ class WatchedRun:
     times_s: NDArray[np.float64]
     probabilities: NDArray[np.float32]
     statuses: dict[str, int]
+    watchable_s: float = 0.0
+    smallest_px: float | None = None
 
     @property
     def frames(self) -> int:
@@ -54,21 +60,31 @@ def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lam
     times: list[float] = []
     rows: list[list[float]] = []
     statuses: Counter[str] = Counter()
+    watchable: list[bool] = []
+    smallest_px: list[float] = []
     for result in recognizer.run(source):
         answer = result.prediction
         times.append(result.frame.time_s)
         rows.append([answer.probabilities[name] for name in class_names] if answer else [np.nan] * len(class_names))
         statuses[result.status] += 1
         events += result.events
+        face = result.faces[0] if result.faces else None
+        watchable.append(face is not None and face.watchable)
+        if face is not None and face.smallest_px is not None:
+            smallest_px.append(face.smallest_px)
         advance(1)
     times_s = np.array(times, np.float64)
+    # A frame lasts until the next one; the last one as long as they do.
+    lasts_s = np.append(np.diff(times_s), np.median(np.diff(times_s))) if len(times_s) > 1 else np.zeros(len(times_s))
     return WatchedRun(
         events=tuple(sorted(events, key=lambda event: event.onset_s)),
-        seconds=float(times_s[-1] - times_s[0] + np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0,
+        seconds=float(lasts_s.sum()),
         took_s=time.perf_counter() - started_s,
         times_s=times_s,
         probabilities=np.array(rows, np.float32).reshape(len(rows), len(class_names)),
         statuses=dict(statuses),
+        watchable_s=float(lasts_s[np.array(watchable, bool)].sum()),
+        smallest_px=float(np.median(smallest_px)) if smallest_px else None,
     )
 
 
@@ -105,7 +121,7 @@ class Watched:
 
     @property
     def spotted(self) -> SpottedVideo:
-        return SpottedVideo(self.name, self.run.seconds, self.truth, self.run.events)
+        return SpottedVideo(self.name, self.run.seconds, self.truth, self.run.events, self.run.watchable_s)
 
     def timeline(self, class_names: Sequence[str]) -> VideoLine:
         """For the chart; the trace is 1 - p(neutral), or for models without that class the surest answer."""
@@ -114,17 +130,20 @@ class Watched:
         return VideoLine(self.spotted, self.distractions, self.run.times_s, trace)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; times in whole milliseconds."""
+        """For JSON; times in whole milliseconds. Candidates that count at no sensitivity are left out, and of events their
+        evidence: the JSONL files of `KeptFiles` have all of it."""
         return {
             "name": self.name,
             "people": self.people,
             "seconds": round(self.run.seconds, 3),
+            "watchable_s": round(self.run.watchable_s, 3),
+            "smallest_px": None if self.run.smallest_px is None else round(self.run.smallest_px, 3),
             "frames": self.run.frames,
             "fps_with_drawing": round(self.run.frames / self.run.took_s, 1) if self.run.took_s else None,
             "statuses": self.run.statuses,
             "distractions": dict(Counter(distraction.kind for distraction in self.distractions)),
             "truth": [_rounded(event) for event in self.truth],
-            "found": [_rounded(event) for event in self.run.events],
+            "found": [_rounded(event) for event in self.run.events if event.rejected not in UNJUDGED],
         }
 
 
@@ -132,6 +151,7 @@ def _rounded(event: Any) -> dict[str, Any]:
     return {
         name: round(value, 3) if isinstance(value, float) else value
         for name, value in dataclasses.asdict(event).items()
+        if name != "evidence"
     }
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.types import Event, EventKind, Rejection
-from train.spotting.event_scores import RateRun, chance, compare_rates, curve, score
+from train.spotting.curves import MicroCandidates, curve
+from train.spotting.event_scores import RateRun, chance, compare_rates, score, score_group
 from train.spotting.match import (
     Counts,
     SpottedVideo,
@@ -39,14 +40,21 @@ def found(
     offset_s: float,
     label: str = "negative",
     kind: EventKind = "micro",
-    confidence: float = 0.8,
+    probability: float | None = 0.8,
     rejected: Rejection | None = None,
 ) -> Event:
-    return Event(0, kind, label, onset_s, (onset_s + offset_s) / 2, offset_s, confidence, 2.0, rejected)
+    apex_s = (onset_s + offset_s) / 2
+    return Event(0, kind, label, onset_s, apex_s, offset_s, 0.5, 2.0, rejected, probability=probability)
 
 
-def video(truth: Sequence[TruthEvent], events: Sequence[Event], seconds: float = 60.0, name: str = "v") -> SpottedVideo:
-    return SpottedVideo(name, seconds, truth, events)
+def video(
+    truth: Sequence[TruthEvent],
+    events: Sequence[Event],
+    seconds: float = 60.0,
+    name: str = "v",
+    watchable_s: float | None = None,
+) -> SpottedVideo:
+    return SpottedVideo(name, seconds, truth, events, seconds if watchable_s is None else watchable_s)
 
 
 times = st.floats(0, 60, allow_nan=False)
@@ -54,7 +62,7 @@ intervals = st.tuples(times, st.floats(0.04, 0.6)).map(lambda t: (t[0], t[0] + t
 truths = st.lists(st.tuples(intervals, st.sampled_from(CLASSES)).map(lambda t: true(*t[0], t[1])), max_size=12)
 events = st.lists(
     st.tuples(intervals, st.sampled_from(CLASSES), st.floats(0, 1)).map(
-        lambda t: found(*t[0], t[1], confidence=t[2])
+        lambda t: found(*t[0], t[1], probability=t[2])
     ),
     max_size=12,
 )  # fmt: skip
@@ -142,6 +150,7 @@ def test_nothing_scores_nothing() -> None:
     scores = score([video([], [])], [], CLASSES)
     assert scores["micro"]["localised"]["f1"] == 0 and scores["micro"]["timing"]["onset"] is None
     assert scores["quiet"] is None and scores["chance"]["f1"] == 0
+    assert scores["recall_at"]["1"] == 0 and score([], [], CLASSES)["micro"]["false_per_min"] is None
     assert count([video([true(1, 1.3)], [])], "micro") == Counts(0, 0, 1)
     assert json.dumps(score([], [], CLASSES))
 
@@ -183,10 +192,62 @@ def test_errors_in_time_are_those_of_matched_events() -> None:
     assert timing["offset"]["bias_ms"] == pytest.approx(40)
 
 
-def test_false_events_are_counted_a_minute() -> None:
-    v = video([true(1, 1.3)], [found(1, 1.3), found(20, 20.3), found(30, 30.3)], seconds=30)
-    assert false_per_minute([v]) == pytest.approx(4)
-    assert false_per_minute([v], min_confidence=0.9) == 0 and false_per_minute([]) == 0
+def test_false_events_are_counted_a_watchable_minute() -> None:
+    truth, events = [true(1, 1.3)], [found(1, 1.3), found(20, 20.3), found(30, 30.3)]
+    assert false_per_minute([video(truth, events, seconds=30)]) == pytest.approx(4)
+    assert false_per_minute([video(truth, events, seconds=30, watchable_s=15)]) == pytest.approx(8)
+    assert false_per_minute([video(truth, events, seconds=30)], min_probability=0.9) == 0
+    assert false_per_minute([video(truth, events, watchable_s=0)]) is None and false_per_minute([]) is None
+
+
+def test_a_threshold_lets_rejected_candidates_count_but_for_those_that_nobody_saw_whole() -> None:
+    events = [
+        found(1, 1.3, probability=0.4, rejected="speech"),
+        found(3, 3.3, probability=0.9, rejected="overlap"),
+        found(5, 5.3, probability=0.9, rejected="calibrating"),
+        found(7, 7.3, probability=0.6),
+        found(9, 10, kind="macro", probability=None, rejected="blink"),
+    ]
+    v = video([true(1, 1.3), true(3, 3.3)], events)
+    assert count([v], "micro") == Counts(0, 1, 2)
+    assert count([v], "micro", min_probability=0.4) == Counts(1, 1, 1)
+    assert count([v], "micro", min_probability=0.5) == Counts(0, 1, 2)
+    assert count([v], "micro", min_probability=0.7) == Counts(0, 0, 2)
+    assert v.found_events("macro", 0.0) == []
+
+
+@given(truth=truths, events=events, threshold=st.floats(0, 1))
+def test_candidates_matched_once_count_as_those_matched_at_every_threshold(
+    truth: list[TruthEvent], events: list[Event], threshold: float
+) -> None:
+    videos = [video(truth, events), video([true(3, 3.3)], [found(3.05, 3.3, probability=None)], name="w")]
+    candidates = MicroCandidates(videos)
+    for with_label in (False, True):
+        assert candidates.counts(threshold, with_label) == count(videos, "micro", with_label, threshold)
+    assert candidates.false_per_min(threshold) == false_per_minute(videos, threshold)
+
+
+def test_recall_is_told_by_false_events_a_watchable_minute() -> None:
+    truth = [true(1, 1.3), true(3, 3.3), true(5, 5.3), true(7, 7.3)]
+    events = [found(20, 20.3, probability=0.7), found(30, 30.3, probability=0.3), found(40, 40.3, probability=0.2)]
+    events += [found(e.onset_s, e.offset_s, probability=p) for e, p in zip(truth, (0.9, 0.8, 0.5, 0.25), strict=True)]
+    two_minutes = MicroCandidates([video(truth, events, seconds=300, watchable_s=120)])
+    recalls = [two_minutes.recall_at(rate) for rate in (0.25, 0.5, 1.0, 2.0)]
+    assert recalls == [0.5, 0.75, 1.0, 1.0]
+    assert MicroCandidates([video(truth, events, watchable_s=0)]).recall_at(4.0) is None
+
+
+def test_a_kind_of_videos_is_told_whole() -> None:
+    v = video([true(1, 1.3)], [found(1, 1.3), found(9, 9.3, probability=0.2, rejected="speech")], watchable_s=30)
+    still = video([], [found(2, 2.3)], name="as it is", watchable_s=15)
+    group = score_group([v, v], [still], ["b", "a", "b"], 12.0, [0.4, None])
+    assert group["people"] == ["a", "b"] and (group["minutes"], group["watchable_minutes"]) == (2.0, 1.0)
+    assert group["own_minutes"] == pytest.approx(0.2) and group["smallest_px"] == 0.4
+    assert (group["n"], group["recall"], group["false_per_min"]) == (2, 1.0, 0.0)
+    assert group["quiet"]["false_per_min"] == pytest.approx(4) and group["right_class"] == {"n": 2, "share": 1.0}
+    assert group["recall_at"] == {"0.25": 1.0, "0.5": 1.0, "1": 1.0, "2": 1.0, "4": 1.0}
+    assert [point["false_per_min"] for point in group["curve"]] == [2.0, 2.0, 0.0]
+    assert json.dumps(group) and score_group([], [], [], 0.0, [])["smallest_px"] is None
 
 
 def test_recall_is_told_by_size() -> None:
@@ -202,7 +263,7 @@ def test_recall_is_told_by_size() -> None:
 def test_a_higher_threshold_never_finds_more(truth: list[TruthEvent], events: list[Event]) -> None:
     points = curve([video(truth, events)], [video([], events, name="quiet")])
     for lower, higher in pairwise(points):
-        assert lower.min_confidence < higher.min_confidence
+        assert lower.min_probability < higher.min_probability
         assert lower.recall >= higher.recall
         assert (lower.quiet_false_per_min or 0) >= (higher.quiet_false_per_min or 0)
     assert points[0].f1 == count([video(truth, events)], "micro").f1
@@ -235,6 +296,8 @@ def test_truth_is_checked(wrong: dict[str, object]) -> None:
 def test_a_video_has_a_duration() -> None:
     with pytest.raises(ValueError, match="duration"):
         video([], [], seconds=0)
+    with pytest.raises(ValueError, match="watchable"):
+        video([], [], watchable_s=-1.0)
 
 
 # --- frame rates ----------------------------------------------------------------------------------------------------

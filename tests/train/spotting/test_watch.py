@@ -1,6 +1,7 @@
 """From a video to its scores: what is watched, kept, drawn and said; with a detector that says what it is told to."""
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from train.commands import spot_eval as command_spot_eval
 from train.commands import spot_rates as command_spot_rates
 from train.commands.spot_eval import choose_faces
 from train.errors import TrainError, UsageError
-from train.spotting.event_tables import draw_curve
+from train.spotting.event_tables import draw_curves
 from train.spotting.watch import KeptFiles, Watcher
 from train.synth.drawn import drawn_face
 from train.synth.faces import FaceError
@@ -46,9 +47,12 @@ class FakeRecognizer:
                 last_s = frame.time_s
                 first = frame.index == 0
                 answer = None if first else Prediction(dict(zip(NAMES, (0.25, 0.25, 0.0, 0.5), strict=True)))
+                # Nothing would be noticed in the first two seconds.
+                smallest_px = None if frame.time_s < 2.0 else 0.4
+                seen = SimpleNamespace(smallest_px=smallest_px, watchable=smallest_px is not None)
                 yield SimpleNamespace(
                     frame=frame, status="no_face" if first else "ok", prediction=answer, events=over, filled=3,
-                    face=None if first else face,
+                    face=None if first else face, faces=() if first else (seen,),
                 )  # fmt: skip
 
 
@@ -59,8 +63,14 @@ def video():
 
 def reports_of(video: Any) -> tuple[Event, ...]:
     """The truth as a perfect detector would report it, and a rejected candidate."""
-    right = [Event(0, e.kind, e.label, e.onset_s, e.apex_s, e.offset_s, 0.9, e.peak_px) for e in video.events]
-    return (*right, Event(0, "micro", "negative", 0.2, 0.3, 0.5, 0.3, 1.0, "blink"))
+    right = [
+        Event(
+            0, e.kind, e.label, e.onset_s, e.apex_s, e.offset_s, 0.9, e.peak_px,
+            probability=0.8 if e.kind == "micro" else None,
+        )
+        for e in video.events
+    ]  # fmt: skip
+    return (*right, Event(0, "micro", "negative", 0.2, 0.3, 0.5, 0.3, 1.0, "blink", probability=0.1))
 
 
 def parsed(command: Any, *argv: str) -> argparse.Namespace:
@@ -86,6 +96,7 @@ def test_what_is_asked_for_is_kept(tmp_path: Path, video: Any) -> None:
     seen = Watcher(FakeRecognizer(reports_of(video)), outputs).made(video, Sampling(10.0))  # type: ignore[arg-type]
     assert seen.run.frames == 120 and seen.run.statuses == {"no_face": 1, "ok": 119}
     assert seen.run.seconds == pytest.approx(12.0)
+    assert seen.run.watchable_s == seen.spotted.watchable_s == pytest.approx(10.0) and seen.run.smallest_px == 0.4
 
     lines = (tmp_path / "events" / f"{video.name}.jsonl").read_text().splitlines()
     told = [json.loads(line) for line in lines]
@@ -95,6 +106,9 @@ def test_what_is_asked_for_is_kept(tmp_path: Path, video: Any) -> None:
     assert np.isnan(seen.run.probabilities[0]).all() and seen.run.probabilities[1].tolist() == [0.25, 0.25, 0.0, 0.5]
     np.testing.assert_allclose(seen.run.times_s, np.arange(120) / 10)
     assert [e["apex_s"] for e in seen.as_dict()["truth"]] == pytest.approx([e.apex_s for e in video.events], abs=1e-3)
+    unseen = dataclasses.replace(seen.run.events[0], rejected="overlap", evidence={"size": 1.0})
+    told = dataclasses.replace(seen, run=dataclasses.replace(seen.run, events=(unseen, *seen.run.events))).as_dict()
+    assert told["found"] == seen.as_dict()["found"] and "evidence" not in told["found"][0]
     assert set(seen.as_dict()["distractions"]) <= {"blink", "talk", "gaze", "head", "light"}
     assert seen.people == ("drawn00",)
     assert cv2.VideoCapture(str(tmp_path / "videos" / f"{video.name}.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 120
@@ -131,9 +145,13 @@ def test_spot_eval_scores_what_the_detector_says(
     assert scores["rejections"] == {"blink": {"n": 1, "true": 0}}
     assert [len(v["truth"]) for v in scores["made_videos"]] == [len(video.events)]
     assert scores["rest"]["events"] == 0 and scores["clips"] == [] and "--seed 5" in scores["command"]
+    assert scores["rest"]["false_per_min"] is None  # too short to be watchable
+    assert scores["watchable_minutes"] == pytest.approx(16 / 60) and scores["recall_at"]["0.25"] == 1.0
+    assert list(scores["groups"]) == ["made videos"] and scores["groups"]["made videos"]["recall"] == 1.0
     for name in ("time.png", "time-curve.png"):
         assert cv2.imread(str(tmp_path / name)).shape[0] > 100
-    assert "by chance" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "by chance" in said and "SAMM-LV" in said and "– a watchable minute" in said
 
 
 def test_spot_rates_compares_rates(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
@@ -151,7 +169,7 @@ def test_spot_rates_compares_rates(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     [
         ["--minutes", "1"], ["--video-minutes", "0"], ["--rest", "-1"], ["--fps", "0"], ["--jitter", "0.6"],
         ["--minutes", "0.05", "--video-minutes", "0.05"], ["--videos", "/nowhere"], ["--json", "/nowhere/out.json"],
-        ["--drawn", "-1"], ["--people", "nobody"],
+        ["--drawn", "-1"], ["--people", "nobody"], ["--clip-minutes", "0.05"], ["--clip-people", "anna"],
     ],
 )  # fmt: skip
 def test_values_that_do_not_fit_are_usage_errors(argv: list[str]) -> None:
@@ -179,9 +197,11 @@ def test_rates_are_checked(text: str) -> None:
         parsed(command_spot_rates, "--rates", text)
 
 
-def test_a_curve_of_one_point_can_be_drawn(tmp_path: Path) -> None:
-    point = dict.fromkeys(("f1", "f1_with_class", "false_per_min"), 0.0) | {"quiet_false_per_min": None}
-    draw_curve([point], {"f1": 0.0}, tmp_path / "curve.png")
+def test_curves_can_be_drawn_of_little(tmp_path: Path) -> None:
+    point = {"recall": 0.0, "false_per_min": 0.0}
+    group = {"n": 0, "watchable_minutes": 1.0, "recall": 0.0, "false_per_min": 0.0, "curve": [point]}
+    unseen = group | {"watchable_minutes": 0.0, "false_per_min": None, "curve": [point | {"false_per_min": None}]}
+    draw_curves({"made videos": group, "moving clips": unseen}, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 1000
 
 
