@@ -70,7 +70,7 @@ def test_what_stays_moved_does_not_blur_the_times():
     """A new pose of the mouth at the same time, and lids that take longer."""
     pose = Movement(5.2, 5.4, 9.0, 2.0, MOUTH, back=False)
     lids = Movement(4.8, 5.15, 5.6, 1.5, LIDS)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = events_of(TIMES_S, face_rows(TIMES_S, [MICRO, pose, lids]), detector=detector)
     assert_timed(only(accepted(events)), MICRO)
 
@@ -269,7 +269,7 @@ def test_a_model_without_a_neutral_class_needs_motion():
 def test_two_events_are_apart(gap_s, reasons):
     first = Movement(5.0, 5.08, 5.16)
     second = first.later(0.16 + gap_s)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = events_of(TIMES_S, face_rows(TIMES_S, [first, second]), detector=detector)
     near = [min(events, key=lambda e: abs(e.apex_s - movement.apex_s)) for movement in (first, second)]
     assert [event.rejected for event in near] == reasons
@@ -290,7 +290,7 @@ def test_the_side_of_something_larger_does_not_count():
 def test_a_long_movement_waits_for_no_short_one_that_came_after_it():
     """The short one is decided first, though it came later: both count."""
     long, short = Movement(5.0, 5.5, 5.8), Movement(6.1, 6.18, 6.28, regions=("chin",))
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = accepted(events_of(TIMES_S, face_rows(TIMES_S, [long, short]), detector=detector))
     assert [event.kind for event in events] == ["micro", "macro"]
 
@@ -304,7 +304,7 @@ def test_a_twitch_on_a_smile_is_one_event():
 def test_a_twitch_after_the_smile_was_decided_is_no_second_event():
     """It is known later than the long movement, and lies in it."""
     smile, twitch = Movement(5.0, 5.6, 7.2, 4.0, MOUTH), Movement(6.75, 6.85, 6.95, 3.0, BROWS)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = events_of(grid(12.0), face_rows(grid(12.0), [smile, twitch]), detector=detector)
     assert only(accepted(events)).kind == "macro"
     assert ("micro", "overlap") in {(e.kind, e.rejected) for e in events}

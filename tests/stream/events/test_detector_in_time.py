@@ -158,7 +158,7 @@ def test_after_an_end_it_is_as_new(ended):
         MICRO.later(15.0, regions=LIDS),
     ]
     rows = face_rows(times_s, [*movements, MICRO.later(17.2)], seed=4)
-    thresholds = EventSettings(calibration_s=0.0, min_confidence=0.0)
+    thresholds = EventSettings(calibration_s=0.0)
     fresh = events_of(times_s, rows, detector=EventDetector(CLASSES, 30.0, settings=thresholds))
     assert {event.rejected for event in fresh} >= {None, "blink", "speech"}
     assert fresh[0].onset_s < 2
@@ -172,7 +172,7 @@ def test_after_an_end_it_is_as_new(ended):
 
 def test_the_next_face_may_move_at_once():
     rows = face_rows(TIMES_S, [Movement(0.6, 0.75, 0.95)])
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(noise_factor=0.5, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(noise_factor=0.5))
     first = events_of(TIMES_S, rows, detector=detector)
     assert first[0].onset_s < 1
     assert events_of(TIMES_S, rows, detector=detector) == first
@@ -242,7 +242,7 @@ def faces(draw: st.DrawFn) -> tuple[float, np.ndarray, np.ndarray, list[np.ndarr
 
 
 EAGER = EventSettings(
-    min_contrast=0.0, min_expression=0.0, min_confidence=0.0, calibration_s=0.5, refractory_s=0.0, blink_ratio=3.0
+    min_contrast=0.0, calibration_s=0.5, refractory_s=0.0, blink_ratio=3.0
 )
 
 
@@ -311,7 +311,7 @@ def test_settings_that_cannot_be(change, message):
 
 def test_settings_at_their_limits():
     thresholds = EventSettings(
-        min_confidence=0.0, min_s=0.0, calibration_s=0.0, refractory_s=0.0, step_share=0.0, edge_share=1.0
+        min_s=0.0, calibration_s=0.0, refractory_s=0.0, step_share=0.0, edge_share=1.0
     )
     events = events_of(TIMES_S, face_rows(TIMES_S, [MICRO]), detector=EventDetector(CLASSES, 30.0, settings=thresholds))
     assert len(about(events, MICRO)) >= 1
