@@ -164,12 +164,14 @@ def count_at(videos: Sequence[JudgedVideo], chances: Sequence[Rows], least: floa
 
 
 def _likeliest(video: JudgedVideo, chance: Rows) -> list[int]:
-    """Candidates that no other one nearby is likelier than."""
+    """Candidates that no other one nearby is likelier than; of equally likely ones that which stands out more, then the first."""
     apexes_s = np.array([event.apex_s for event in video.candidates])
+    clear = np.array([event.evidence["over noise"] for event in video.candidates])
     rival_s = EventSettings().rival_s
-    return [
-        n for n in range(len(chance)) if not ((np.abs(apexes_s - apexes_s[n]) <= rival_s) & (chance > chance[n])).any()
-    ]
+    order = np.lexsort((-np.arange(len(chance)), clear, chance))
+    rank = np.empty(len(order), int)
+    rank[order] = np.arange(len(order))
+    return [n for n in range(len(rank)) if rank[np.abs(apexes_s - apexes_s[n]) <= rival_s].max() == rank[n]]
 
 
 def curve(videos: Sequence[JudgedVideo], chances: Sequence[Rows]) -> tuple[CurvePoint, ...]:
