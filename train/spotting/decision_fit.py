@@ -89,7 +89,7 @@ def fit_decision(videos: Sequence[JudgedVideo], training_data: str) -> SpottingD
         learning_rate=0.06, subsample=0.6, min_samples_leaf=15, max_features=0.5, random_state=0
     )
     folds = GroupKFold(min(4, len(set(people))))
-    search = GridSearchCV(model, _TRIED, scoring="neg_log_loss", cv=folds, error_score="raise")
+    search = GridSearchCV(model, _TRIED, scoring="neg_log_loss", cv=folds, error_score="raise")  # type: ignore[arg-type]
     search.fit(rows, hits, groups=people)
     best: GradientBoostingClassifier = search.best_estimator_
     share = float(hits.mean())
