@@ -61,6 +61,11 @@ class _Judged:
     evidence: Mapping[str, float]
     probability: float
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The likelier one counts; of equally likely ones that which stands out more."""
+        return self.probability, self.evidence["over noise"]
+
 
 class EventDetector:
     """Follows one face on the contract's time grid. `step` for every grid frame; `interrupt` when the face is out of sight
@@ -273,10 +278,8 @@ class EventDetector:
         while self._waiting and self._waiting[0].number + self._rival <= number:
             judged = self._waiting.popleft()
             rivals = [other for other in (*self._told, *self._waiting) if self._are_rivals(other, judged)]
-            # Of equally likely ones the first counts.
-            if any(o.probability > judged.probability for o in rivals) or any(
-                o.probability == judged.probability and o in self._told for o in rivals
-            ):
+            # Of equal ones the first counts.
+            if any(other.rank > judged.rank or (other.rank == judged.rank and other in self._told) for other in rivals):
                 rejected: Rejection | None = "overlap"
             else:
                 rejected = self._judge.rejection(judged.evidence, judged.probability)
@@ -322,14 +325,10 @@ class EventDetector:
             rejected = "tracking_lost"
         elif self._end_reason is not None and candidate.after_s < settings.quiet_after_s:
             rejected = self._end_reason
-        elif (
-            rejected is None
-            and kind == "macro"
-            and any(
-                candidate.onset_s < other.offset_s + settings.refractory_s
-                and other.onset_s < candidate.offset_s + settings.refractory_s
-                for other in self._accepted
-            )
+        elif rejected is None and any(
+            candidate.onset_s < other.offset_s + settings.refractory_s
+            and other.onset_s < candidate.offset_s + settings.refractory_s
+            for other in self._accepted
         ):
             rejected = "overlap"
         label, probability = label_of(candidate, self._names)

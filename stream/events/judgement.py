@@ -13,15 +13,14 @@ _BY_HAND: Mapping[str, tuple[float, float, float]] = {
     "over noise": (math.log(4.0), -3.0, 0.5),
     "contrast before": (math.log(2.5), -3.0, 0.5),
     "contrast after": (math.log(2.5), -3.0, 0.5),
-    "edge": (0.2, 0.0, -5.0),
-    "lids alone": (math.log(1.2), 0.0, -5.0),
-    "head speed": (math.log1p(30.0), 0.0, -5.0),
-    "exposure": (math.log1p(6.0), 0.0, -5.0),
-    "sharpness": (math.log(0.6), -5.0, 0.0),
+    "edge": (0.13, 0.0, -5.0),
+    # More than both contrasts together, since it explains them.
+    "lids alone": (math.log(1.2), 0.0, -8.0),
+    "head speed": (math.log1p(30.0), 0.0, -8.0),
+    "exposure": (math.log1p(6.0), 0.0, -8.0),
+    "sharpness": (math.log(0.6), -8.0, 0.0),
     "expression": (0.0, -4.0, 1.0),
 }
-
-
 _USUAL = {"contrast before": 1.5, "contrast after": 1.5, "over noise": 2.5, "expression": 2.0, "edge": 0.08}
 _SIZES_PX = tuple(4.0 * 0.8**step for step in range(16))
 """Peaks that are tried; hardly any micro-expression is larger than the first."""

@@ -21,7 +21,7 @@ _POSITIVE = (
     "quiet_lag_s",
     "watchable_px",
 )
-_NOT_NEGATIVE = ("min_s", "refractory_s", "min_contrast", "calibration_s")
+_NOT_NEGATIVE = ("refractory_s", "min_contrast", "calibration_s")
 _SHARES = ("edge_share", "step_share", "min_sharpness_share")
 
 
@@ -38,8 +38,9 @@ class EventSettings:
         half_widths_s, macro_half_widths_s: widths that are looked for, from the apex to either side.
         shoulder_s: time on either side of those that says where the face rests.
         step_share: share of what does not come back that is taken off a movement's size.
-        min_s, max_s: shortest and longest micro-expression. Longer is `macro`.
-        refractory_s: least time between the offset of an event and the onset of the next.
+        max_s: longest micro-expression. Longer is `macro`.
+        refractory_s: least time between the offset of an event that counts and the onset of the next; the one that is told
+            first counts.
         decide_s: how long after the apex a candidate is judged. rival_s: of candidates with apexes so close the likeliest
             counts; so much later a micro-expression is told.
         answer_s: the model's answers from so long to so long after the apex are averaged.
@@ -63,7 +64,6 @@ class EventSettings:
     macro_half_widths_s: tuple[float, ...] = (0.4, 0.53, 0.73, 1.0, 1.33)
     shoulder_s: float = 4 / 30
     step_share: float = 0.6
-    min_s: float = 0.04
     max_s: float = 0.5
     refractory_s: float = 0.2
     decide_s: float = 0.9
@@ -92,7 +92,7 @@ class EventSettings:
         for name in ("half_widths_s", "macro_half_widths_s"):
             widths_s = getattr(self, name)
             self._require(name, len(widths_s) > 0 and all(0 < s < math.inf for s in widths_s), "times above 0")
-        self._require("min_s", self.min_s < self.max_s, f"less than max_s, {self.max_s:g}")
+        self._require("step_share", self.step_share > 0, "a share above 0")
         self._require(
             "answer_s",
             len(self.answer_s) == 2 and self.answer_s[0] < self.answer_s[1] <= self.decide_s,

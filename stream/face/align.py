@@ -207,7 +207,8 @@ class MotionAligner:
         agreed = count >= self._settings.min_inliers and share >= self._settings.min_inlier_share and _plausible(motion)
         if not agreed:
             return None, share
-        return _Motion(motion, moved[kept].reshape(-1, 2), key.corners[kept].reshape(-1, 2)), share
+        back, forth = (points[kept].reshape(-1, 2).astype(np.float32) for points in (key.corners, moved))
+        return _Motion(motion, forth, back), share
 
     def _view(self, grey: Image, transform: Matrix) -> Image:
         return crop_face(grey, transform + self._shift, self._geometry, "grey", self._shift_px)

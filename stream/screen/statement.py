@@ -44,7 +44,8 @@ REJECTION_WORDS: Mapping[Rejection, str] = {
     "tracking_lost": "tracking lost",
     "insufficient_rate": "too few frames",
     "calibrating": "calibrating",
-    "too_short": "too short",
+    "too_small": "too small",
+    "not_brief": "not brief",
     "overlap": "part of another",
     "no_expression": "no expression",
 }

@@ -104,9 +104,14 @@ def accepted(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event.rejected is None]
 
 
+def apart(events: Sequence[Event]) -> list[Event]:
+    """Without those that a likelier one at the same time, of another part of the face, has put out."""
+    return [event for event in events if event.rejected != "overlap"]
+
+
 def only(events: Sequence[Event]) -> Event:
-    assert len(events) == 1, events
-    return events[0]
+    (event,) = apart(events)
+    return event
 
 
 def assert_timed(event: Event, movement: Movement, within_s: float = 0.05) -> None:

@@ -89,7 +89,7 @@ def fit_decision(videos: Sequence[JudgedVideo], training_data: str) -> SpottingD
         learning_rate=0.06, subsample=0.6, min_samples_leaf=15, max_features=0.5, random_state=0
     )
     folds = GroupKFold(min(4, len(set(people))))
-    search = GridSearchCV(model, _TRIED, scoring="neg_log_loss", cv=folds, error_score="raise")
+    search = GridSearchCV(model, _TRIED, scoring="neg_log_loss", cv=folds, error_score="raise")  # type: ignore[arg-type]
     search.fit(rows, hits, groups=people)
     best: GradientBoostingClassifier = search.best_estimator_
     share = float(hits.mean())
@@ -164,12 +164,14 @@ def count_at(videos: Sequence[JudgedVideo], chances: Sequence[Rows], least: floa
 
 
 def _likeliest(video: JudgedVideo, chance: Rows) -> list[int]:
-    """Candidates that no other one nearby is likelier than."""
+    """Candidates that no other one nearby is likelier than; of equally likely ones that which stands out more, then the first."""
     apexes_s = np.array([event.apex_s for event in video.candidates])
+    clear = np.array([event.evidence["over noise"] for event in video.candidates])
     rival_s = EventSettings().rival_s
-    return [
-        n for n in range(len(chance)) if not ((np.abs(apexes_s - apexes_s[n]) <= rival_s) & (chance > chance[n])).any()
-    ]
+    order = np.lexsort((-np.arange(len(chance)), clear, chance))
+    rank = np.empty(len(order), int)
+    rank[order] = np.arange(len(order))
+    return [n for n in range(len(rank)) if rank[np.abs(apexes_s - apexes_s[n]) <= rival_s].max() == rank[n]]
 
 
 def curve(videos: Sequence[JudgedVideo], chances: Sequence[Rows]) -> tuple[CurvePoint, ...]:

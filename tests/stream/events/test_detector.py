@@ -24,6 +24,7 @@ from tests.helpers.movements import (
     Movement,
     about,
     accepted,
+    apart,
     assert_timed,
     events_of,
     face_rows,
@@ -72,7 +73,7 @@ def test_what_stays_moved_does_not_blur_the_times():
     """A new pose of the mouth at the same time, and lids that take longer."""
     pose = Movement(5.2, 5.4, 9.0, 2.0, MOUTH, back=False)
     lids = Movement(4.8, 5.15, 5.6, 1.5, LIDS)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = events_of(TIMES_S, face_rows(TIMES_S, [MICRO, pose, lids]), detector=detector)
     assert_timed(only(accepted(events)), MICRO)
 
@@ -80,7 +81,7 @@ def test_what_stays_moved_does_not_blur_the_times():
 @pytest.mark.parametrize("size_px, found", [(0.12, 0), (0.4, 1), (40.0, 1)])
 def test_it_has_to_be_long_enough(size_px, found):
     rows = face_rows(TIMES_S, [replace(MICRO, size_px=size_px)], noise_px=0.01)
-    assert len(events_of(TIMES_S, rows)) == found
+    assert len(accepted(events_of(TIMES_S, rows))) == found
 
 
 def test_the_label_is_the_likeliest_class_after_the_apex():
@@ -116,14 +117,14 @@ def test_without_an_answer_no_action_unit_is_told():
     assert only(found).action_units == () and "action_units" not in only(found).to_dict()
 
 
-def test_a_second_later_it_is_decided():
+def test_once_what_came_after_is_known_it_is_told():
     detector, rows = EventDetector(CLASSES, 30.0, settings=UNSURE), face_rows(TIMES_S, [MICRO])
     decided_s = [
         float(time_s)
         for time_s, row in zip(TIMES_S, rows, strict=True)
         if detector.step(motion_of(time_s, row), np.array(SURPRISED, np.float32))
     ]
-    assert decided_s == [pytest.approx(MICRO.apex_s + 1.0, abs=0.07)]
+    assert decided_s == [pytest.approx(MICRO.apex_s + 1.43, abs=0.07)]
     assert detector.finish() == ()
 
 
@@ -143,12 +144,15 @@ def test_what_does_not_come_back_is_nothing(rest):
 
 
 def test_a_long_movement_has_to_be_longer():
-    assert events_of(TIMES_S, face_rows(TIMES_S, [replace(LONG, size_px=0.7)])) == []
+    event = only(events_of(TIMES_S, face_rows(TIMES_S, [replace(LONG, size_px=0.7)])))
+    assert (event.kind, event.rejected) == ("micro", "not_brief")
 
 
 def test_longer_than_half_a_second_is_macro():
-    event = only(events_of(TIMES_S, face_rows(TIMES_S, [LONG])))
-    assert (event.kind, event.rejected, event.label) == ("macro", None, "surprise")
+    events = events_of(TIMES_S, face_rows(TIMES_S, [LONG]))
+    assert [event.rejected for event in events if event.kind == "micro"] == ["not_brief"]
+    event = only(accepted(events))
+    assert (event.kind, event.label) == ("macro", "surprise")
     assert_timed(event, LONG, 0.12)
     assert event.duration_s > 0.5
 
@@ -156,19 +160,20 @@ def test_longer_than_half_a_second_is_macro():
 @pytest.mark.parametrize("duration_s", np.arange(0.4, 1.0, 0.05))
 def test_whatever_its_length_it_is_one_or_the_other(duration_s):
     movement = Movement(5.0, 5.0 + 0.4 * duration_s, 5.0 + duration_s)
-    event = only(events_of(TIMES_S, face_rows(TIMES_S, [movement])))
-    assert event.rejected is None
-    assert event.kind == ("micro" if event.duration_s <= 0.5 else "macro")
+    events = events_of(TIMES_S, face_rows(TIMES_S, [movement]))
+    event = only(accepted(events))
+    # The ease at either end cannot be seen: a movement seems shorter than it is.
+    assert event.kind == ("micro" if duration_s < 0.68 else "macro")
+    assert {e.rejected for e in events if e is not event} <= {"overlap", "not_brief"}
 
 
 @pytest.mark.parametrize("fps", [25.0, 50.0, 60.0])
 def test_grids_of_other_rates(fps):
     times_s = grid(16.0, fps)
     movements = [MICRO, LONG.later(5.0)]
-    micro, macro = events_of(
-        times_s, face_rows(times_s, movements), detector=EventDetector(CLASSES, fps, settings=UNSURE)
-    )
-    assert (micro.kind, micro.rejected, macro.kind, macro.rejected) == ("micro", None, "macro", None)
+    events = events_of(times_s, face_rows(times_s, movements), detector=EventDetector(CLASSES, fps, settings=UNSURE))
+    micro, macro = accepted(events)
+    assert (micro.kind, macro.kind) == ("micro", "macro")
     assert_timed(micro, movements[0])
     assert_timed(macro, movements[1], 0.12)
 
@@ -209,9 +214,9 @@ def test_rest_between_two_movements_is_no_long_one():
 def test_what_else_goes_on_is_the_reason(movement, column, value, reason):
     rows = face_rows(TIMES_S, [movement])
     rows[round(movement.apex_s * 30) :, column] = value
-    event = only(events_of(TIMES_S, rows))
-    assert event.rejected == reason
-    assert_timed(event, movement, 0.12)
+    events = events_of(TIMES_S, rows)
+    assert {event.rejected for event in events} == {reason}
+    assert_timed(events[-1], movement, 0.12)
 
 
 def test_light_that_changes_slowly_is_no_exposure_step():
@@ -231,11 +236,10 @@ def test_a_light_step_of_a_slow_source_is_seen_in_full():
 def test_speech_is_rejected_and_what_comes_after_is_not():
     times_s, micro = grid(20.0), MICRO.later(10.0)
     events = events_of(times_s, face_rows(times_s, [*talking(5.0, 6.0), micro]))
-    during = [event for event in events if event.apex_s < 12]
+    during = apart([event for event in events if event.apex_s < 12])
     assert len(during) >= 5
     assert {event.rejected for event in during} == {"speech"}
-    assert_timed(only([event for event in events if event.apex_s > 12]), micro)
-    assert [event.onset_s > 12 for event in accepted(events)] == [True]
+    assert_timed(only(accepted(events)), micro)
 
 
 def test_the_first_and_last_words_are_speech_too():
@@ -249,10 +253,11 @@ def test_a_neutral_answer_is_no_expression():
     assert only(events_of(TIMES_S, rows, (0.8, 0.1, 0.05, 0.05))).rejected is None
 
 
-def test_an_answer_that_is_not_sure_is_no_expression():
-    rows = face_rows(TIMES_S, [MICRO])
-    unsure = only(events_of(TIMES_S, rows, (0.5, 0.3, 0.1, 0.1), detector=EventDetector(CLASSES, 30.0)))
-    assert unsure.rejected == "no_expression" and 0.3 < unsure.confidence < 0.6
+def test_the_less_the_model_is_sure_the_less_likely():
+    answers = [(0.8, 0.1, 0.05, 0.05), (0.2, 0.55, 0.2, 0.05)]
+    sure, unsure = (only(events_of(TIMES_S, face_rows(TIMES_S, [MICRO]), answer)) for answer in answers)
+    assert sure.probability is not None and unsure.probability is not None
+    assert unsure.probability < 0.5 < sure.probability and unsure.evidence["class"] < sure.evidence["class"]
 
 
 def test_without_an_answer_it_is_no_expression():
@@ -267,11 +272,12 @@ def test_a_model_without_a_neutral_class_needs_motion():
     assert events_of(TIMES_S, face_rows(TIMES_S), certain, detector=EventDetector(names, 30.0)) == []
 
 
-@pytest.mark.parametrize("gap_s, reasons", [(0.1, [None, "overlap"]), (0.35, [None, None])])
+@pytest.mark.parametrize("gap_s, reasons", [(0.1, ["overlap", None]), (0.5, [None, None])])
 def test_two_events_are_apart(gap_s, reasons):
+    """What follows at once makes the first look like speech: the second is the likelier one."""
     first = Movement(5.0, 5.08, 5.16)
     second = first.later(0.16 + gap_s)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = events_of(TIMES_S, face_rows(TIMES_S, [first, second]), detector=detector)
     near = [min(events, key=lambda e: abs(e.apex_s - movement.apex_s)) for movement in (first, second)]
     assert [event.rejected for event in near] == reasons
@@ -289,24 +295,25 @@ def test_the_side_of_something_larger_does_not_count():
     assert_timed(second, large)
 
 
-def test_a_long_movement_waits_for_no_short_one_that_came_after_it():
-    """The short one is decided first, though it came later: both count."""
+def test_a_short_movement_soon_after_a_long_one_counts_too():
     long, short = Movement(5.0, 5.5, 5.8), Movement(6.1, 6.18, 6.28, regions=("chin",))
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = accepted(events_of(TIMES_S, face_rows(TIMES_S, [long, short]), detector=detector))
-    assert [event.kind for event in events] == ["micro", "macro"]
+    assert sorted(event.kind for event in events) == ["macro", "micro"]
 
 
 def test_a_twitch_on_a_smile_is_one_event():
     smile, twitch = Movement(5.0, 6.0, 7.0, 3.0, MOUTH), Movement(6.45, 6.55, 6.65, 2.0, BROWS)
     events = events_of(grid(12.0), face_rows(grid(12.0), [smile, twitch]))
-    assert {(e.kind, e.rejected) for e in events} == {("micro", None), ("macro", "overlap")}
+    assert only(accepted(events)).kind == "macro"
+    (short,) = (e for e in events if (e.kind, e.rejected) == ("micro", "overlap"))
+    assert_timed(short, twitch)
 
 
 def test_a_twitch_after_the_smile_was_decided_is_no_second_event():
     """It is known later than the long movement, and lies in it."""
     smile, twitch = Movement(5.0, 5.6, 7.2, 4.0, MOUTH), Movement(6.75, 6.85, 6.95, 3.0, BROWS)
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(min_contrast=0.0))
     events = events_of(grid(12.0), face_rows(grid(12.0), [smile, twitch]), detector=detector)
     assert only(accepted(events)).kind == "macro"
     assert ("micro", "overlap") in {(e.kind, e.rejected) for e in events}

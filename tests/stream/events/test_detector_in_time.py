@@ -26,6 +26,7 @@ from tests.helpers.movements import (
     Movement,
     about,
     accepted,
+    apart,
     assert_timed,
     events_of,
     face_rows,
@@ -63,12 +64,7 @@ def test_noise_alone_is_no_event_and_hides_nothing_that_stands_out(noise_px):
     times_s = grid(120.0)
     movement = Movement(110.0, 110.15, 110.35, size_px=max(1.0, 14 * noise_px), regions=BROWS)
     events = events_of(times_s, face_rows(times_s, [movement], noise_px, seed=2))
-    event = only(about(events, movement))
-    assert event.rejected is None
-    others = [event for event in events if event not in about(events, movement)]
-    assert accepted(others) == []
-    # Hardly anything even looked like a movement.
-    assert len([event for event in others if event.rejected != "calibrating"]) <= 3
+    assert_timed(only(accepted(events)), movement, 0.12)
 
 
 @pytest.mark.parametrize("level, after_s", [(0.0, 7.0), (40.0, 3.0)], ids=["of itself", "with the light"])
@@ -80,7 +76,7 @@ def test_a_face_that_gets_noisier_is_learned_anew(level, after_s):
     detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
     settling = step_all(detector, times_s[:known], rows[:known])
     assert accepted(settling) == []
-    assert [e for e in step_all(detector, times_s[known:], rows[known:]) if e.onset_s > 20 + after_s] == []
+    assert accepted(step_all(detector, times_s[known:], rows[known:])) == []
 
 
 def test_a_change_of_light_is_learned_once():
@@ -107,7 +103,10 @@ def test_what_is_open_is_decided_at_the_end_once(movement, reach_s, reason):
     rows = face_rows(TIMES_S, [movement])
     kinds = {"micro", "macro"}
     for count in range(round(movement.offset_s * 30) + 3, last, 5):
-        event = only(about(events_of(TIMES_S[:count], rows[:count], reason=reason), movement))
+        events = apart(about(events_of(TIMES_S[:count], rows[:count], reason=reason), movement))
+        # Of a long one there is a short candidate too, of its middle.
+        event = max(events, key=lambda event: event.duration_s)
+        assert len(events) == (1 if movement is MICRO else 2) and len(accepted(events)) <= 1
         kinds &= {event.kind}
         assert event.offset_s <= TIMES_S[count - 1]
         assert_timed(event, movement, 0.12)
@@ -133,10 +132,10 @@ def test_what_is_not_known_is_not_taken_for_quiet():
 
 def test_what_was_decided_is_not_decided_again_at_the_end():
     rows = face_rows(TIMES_S, [MICRO])
-    for count in range(183, 200, 2):
+    for count in range(183, 212, 3):
         detector = EventDetector(CLASSES, 30.0, settings=UNSURE)
         before = step_all(detector, TIMES_S[:count], rows[:count])
-        assert len(before) + len(detector.finish("tracking_lost")) == 1
+        assert len(apart(before)) + len(apart(detector.finish("tracking_lost"))) == 1
 
 
 def test_an_end_without_a_beginning_is_nothing():
@@ -158,7 +157,7 @@ def test_after_an_end_it_is_as_new(ended):
         MICRO.later(15.0, regions=LIDS),
     ]
     rows = face_rows(times_s, [*movements, MICRO.later(17.2)], seed=4)
-    thresholds = EventSettings(calibration_s=0.0, min_confidence=0.0)
+    thresholds = EventSettings(calibration_s=0.0)
     fresh = events_of(times_s, rows, detector=EventDetector(CLASSES, 30.0, settings=thresholds))
     assert {event.rejected for event in fresh} >= {None, "blink", "speech"}
     assert fresh[0].onset_s < 2
@@ -172,7 +171,7 @@ def test_after_an_end_it_is_as_new(ended):
 
 def test_the_next_face_may_move_at_once():
     rows = face_rows(TIMES_S, [Movement(0.6, 0.75, 0.95)])
-    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(noise_factor=0.5, min_confidence=0.0))
+    detector = EventDetector(CLASSES, 30.0, settings=EventSettings(noise_factor=0.5))
     first = events_of(TIMES_S, rows, detector=detector)
     assert first[0].onset_s < 1
     assert events_of(TIMES_S, rows, detector=detector) == first
@@ -209,6 +208,7 @@ def test_the_same_performance_gives_the_same_events_at_any_rate(fps, jitter):
         [row for time_s, taken in zip(taken_s, rows, strict=True) for row in resampler.step(taken, time_s)]
     )
     events = events_of(np.arange(len(on_grid)) / 30, on_grid)
+    events = [event for event in apart(events) if event.rejected != "not_brief"]
     assert [(e.kind, e.rejected) for e in events] == [("micro", None)] * 3 + [("micro", "blink"), ("macro", None)]
     for event, movement in zip(events[:3], movements[:3], strict=True):
         assert (event.onset_s, event.apex_s) == pytest.approx((movement.onset_s, movement.apex_s), abs=0.04)
@@ -241,9 +241,7 @@ def faces(draw: st.DrawFn) -> tuple[float, np.ndarray, np.ndarray, list[np.ndarr
     return fps, times_s, rows, answers
 
 
-EAGER = EventSettings(
-    min_contrast=0.0, min_expression=0.0, min_confidence=0.0, calibration_s=0.5, refractory_s=0.0, blink_ratio=3.0
-)
+EAGER = EventSettings(min_contrast=0.0, calibration_s=0.5, refractory_s=0.0, blink_ratio=3.0, rival_s=0.1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -259,11 +257,13 @@ def test_whatever_comes_events_make_sense(face, thresholds, reason):
         assert event.track == 3 and event.label in CLASSES and event.label != "neutral"
         assert times_s[0] <= event.onset_s <= event.apex_s <= event.offset_s <= times_s[-1]
         assert 0 <= event.confidence <= 1 and math.isfinite(event.peak_px)
-        assert (event.duration_s <= 0.5) == (event.kind == "micro")
+        assert event.duration_s <= 0.5 + 1e-9 if event.kind == "micro" else event.duration_s > 0.5
+        assert (event.probability is None) == (event.kind == "macro") and all(
+            map(math.isfinite, event.evidence.values())
+        )
     counted = sorted(accepted(events), key=lambda event: event.onset_s)
     for event in counted:
         assert event.onset_s - times_s[0] >= thresholds.calibration_s
-        assert event.kind == "macro" or thresholds.min_s <= event.duration_s <= thresholds.max_s
     for earlier, later in pairwise(counted):
         assert later.onset_s >= earlier.offset_s + thresholds.refractory_s
 
@@ -295,12 +295,12 @@ def test_refuses_what_is_no_motion():
         ({"refractory_s": -0.1}, "refractory_s: expected a finite number of 0 or more, found -0.1"),
         ({"min_contrast": math.nan}, "min_contrast: expected a finite number of 0 or more, found nan"),
         ({"step_share": 1.5}, "step_share: expected a share from 0 to 1, found 1.5"),
-        ({"min_expression": -0.5}, "min_expression: expected a share from 0 to 1, found -0.5"),
+        ({"step_share": 0.0}, "step_share: expected a share above 0, found 0"),
+        ({"rival_s": 0.0}, "rival_s: expected a finite number above 0, found 0"),
         ({"half_widths_s": ()}, r"half_widths_s: expected times above 0, found \(\)"),
         ({"macro_half_widths_s": (0.5, 0.0)}, r"macro_half_widths_s: expected times above 0, found \(0.5, 0.0\)"),
-        ({"min_s": 0.5}, "min_s: expected less than max_s, 0.5, found 0.5"),
-        ({"answer_s": (0.5, 0.1)}, r"answer_s: expected two growing times up to decide_s, 1, found \(0.5, 0.1\)"),
-        ({"answer_s": (0.1, 1.5)}, r"answer_s: expected two growing times up to decide_s, 1, found \(0.1, 1.5\)"),
+        ({"answer_s": (0.5, 0.1)}, r"answer_s: expected two growing times up to decide_s, 0.9, found \(0.5, 0.1\)"),
+        ({"answer_s": (0.1, 1.5)}, r"answer_s: expected two growing times up to decide_s, 0.9, found \(0.1, 1.5\)"),
         ({"quiet_percentiles": (90.0, 101.0)}, r"quiet_percentiles: expected two numbers from 0 to 100, found \(90"),
     ],
 )
@@ -310,8 +310,6 @@ def test_settings_that_cannot_be(change, message):
 
 
 def test_settings_at_their_limits():
-    thresholds = EventSettings(
-        min_confidence=0.0, min_s=0.0, calibration_s=0.0, refractory_s=0.0, step_share=0.0, edge_share=1.0
-    )
+    thresholds = EventSettings(calibration_s=0.0, refractory_s=0.0, step_share=1e-6, edge_share=1.0)
     events = events_of(TIMES_S, face_rows(TIMES_S, [MICRO]), detector=EventDetector(CLASSES, 30.0, settings=thresholds))
     assert len(about(events, MICRO)) >= 1
