@@ -21,22 +21,18 @@ from train.commands.flags import require_places, write_json
 from train.commands.spot_eval import add_face_flags, choose_faces, open_recognizer
 from train.errors import UsageError
 from train.progress import clip_progress
+from train.spotting.clip_videos import RealClip, clip_script, find_clips
 from train.spotting.decision_fit import JudgedVideo, Rows, count_at, curve, fit_decision, out_of_fold
 from train.spotting.material import Task, watched
 from train.spotting.watch import Watched, Watcher
-from train.synth.clip_scene import CLIP_SUFFIXES, ClipScene, make_clip_video
+from train.synth.clip_scene import ClipScene, make_clip_video
 from train.synth.faces import FaceSource
 from train.synth.long_video import Sampling, make_long_video, make_rest_video, pick_face
 from train.synth.long_video_script import ScriptSettings
 from train.text_table import TextTable
 
 _RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
-CLIP_SCRIPT = ScriptSettings(
-    duration_s=60.0, lead_s=4.0, gap_min_s=2.5, gap_max_s=6.0, peak_min_px=1.0, peak_max_px=5.0,
-    talk_share=0.0, macro_share=0.0, rest_share=0.05, blinks_per_min=0.0, busy=0.0,
-)  # fmt: skip
-"""Of expressions put into real clips: whoever is in them blinks, looks, talks and moves already. The peak is the longest way of
-any point; most of an expression moves half as far."""
+_CLIP_S = 60.0
 
 _EPILOG = """examples:
   python -m train spot-fit --out decision.json                                 the astronaut and drawn faces
@@ -44,7 +40,7 @@ _EPILOG = """examples:
   python -m export model.onnx --decision decision.json --out exported          the model with it
 
 The live program watches made long videos and the clips of --videos with the generator's motion put in; every candidate it has
-becomes a row, and boosted trees learn which of them are micro-expressions. The curve (false events a watchable minute and recall at
+becomes a row, and boosted trees learn which of them are micro-expressions. The curve (false events a minute in which the face was read, and recall, at
 every threshold) comes from folds over people: each is judged by a decision that has not seen them. Take people whom the network
 was not trained on. What was watched is kept beside OUT (OUT.watched.jsonl): the same call goes on where it was broken off."""
 
@@ -138,23 +134,17 @@ def _clips(args: argparse.Namespace) -> Iterator[Task]:
     """Real clips with expressions put in."""
     if args.videos is None:
         return
-    if not args.videos.is_dir():
-        raise UsageError(f"{args.videos}: expected a folder of video files, found none")
-    paths = sorted(path for path in args.videos.iterdir() if path.suffix.lower() in CLIP_SUFFIXES)
-    paths = [path for path in paths if path.stem.split("_")[0] not in args.leave_out]
-    if not paths:
-        raise UsageError(f"{args.videos}: expected video files ({', '.join(CLIP_SUFFIXES)}), found none")
+    clips = [clip for clip in find_clips(args.videos) if clip.person not in args.leave_out]
     detector = FaceMeshDetector(static=False)
     watcher = Watcher(open_recognizer(args.model))
     for turn in range(args.rounds):
-        for path in paths:
-            watch = partial(_watch_clip, watcher, path, args.seed, turn, detector)
-            person = path.stem.split("_")[0]
-            yield Task(f"clip-{turn}-{path.name}", person, "clips", CLIP_SCRIPT.duration_s, watch)
+        for clip in clips:
+            watch = partial(_watch_clip, watcher, clip, args.seed + turn, detector)
+            yield Task(f"clip-{turn}-{clip.path.name}", clip.person, "clips", _CLIP_S, watch)
 
 
-def _watch_clip(watcher: Watcher, path: Path, seed: int, turn: int, detector: FaceMeshDetector) -> Watched:
-    video = make_clip_video(path, seed, turn, CLIP_SCRIPT, detector)
+def _watch_clip(watcher: Watcher, clip: RealClip, seed: int, detector: FaceMeshDetector) -> Watched:
+    video = make_clip_video(clip.path, seed, clip.number, clip_script(_CLIP_S), detector)
     assert isinstance(video.scene, ClipScene)
     return watcher.made(video, Sampling(video.scene.fps))
 
@@ -194,7 +184,7 @@ def _scores(videos: Sequence[JudgedVideo], chances: Sequence[Rows]) -> dict[str,
         scores[group] = {
             "videos": len(some),
             "people": len({video.person for video in some}),
-            "watchable_min": sum(video.minutes for video in some),
+            "read_min": sum(video.minutes for video in some),
             "true": every.true,
             "candidates": sum(len(video.candidates) for video in some),
             "recall_of_candidates": every.found / every.true if every.true else None,
@@ -222,7 +212,7 @@ def _print(groups: dict[str, Any], decision: SpottingDecision, console: CleanCon
         (
             name,
             str(row["people"]),
-            f"{row['watchable_min']:.1f}",
+            f"{row['read_min']:.1f}",
             str(row["true"]),
             str(row["candidates"]),
             "–" if row["recall_of_candidates"] is None else f"{row['recall_of_candidates']:.2f}",
@@ -234,14 +224,16 @@ def _print(groups: dict[str, Any], decision: SpottingDecision, console: CleanCon
     headings = (
         "",
         "people",
-        "watchable min",
+        "minutes read",
         "true",
         "candidates",
         "of these at one",
         *(f"at {r:g}" for r in _RATES),
         "ECE",
     )
-    console.print(TextTable("Recall at false events a watchable minute, people apart", headings, rows).shown())
+    console.print(
+        TextTable("Recall at false events a minute in which the face was read, people apart", headings, rows).shown()
+    )
     asked = Counter(decision.features[number] for tree in decision.trees for number in tree.feature if number >= 0)
     said = ", ".join(f"{name} {count}" for name, count in asked.most_common(10))
     console.print(f"{len(decision.trees)} trees; asked most: {said}", highlight=False, soft_wrap=True)

@@ -37,7 +37,7 @@ Rows = NDArray[np.float64]
 class JudgedVideo:
     """A video that was watched: `events` are all candidates of the live program with their evidence, accepted or not.
 
-    `group` says what kind of video it is, `person` whom it shows; `minutes` of it count for rates: those that were watchable.
+    `group` says what kind of video it is, `person` whom it shows; `minutes` of it count for rates: those in which the face was read.
     """
 
     name: str

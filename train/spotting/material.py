@@ -84,7 +84,7 @@ def _line(task: Task, seen: Watched) -> dict[str, Any]:
         "person": task.person,
         "group": task.group,
         "seconds": seen.run.seconds,
-        "watchable_s": seen.run.watchable_s,
+        "read_s": seen.run.read_s,
         "truth": [asdict(event) for event in seen.truth],
         "events": [event.to_dict() for event in seen.run.events if event.kind == "micro"],
     }
@@ -106,5 +106,5 @@ def _video(line: Mapping[str, Any]) -> JudgedVideo:
         for told in line["events"]
     ]
     truth = [TruthEvent(**told) for told in line["truth"]]
-    minutes = line["watchable_s"] / 60
+    minutes = line["read_s"] / 60
     return JudgedVideo.of(line["name"], line["person"], line["group"], minutes, truth, events)

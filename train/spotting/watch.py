@@ -33,7 +33,7 @@ class WatchedRun:
 
     `times_s` (n,) and `probabilities` (n, classes), NaN where there was no answer, are those of every frame;
     `statuses` counts frames by status. `seconds` is the video's length, `took_s` how long it took, drawing included.
-    `watchable_s`: of the length, so long a micro-expression of usual size would have been noticed in the first face.
+    `read_s`: of the length, so long the first face was read and calibrated. `watchable_s`: so long a micro-expression of usual size would have been noticed in the first face.
     `smallest_px`: the median of the smallest movement that would have been, in pixels of a crop with 44 between the eyes;
     None where there never was one.
     """
@@ -44,6 +44,7 @@ class WatchedRun:
     times_s: NDArray[np.float64]
     probabilities: NDArray[np.float32]
     statuses: dict[str, int]
+    read_s: float = 0.0
     watchable_s: float = 0.0
     smallest_px: float | None = None
 
@@ -60,6 +61,7 @@ def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lam
     times: list[float] = []
     rows: list[list[float]] = []
     statuses: Counter[str] = Counter()
+    read: list[bool] = []
     watchable: list[bool] = []
     smallest_px: list[float] = []
     for result in recognizer.run(source):
@@ -69,6 +71,7 @@ def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lam
         statuses[result.status] += 1
         events += result.events
         face = result.faces[0] if result.faces else None
+        read.append(face is not None and face.calibrated and face.status == "ok")
         watchable.append(face is not None and face.watchable)
         if face is not None and face.smallest_px is not None:
             smallest_px.append(face.smallest_px)
@@ -83,6 +86,7 @@ def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lam
         times_s=times_s,
         probabilities=np.array(rows, np.float32).reshape(len(rows), len(class_names)),
         statuses=dict(statuses),
+        read_s=float(lasts_s[np.array(read, bool)].sum()),
         watchable_s=float(lasts_s[np.array(watchable, bool)].sum()),
         smallest_px=float(np.median(smallest_px)) if smallest_px else None,
     )
