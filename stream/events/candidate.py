@@ -203,7 +203,18 @@ def going_on_px(
     if len(frames) < 3:
         return 0.0
     moved = (motion_px[frames] - motion_px[frames - lag])[:, list(regions)]
-    return float(np.percentile(np.hypot(moved[..., 0], moved[..., 1]).max(axis=1), percentile))
+    return percentile_of(np.hypot(moved[..., 0], moved[..., 1]).max(axis=1), percentile)
+
+
+def percentile_of(values: NDArray[np.floating], percentile: float) -> float:
+    """What `np.percentile` gives of a few values (n,), without its detours; 0 of none."""
+    if not len(values):
+        return 0.0
+    ordered = np.sort(values)
+    place = (len(ordered) - 1) * percentile / 100
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below]) + (place - below) * (float(ordered[above]) - float(ordered[below]))
 
 
 def _exposure(brightness: NDArray[np.float32], lag: int) -> float:

@@ -375,7 +375,9 @@ def _is_peak(earlier: Sequence[float], value: float, later: Sequence[float]) -> 
 
 
 def _centre(number: int, bumps: Bumps, floor_px: NDArray[np.float32], parts: Sequence[NDArray[np.intp]]) -> _Centre:
-    sizes, widths = zip(*(bumps.largest(floor_px, part) for part in parts), strict=True)
+    ratios = bumps.sizes_px / floor_px
+    largest = [(float((of_part := ratios[:, part]).max()), int(of_part.argmax()) // len(part)) for part in parts]
+    sizes, widths = zip(*largest, strict=True)
     return _Centre(number, bumps, sizes, widths)
 
 

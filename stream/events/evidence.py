@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model.contract import NEUTRAL
 from model.types import Rejection
-from stream.events.candidate import Candidate, Peak
+from stream.events.candidate import Candidate, Peak, percentile_of
 from stream.events.motion import REGIONS, SKIN, TraceView
 
 REASONS: Mapping[str, Rejection] = MappingProxyType(
@@ -80,7 +80,11 @@ _LEFT = [index for index, name in enumerate(REGIONS) if name.startswith("left") 
 _RIGHT = [index for index, name in enumerate(REGIONS) if name.startswith("right") and not name.endswith("eye")]
 _SKIN = list(SKIN)
 _PLACES = np.array([(x, y) for x, y, _, _ in REGIONS.values()])[_SKIN]
+_GROUND = np.column_stack([_PLACES, np.ones(len(_PLACES))])
+_AFFINE = _GROUND @ np.linalg.pinv(_GROUND)
+"""Takes movements of the skin's regions to the nearest that are affine in their places."""
 _USUAL_S = 0.3
+_MOST_SWING = 3.0
 LEAST_PX = 0.02
 """Less is taken for so much, since sizes are logarithms."""
 _CONFIDENT = 5.0
@@ -124,8 +128,8 @@ def evidence(
         "own contrast before": -_ratio(found.own_before_px, largest_px),
         "own contrast after": -_ratio(found.own_behind_px, largest_px),
         "restlessness": math.log(max(found.before_px, found.behind_px, LEAST_PX)),
-        "other swings": _percentile(np.abs(share[aside]), 90),
-        "habit": min(3.0, float(np.abs(share[times_s < found.onset_s - _HABIT_S]).max(initial=0.0))),
+        "other swings": min(_MOST_SWING, percentile_of(np.abs(share[aside]), 90)),
+        "habit": min(_MOST_SWING, float(np.abs(share[times_s < found.onset_s - _HABIT_S]).max(initial=0.0))),
         "crowding": math.log1p(seen.crowding),
         "jaw": _mean(peak.vectors_px, _JAW) / largest_px,
         "roughness": math.log(float(bend.mean()) + 0.01) if len(bend) else 0.0,
@@ -186,10 +190,6 @@ def _ratio(px: float, of_px: float) -> float:
     return math.log(max(px, LEAST_PX) / of_px)
 
 
-def _percentile(values: NDArray[np.floating], percentile: float) -> float:
-    return min(3.0, float(np.percentile(values, percentile))) if len(values) else 0.0
-
-
 def _mean(vectors_px: NDArray[np.float32], regions: list[int]) -> float:
     chosen = vectors_px[regions]
     return float(np.hypot(chosen[:, 0], chosen[:, 1]).mean())
@@ -215,6 +215,5 @@ def _symmetry(vectors_px: NDArray[np.float32]) -> float:
 
 def _rigid_share(vectors_px: NDArray[np.float32]) -> float:
     """The share of the movement that one affine motion of the whole face explains, 0 to 1: of a head that is not followed."""
-    ground = np.column_stack([_PLACES, np.ones(len(_PLACES))])
-    fitted = ground @ np.linalg.lstsq(ground, vectors_px, rcond=None)[0]
+    fitted = _AFFINE @ vectors_px
     return 1.0 - float(((vectors_px - fitted) ** 2).sum() / max(float((vectors_px**2).sum()), 1e-9))
