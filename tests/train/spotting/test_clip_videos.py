@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,10 +25,11 @@ from train.synth.render import FaceModel
 
 
 def filmed(path: Path, settings: ScriptSettings, seconds: float) -> None:
-    """A clip of the astronaut at 30 frames a second."""
+    """A small clip of the astronaut at 30 frames a second."""
     video: LongVideo = make_long_video([astronaut()], 2, 0, settings)
     frames = islice(video.frames(Sampling(30.0)), round(30 * seconds))
-    assert len(list(write_while(frames, path, 30.0))) == round(30 * seconds)
+    small = ((time_s, cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)) for time_s, picture in frames)
+    assert len(list(write_while(small, path, 30.0))) == round(30 * seconds)
 
 
 @pytest.fixture(scope="module")
@@ -95,20 +97,20 @@ def test_spot_eval_watches_clips_as_they_are_and_with_expressions(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["--drawn", "1", "--people", "drawn00", "--minutes", "0.1", "--video-minutes", "0.1", "--rest", "0"]
-    argv += ["--fps", "10", "--videos", str(clips), "--clip-minutes", "0.3", "--json", str(tmp_path / "out.json")]
+    argv += ["--fps", "10", "--videos", str(clips), "--clip-minutes", "0.2", "--json", str(tmp_path / "out.json")]
     argv += ["--chart", str(tmp_path / "spot.png")]
     assert run_with(monkeypatch, command_spot_eval, FakeRecognizer(), *argv) == 0
     report = json.loads((tmp_path / "out.json").read_text())
     anna, ben = report["clips"]
     assert (anna["people"], anna["motion"], anna["seconds"]) == (["anna"], "calm", pytest.approx(2.0, abs=0.05))
-    assert anna["acted"]["seconds"] == pytest.approx(18.0) and anna["own_s"] == pytest.approx(2.0, abs=0.05)
+    assert anna["acted"]["seconds"] == pytest.approx(12.0) and anna["own_s"] == pytest.approx(2.0, abs=0.05)
     assert {event["kind"] for event in anna["acted"]["truth"]} == {"micro"} and anna["truth"] == []
     assert ben["acted"] is None and ben["motion"] is None and "a face is seen in 0 of" in ben["why_not"]
     assert "no expressions were put into ben_wall.mp4" in " ".join(capsys.readouterr().err.split())
     assert list(report["groups"]) == ["made videos", "clips", "calm clips"]
     calm = report["groups"]["calm clips"]
-    assert calm["n"] == len(anna["acted"]["truth"]) and calm["people"] == ["anna"] and calm["recall"] == 0.0
-    assert calm["own_minutes"] == pytest.approx(2 / 60, abs=0.001) and calm["minutes"] == pytest.approx(0.3)
+    assert calm["n"] == len(anna["acted"]["truth"]) > 0 and calm["people"] == ["anna"] and calm["recall"] == 0.0
+    assert calm["own_minutes"] == pytest.approx(2 / 60, abs=0.001) and calm["minutes"] == pytest.approx(0.2)
     assert report["quiet"]["events"] == 0 and len(report["quiet"]["per_video"]) == 2
 
 
