@@ -144,17 +144,18 @@ def _clips(args: argparse.Namespace) -> Iterator[Task]:
     paths = [path for path in paths if path.stem.split("_")[0] not in args.leave_out]
     if not paths:
         raise UsageError(f"{args.videos}: expected video files ({', '.join(CLIP_SUFFIXES)}), found none")
-    detector = FaceMeshDetector(static=False)
     watcher = Watcher(open_recognizer(args.model))
     for turn in range(args.rounds):
         for path in paths:
-            watch = partial(_watch_clip, watcher, path, args.seed, turn, detector)
+            watch = partial(_watch_clip, watcher, path, args.seed, turn)
             person = path.stem.split("_")[0]
             yield Task(f"clip-{turn}-{path.name}", person, "clips", CLIP_SCRIPT.duration_s, watch)
 
 
-def _watch_clip(watcher: Watcher, path: Path, seed: int, turn: int, detector: FaceMeshDetector) -> Watched:
-    video = make_clip_video(path, seed, turn, CLIP_SCRIPT, detector)
+def _watch_clip(watcher: Watcher, path: Path, seed: int, turn: int) -> Watched:
+    # One for each clip: it follows faces from picture to picture, and would from one clip into the next.
+    with FaceMeshDetector(static=False) as detector:
+        video = make_clip_video(path, seed, turn, CLIP_SCRIPT, detector)
     assert isinstance(video.scene, ClipScene)
     return watcher.made(video, Sampling(video.scene.fps))
 
