@@ -135,16 +135,17 @@ def _clips(args: argparse.Namespace) -> Iterator[Task]:
     if args.videos is None:
         return
     clips = [clip for clip in find_clips(args.videos) if clip.person not in args.leave_out]
-    detector = FaceMeshDetector(static=False)
     watcher = Watcher(open_recognizer(args.model))
     for turn in range(args.rounds):
         for clip in clips:
-            watch = partial(_watch_clip, watcher, clip, args.seed + turn, detector)
+            watch = partial(_watch_clip, watcher, clip, args.seed + turn)
             yield Task(f"clip-{turn}-{clip.path.name}", clip.person, "clips", _CLIP_S, watch)
 
 
-def _watch_clip(watcher: Watcher, clip: RealClip, seed: int, detector: FaceMeshDetector) -> Watched:
-    video = make_clip_video(clip.path, seed, clip.number, clip_script(_CLIP_S), detector)
+def _watch_clip(watcher: Watcher, clip: RealClip, seed: int) -> Watched:
+    # One for each clip: it follows faces from picture to picture, and would from one clip into the next.
+    with FaceMeshDetector(static=False) as detector:
+        video = make_clip_video(clip.path, seed, clip.number, clip_script(_CLIP_S), detector)
     assert isinstance(video.scene, ClipScene)
     return watcher.made(video, Sampling(video.scene.fps))
 

@@ -89,9 +89,9 @@ class ClipScene:
         back = cv2.invertAffineTransform(to_canonical)
         places = pixels - (come_from @ back[:, :2].T.astype(np.float32))
         out = picture.copy()
-        out[top:bottom, left:right] = cv2.remap(  # type: ignore[call-overload]
-            picture, places, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101
-        )
+        mirrored = cv2.BORDER_REFLECT_101
+        warped = cv2.remap(picture, places, None, cv2.INTER_LANCZOS4, borderMode=mirrored)  # type: ignore[call-overload]
+        out[top:bottom, left:right] = warped
         return out
 
 
