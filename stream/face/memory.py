@@ -28,8 +28,8 @@ class MemorySettings:
 
     `unbroken`: for up to `unbroken_s` the pictures of it, or of its place, have followed on each other so closely
     (`stream.face.likeness.continuity`) that nobody else can have come there, if it is not `unlike` on top of that.
-    `doubt_s`: so long it is open whether a face is one that was lost; `doubt_unlike_s` where it is unlike all that time,
-    `doubt_turned_s` where it is turned away.
+    `doubt_s`: so long it is open whether a face is one that was lost; `doubt_unlike_s` where it is unlike all that time
+    without being turned away.
     """
 
     remember_s: float = 10.0
@@ -41,9 +41,8 @@ class MemorySettings:
     unlike: float = 0.3
     unbroken: float = 0.84
     unbroken_s: float = 0.5
-    doubt_s: float = 1.5
+    doubt_s: float = 3.0
     doubt_unlike_s: float = 0.4
-    doubt_turned_s: float = 3.0
 
     def __post_init__(self) -> None:
         for name in ("remember_s", "most", "reach_iod"):
@@ -86,7 +85,7 @@ class FaceMemory(Generic[Track]):
         self._before: Image | None = None
         self._now: Image | None = None
         self._now_s = -np.inf
-        self._several_s = -np.inf
+        self._several_s = self._new_s = -np.inf
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -102,8 +101,12 @@ class FaceMemory(Generic[Track]):
         self._lost = [lost for lost in self._lost if time_s - lost.lost_s <= self._settings.remember_s]
 
     def note_several(self, time_s: float) -> None:
-        """More than one person is, or was, there."""
+        """Several faces are in the picture."""
         self._several_s = time_s
+
+    def note_new(self, time_s: float) -> None:
+        """Somebody new has come while others were followed or remembered."""
+        self._new_s = time_s
 
     def lose(self, track: Track, time_s: float) -> None:
         """It was last seen in the frame before the newest one."""
@@ -128,19 +131,18 @@ class FaceMemory(Generic[Track]):
         return None, time_s - best.doubted_s < self._patience_s(best, turned)
 
     def _patience_s(self, lost: _Lost[Track], turned: bool) -> float:
-        if turned:
-            return self._settings.doubt_turned_s
-        return self._settings.doubt_s if lost.most_alike >= self._settings.unlike else self._settings.doubt_unlike_s
+        unlike = lost.most_alike < self._settings.unlike and not turned
+        return self._settings.doubt_unlike_s if unlike else self._settings.doubt_s
 
     def _is_same(self, lost: _Lost[Track], looks: Looks, time_s: float) -> bool:
         settings = self._settings
         likeness = lost.track.follower.known.likeness(looks)
-        alone = len(self._lost) == 1 and time_s - self._several_s > settings.remember_s
-        if not alone:
-            return likeness >= settings.alike
-        if likeness >= settings.alike_alone:
+        # In a picture with one face nobody else can come before it unnoticed.
+        single = time_s - self._several_s > settings.remember_s
+        alone = single and len(self._lost) == 1 and time_s - self._new_s > settings.remember_s
+        if likeness >= (settings.alike_alone if alone else settings.alike):
             return True
-        brief = time_s - lost.lost_s <= settings.unbroken_s
+        brief = single and time_s - lost.lost_s <= settings.unbroken_s
         return brief and likeness >= settings.unlike and lost.continuity >= settings.unbroken
 
     def _watch(self, lost: _Lost[Track], transform: Matrix, time_s: float) -> None:

@@ -323,7 +323,7 @@ class FaceTracker:
         track = same
         if track is None:
             if self._tracks or self._memory.tracks:
-                self._memory.note_several(frame.time_s)
+                self._memory.note_new(frame.time_s)
             self._numbers = 1 if self._settings.one_person else self._numbers + 1
             track = _Track(self._numbers, FaceFollower(self._contract))
         self._memory.forget(track)

@@ -89,7 +89,7 @@ def test_another_person_at_the_same_place_gets_a_new_number(other: Person, away_
 
 
 def test_two_drawn_people_are_told_apart() -> None:
-    seen = watch(scene((0.6, BEN), (1.6, None), (9, CARLA)), 3.6)
+    seen = watch(scene((0.6, BEN), (1.6, None), (9, CARLA)), 5.2)
     assert numbers(seen) == [1, 2] and len(seen[-1].faces) == 1
 
 
