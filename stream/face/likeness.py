@@ -73,8 +73,8 @@ class Looks:
     def likeness(self, other: "Looks") -> float:
         """Correlation of the patterns, -1 to 1, less where the tints differ.
 
-        One person's tint stays within 1.8 of what it was (95 %; 2.3 at most) in one video. Of the seven people of GRID, all
-        before one camera, no two are closer than 3.0.
+        One person's tint stays within 1.8 of what it was (95 %; 2.3 at most) in one video. Of seven people who came
+        before one camera in turn, no two are closer than 3.0.
         """
         apart = float(np.abs(self.tint - other.tint).mean())
         return float(self.pattern @ other.pattern) - _TINT_COST * max(apart - _FREE_TINT, 0.0)
