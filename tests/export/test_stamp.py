@@ -10,7 +10,7 @@ import pytest
 
 from export.__main__ import main
 from export.stamp import model_pair
-from model.decision import CurvePoint, SpottingDecision
+from model.decision import CurvePoint, DecisionTree, SpottingDecision
 from stream.engine.model_file import load_model
 from stream.events.evidence import REASONS
 from tests.helpers.models import save_tiny_model
@@ -20,7 +20,8 @@ from tests.helpers.runs import write_run
 def decision() -> SpottingDecision:
     count = len(REASONS)
     curve = (CurvePoint(0.2, 4.0, 0.9), CurvePoint(0.7, 0.5, 0.6))
-    return SpottingDecision(tuple(REASONS), (0.5,) * count, (2.0,) * count, (0.1,) * count, -0.5, curve, "made up")
+    trees = (DecisionTree.stump(0, 0.5, -1.0, 1.0),)
+    return SpottingDecision(tuple(REASONS), (0.5,) * count, -0.5, trees, curve, "made up")
 
 
 @pytest.fixture

@@ -316,7 +316,7 @@ def test_results_are_ready_for_json(expected: list[FrameResult]) -> None:
     seen = answered["faces"][0]
     assert set(seen) == {
         "track", "status", "filled", "label", "confidence", "probabilities", "action_units", "box_px",
-        "calibrated", "rate_hz"
+        "calibrated", "rate_hz", "smallest_px", "watchable"
     }  # fmt: skip
     assert seen["confidence"] == seen["probabilities"][seen["label"]] == max(seen["probabilities"].values())
     left, top, width, height = seen["box_px"]
@@ -324,7 +324,7 @@ def test_results_are_ready_for_json(expected: list[FrameResult]) -> None:
     event = next(event for one in written for event in one["events"] if "rejected" not in event)
     assert set(event) == {
         "kind", "label", "onset_s", "apex_s", "offset_s", "confidence", "peak_px", "track", "action_units",
-        "action_unit_confidences"
+        "action_unit_confidences", "probability", "evidence"
     }  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def test_a_look_that_finds_nothing_ends_nobody(monkeypatch: pytest.MonkeyPatch, 
     from stream.face.landmarks import FaceMeshDetector
 
     looks: list[int] = []
-    detect = FaceMeshDetector.detect
+    detect = FaceMeshDetector.detect_with_depth
 
     def sometimes(self: FaceMeshDetector, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if image.shape[:2] != picture([]).shape[:2]:
@@ -124,7 +124,7 @@ def test_a_look_that_finds_nothing_ends_nobody(monkeypatch: pytest.MonkeyPatch, 
         looks.append(1)
         return [] if 2 <= len(looks) < 2 + missed else detect(self, image)
 
-    monkeypatch.setattr(FaceMeshDetector, "detect", sometimes)
+    monkeypatch.setattr(FaceMeshDetector, "detect_with_depth", sometimes)
     seen = watch(scene((9, ANNA)), 2.4)
     assert numbers(seen) == [1] and len(seen[-1].faces) == 1
     assert all(frame.faces for frame in seen) == kept

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from model.decision import CurvePoint, SpottingDecision, counts, least_probability
+from stream.events.evidence import REASONS
 from stream.recognizer import Recognizer
 from stream.sensitivity import rate_words, sensitivity_steps
 from stream.session.facts import decision_facts
@@ -180,8 +181,8 @@ def test_without_a_curve_there_is_no_control(facts: dict[str, Any], tmp_path: Pa
 
 
 def test_sessions_keep_the_curve(tmp_path: Path) -> None:
-    names = ("peak_px", "blink")
-    decision = SpottingDecision(names, (1.0, 0.0), (0.5, 1.0), (2.0, -1.0), -0.5, CURVE, "made-up people")
+    names = tuple(REASONS)
+    decision = SpottingDecision(names, (0.0,) * len(names), -0.5, (), CURVE, "made-up people")
     save_tiny_model(tmp_path / "tiny.onnx", tiny_contract(decision=decision))
     with Recognizer(tmp_path / "tiny.onnx", sensitivity=2.0) as recognizer:
         facts = decision_facts(recognizer)
