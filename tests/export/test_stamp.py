@@ -83,7 +83,7 @@ def test_a_run_is_exported_with_its_decision(told: Path, tmp_path: Path) -> None
         ("[]", "expected a decision in JSON"),
         ("{}", "decision fields"),
         (json.dumps(dataclasses.asdict(decision()) | {"bias": "x"}), "decision.bias"),
-        (json.dumps(dataclasses.asdict(SpottingDecision(("one",), (0.0,), (1.0,), (1.0,), 0.0))), "decision.features"),
+        (json.dumps(dataclasses.asdict(SpottingDecision(("one",), (0.0,), 0.0, ()))), "decision.features"),
     ],
 )
 def test_other_files_are_no_decision(
