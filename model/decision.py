@@ -14,7 +14,7 @@ from typing import Any
 from model.errors import is_number, require
 
 DEFAULT_SENSITIVITY = 0.5
-"""False events a watchable minute that one is willing to look at."""
+"""False events a minute that one is willing to look at: of those in which a face can be read."""
 _MOST_FEATURES = 500
 _MOST_POINTS = 10_000
 _MOST_TREES = 2_000
@@ -27,7 +27,7 @@ UNJUDGED = frozenset(
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """With `min_probability` (0–1) as the least that counts, `false_per_min` events a watchable minute are false, and the
+    """With `min_probability` (0–1) as the least that counts, `false_per_min` events are false a minute in which a face was read, and the
     share `recall` of the true ones is found."""
 
     min_probability: float
@@ -142,7 +142,7 @@ class SpottingDecision:
         return 1.0 / (1.0 + math.exp(-min(max(self.logit(values), -60.0), 60.0)))
 
     def least_probability(self, false_per_min: float) -> float:
-        """What counts where one is willing to look at so many false events a watchable minute; .5 without a curve."""
+        """What counts where one is willing to look at so many false events a minute; .5 without a curve."""
         return least_probability(self.curve, false_per_min)
 
     @classmethod
@@ -180,7 +180,7 @@ def _list(raw: Any, what: str) -> list[Any]:
 
 
 def least_probability(curve: Sequence[CurvePoint], false_per_min: float) -> float:
-    """What counts where one is willing to look at so many false events a watchable minute; .5 without a curve.
+    """What counts where one is willing to look at so many false events a minute; .5 without a curve.
 
     Between the points of the curve it is linear; beyond its ends that of the end.
     """

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Event, EventKind, FrameResult, Rejection, Status
+from stream.face.memory import MemorySettings
+from stream.sight import SmallestMovements
 
 FRESH_S = 3.0
 """So long after it was decided an event is shown at its face."""
@@ -20,11 +22,8 @@ _MOST = 512
 """No more events are kept for drawing, however many are decided."""
 _READ: tuple[Status, ...] = ("ok", "filling", "blurred")
 """With these a face is measured, so that its calibration goes on."""
-_REMEMBERED_S = 10.0
-"""So long what was seen of a face that is away counts for its calibration."""
 _LONGEST_STEP_S = 1.0
 """A longer step between two frames is a gap or a clock that was set anew, not time that somebody was watched."""
-_MOVEMENT_STEP_PX, _MOVEMENT_STEPS = 0.01, 2000
 
 
 @dataclass(frozen=True)
@@ -272,7 +271,11 @@ class LiveHistory:
     def _watch_calibration(self, result: FrameResult) -> None:
         """What was seen of a face counts on when it comes back after a moment."""
         now_s = result.frame.time_s
-        seen = {track: (s, at_s) for track, (s, at_s) in self._seen_s.items() if 0 <= now_s - at_s <= _REMEMBERED_S}
+        seen = {
+            track: (s, at_s)
+            for track, (s, at_s) in self._seen_s.items()
+            if 0 <= now_s - at_s <= MemorySettings.remember_s
+        }
         calibrating_s: dict[int, float] = {}
         for face in result.faces:
             if face.calibrated:
@@ -293,25 +296,6 @@ class LiveHistory:
 
     def recent(self) -> Recent:
         return Recent(self.probabilities.window(), self.events.window(), self._track, self._calibrating_s)
-
-
-class SmallestMovements:
-    """The median of any number of smallest visible movements, each for so long, to a hundredth of a pixel up to 20 px."""
-
-    def __init__(self) -> None:
-        self._seconds = [0.0] * (_MOVEMENT_STEPS + 1)
-
-    def add(self, px: float, lasted_s: float) -> None:
-        self._seconds[min(max(int(px / _MOVEMENT_STEP_PX), 0), _MOVEMENT_STEPS)] += lasted_s
-
-    def median_px(self) -> float | None:
-        """None without any."""
-        half_s, so_far_s = sum(self._seconds) / 2, 0.0
-        for place, seconds in enumerate(self._seconds):
-            so_far_s += seconds
-            if seconds and so_far_s >= half_s:
-                return (place + 0.5) * _MOVEMENT_STEP_PX
-        return None
 
 
 class EventCounts:

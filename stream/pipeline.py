@@ -33,7 +33,7 @@ class PipelineSettings:
     `max_frames`: the source counts as ended after so many.
 
     Without `detect_events` there are labels only. `validity` says which faces can be read. `sensitivity`: false events a
-    watchable minute that one is willing to look at. `one_person`: whoever is there is always the same person.
+    minute that one is willing to look at. `one_person`: whoever is there is always the same person.
 
     Raises ValueError for a sensitivity that is no finite number above 0.
     """

@@ -55,7 +55,7 @@ class Recognizer:
             that asks for the result; what one raises reaches the caller, and the frame has been taken in all the same.
         face_at: Where in the picture the face to follow is, x and y, in pixels, or as shares when neither is above 1; it is
             followed whatever its size, and even if it never moves.
-        sensitivity: How many false events a watchable minute one is willing to look at: low for an alarm, high for somebody
+        sensitivity: How many false events a minute one is willing to look at, of minutes in which a face can be read: low for an alarm, high for somebody
             who looks through what was found. Every candidate is told with its probability, whatever this is.
         one_person: There is only one person: whoever is seen is the same as before, under the same number.
 
@@ -146,7 +146,7 @@ class Recognizer:
 
     @property
     def sensitivity(self) -> float:
-        """False events a watchable minute that one is willing to look at."""
+        """False events a minute that one is willing to look at."""
         return self._settings.sensitivity
 
     def run(self, source: FrameSource | PathLike[str] | str | int, pace: Pace = "fast") -> Iterator[FrameResult]:

@@ -15,7 +15,7 @@ UNLIKELY = "less likely than asked for"
 
 @dataclass(frozen=True)
 class SensitivityStep:
-    """`false_per_min`: false events a watchable minute that one is willing to look at. From `min_probability` (0–1) on a
+    """`false_per_min`: false events a minute (in which a face is read) that one is willing to look at. From `min_probability` (0–1) on a
     candidate then counts, and the share `recall` of true micro-expressions was found so where the curve was measured."""
 
     false_per_min: float
@@ -60,7 +60,7 @@ class SensitivitySteps:
 def sensitivity_steps(curve: Sequence[CurvePoint], own: float, others: Iterable[float] = ()) -> SensitivitySteps:
     """Round steps as far as the curve goes, with the run's `own` sensitivity and those of `others` that are asked for.
 
-    All in false events a watchable minute. Without a curve there are none.
+    All in false events a minute. Without a curve there are none.
     """
     if not curve:
         return SensitivitySteps()
@@ -76,7 +76,7 @@ def sensitivity_steps(curve: Sequence[CurvePoint], own: float, others: Iterable[
 
 
 def rate_words(step: SensitivityStep) -> str:
-    return f"{step.false_per_min:g} false event{'' if step.false_per_min == 1 else 's'} a watchable minute"
+    return f"{step.false_per_min:g} false event{'' if step.false_per_min == 1 else 's'} a minute"
 
 
 def step_words(step: SensitivityStep) -> str:

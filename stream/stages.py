@@ -36,7 +36,8 @@ class FaceFeatures:
     """A followed face and its network frame, None where the face cannot be read.
 
     `motion` is None where no events are looked for, too. `restart` says that what came before does not belong to the window
-    that begins with it, `anew` that nothing holds any more that was known of the face. Status is `ok`, or why it cannot be read; `blurred`, `too_dark` and `flicker`: not well enough for an answer.
+    that begins with it, `anew` that nothing holds any more that was known of the face. Status is `ok`, or why it
+    cannot be read; `blurred`, `too_dark` and `flicker`: not well enough for an answer.
     """
 
     track: int

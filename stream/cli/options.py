@@ -73,7 +73,7 @@ class LiveOptions:
 
     `replay`: the session whose recording is the source in its place; `check`: compare with its rows. `report`: only make
     the report of that session. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
-    folder or nowhere; `lsl`: the name of the streams. `sensitivity`: false events a watchable minute. `chosen`: which of
+    folder or nowhere; `lsl`: the name of the streams. `sensitivity`: false events a minute. `chosen`: which of
     source, model, engine, max_faces, face and sensitivity the command line names.
     """
 

@@ -48,7 +48,7 @@ _MODEL_LESSON = """\
 The bundled model was trained on synthetic clips; one of your own comes from
 python -m train and python -m export. The screen shows what it really runs on.
 Whether a movement counts as a micro-expression depends on how many false ones you are willing
-to look at in a watchable minute, one in which a face could be seen well enough. For an alarm
+to look at a minute, of those in which a face can be read. For an alarm
 take a low --sensitivity (0.1: a false one in ten minutes, and more is missed), for a coder who
 looks through candidates a high one (5: less is missed). What it comes to was measured on
 people the model had not seen; with yours it may be another. Changing your mind needs no new
@@ -188,7 +188,7 @@ def _add_model(add: Add) -> None:
     )
     add(
         "--sensitivity",
-        f"false events a watchable minute to put up with (default: {DEFAULT_SENSITIVITY:g})",
+        f"false events a minute to put up with (default: {DEFAULT_SENSITIVITY:g})",
         "Low for an alarm, high to look through candidates; all are written with their probability anyway",
         common=True,
         type=false_a_minute,

@@ -17,7 +17,7 @@ A session is a folder with everything of one run: frames.csv, events.jsonl, sess
 (model, source, versions, settings, consent note), a picture of every event, and
 report.html, one page that needs nothing else. A run that was killed stays readable up to
 its last rows. Every movement is kept with its probability of being a micro-expression, so the
-page has a control for the sensitivity, false events a watchable minute that you put up with.
+page has a control for the sensitivity, false events a minute that you put up with.
 With --report DIR --sensitivity F it opens at another one. Neither needs a new run.
 
   python run_live.py --camera 0 --session runs/anna-1 --consent "signed form 12"
@@ -76,7 +76,7 @@ def _add_sessions(add: Add) -> None:
     add(
         "--report",
         "make DIR/report.html of a session that was killed, or anew, then end",
-        "With --sensitivity F it opens at F false events a watchable minute instead of at the run's own",
+        "With --sensitivity F it opens at F false events a minute instead of at the run's own",
         type=Path,
         metavar="DIR",
     )

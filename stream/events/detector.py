@@ -146,9 +146,10 @@ class EventDetector:
 
     @property
     def smallest_px(self) -> float | None:
-        """The smallest movement of a usual micro-expression that would be noticed now; None while it calibrates, and where
-        none would be."""
-        return self._smallest_px if self.calibrated else None
+        """The smallest movement of a usual micro-expression that would be noticed now; None while it calibrates, for so long
+        after an interruption as what was before an onset is not known, and where none would be."""
+        known = self._newest_s - self._started_s >= self._settings.quiet_before_s
+        return self._smallest_px if self.calibrated and known else None
 
     @property
     def watchable(self) -> bool:
@@ -161,12 +162,11 @@ class EventDetector:
         probabilities: NDArray[np.float32] | None,
         action_units: NDArray[np.float32] | None = None,
     ) -> tuple[Event, ...]:
-        """The events, and the rejected candidates, that are decided with this frame: `decide_s` after their apex, long ones
-        later still.
+        """The events, and the rejected candidates, that are decided with this frame: those whose rivals have been judged too,
+        about a second and a half after their apex, long ones later still.
 
         `probabilities` (classes,) of the window that ends here, if any, and `action_units` (2 units,) if the model tells
-        them. Raises ValueError for motion that is not finite
-        and for times that do not grow.
+        them. Raises ValueError for motion that is not finite and for times that do not grow.
         """
         time_s = motion.time_s
         if not time_s > self._newest_s:
@@ -201,10 +201,10 @@ class EventDetector:
     def interrupt(self, reason: Rejection) -> tuple[Event, ...]:
         """Decides what is still open, for the reason why the face cannot be seen just now. How it is at rest, and how long it
         was seen, stay known: where it was calibrated, it is so when it comes back."""
-        seen_s, noise, brightness = self.seen_s, copy(self._noise), self._brightness
+        seen_s, noise, usual, brightness = self.seen_s, copy(self._noise), copy(self._usual), self._brightness
         found = self._decide_open(reason)
         # What was made up for the time after the last frame is nothing that the face did.
-        self._noise, self._brightness, self._seen_before_s = noise, brightness, seen_s
+        self._noise, self._usual, self._brightness, self._seen_before_s = noise, usual, brightness, seen_s
         self._empty()
         return found
 

@@ -12,6 +12,7 @@ from model.types import Event, EventKind, FrameResult
 from stream.health import Percentiles, StageTimes
 from stream.history import EventCounts
 from stream.screen.statement import REJECTION_WORDS
+from stream.sight import span_words
 
 LATENCY = "latency"
 
@@ -148,16 +149,6 @@ class RunSummary:
 
 def _a_minute(count: int, minutes: float) -> str:
     return f"{count / minutes:.1f}" if minutes else ""
-
-
-def span_words(span_s: float) -> str:
-    """2.4 s, 54 s, 9 min, 7 min 12 s, 1 h 5 min."""
-    if span_s < 9.95:
-        return f"{span_s:.1f} s" if span_s else "0 s"
-    minutes, seconds = divmod(round(span_s), 60)
-    if minutes < 60:
-        return " ".join(part for part in (f"{minutes} min" * (minutes > 0), f"{seconds} s" * (seconds > 0)) if part)
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _share(part: int, whole: int, what: str) -> str:

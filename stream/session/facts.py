@@ -85,7 +85,7 @@ def decision_facts(recognizer: Recognizer) -> dict[str, Any] | None:
     """From which probability (0–1) on candidates counted in the run, and the curve that says it for every other sensitivity:
     every candidate is written with its probability, so that neither a new run nor the model is needed for another one.
 
-    `sensitivity` and the curve's `false_per_min` are false events a watchable minute. None where the model decides nothing.
+    `sensitivity` and the curve's `false_per_min` are false events a minute in which a face is read. None where the model decides nothing.
     """
     decision = recognizer.contract.decision
     if decision is None:

@@ -295,7 +295,8 @@ class _Reader:
     def _see(self, row: FrameRow) -> None:
         if row.watchable is not None:
             self._summary.sight = self._summary.sight or Sight()
-            self._summary.sight.add(row.face, self._step_s, row.watchable, row.smallest_px)
+            read = row.status == "ok"
+            self._summary.sight.add(row.face, self._step_s, read, row.watchable, row.smallest_px)
 
 
 def read_events(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:

@@ -37,7 +37,7 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def write_report(folder: SessionFolder, sensitivity: float | None = None) -> Path:
-    """Reads the session and writes its page, whole or not at all. `sensitivity`, in false events a watchable minute, is what
+    """Reads the session and writes its page, whole or not at all. `sensitivity`, in false events a minute, is what
     the page shows at first; None: that of the run.
 
     Memory and the page's size do not grow with the length of the run. Raises `SessionError` for what is no session and
@@ -121,8 +121,8 @@ def _context(folder: SessionFolder, sensitivity: float | None) -> dict[str, Any]
         "per_min": [f"{rate:.2f}" for rate in alarms.per_min],
         "step_rates": [rate_words(step) for step in steps.steps],
         "expected": []
-        if alarms.watched_min is None
-        else [f"{alarms.watched_min * step.false_per_min:.1f}" for step in steps.steps],
+        if rows.sight is None
+        else [f"{rows.sight.read_min * step.false_per_min:.1f}" for step in steps.steps],
         "statuses": report_text.status_rows(rows),
         "labels": rows.labels.most_common(),
         "answers": rows.labels.total(),

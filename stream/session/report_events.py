@@ -107,7 +107,7 @@ def _added(counts: Sequence[int]) -> list[int]:
 
 
 def steps_of(facts: Mapping[str, Any], asked: float | None = None) -> SensitivitySteps:
-    """The steps of a session, with one for what is `asked` (false events a watchable minute); none without a curve in its facts,
+    """The steps of a session, with one for what is `asked` (false events a minute); none without a curve in its facts,
     and none where it looked for no events.
 
     Raises `SessionError` for a curve that is none, and where another sensitivity is asked for than the run's and there is none.

@@ -226,7 +226,7 @@ class WebView(Sink):
     for one. Entering starts the thread, leaving tells the viewers that the run has ended and ends the thread. `history`
     has taken up every result until the one that is written; `health` can be asked from any thread, and so can `redraw`,
     which gives what is shown in place of a frame's picture, and `marks`, the last ones of an experiment. `sensitivity`: the
-    run's, in false events a watchable minute. When the thread fails, the next `write` raises `SinkError`.
+    run's, in false events a minute. When the thread fails, the next `write` raises `SinkError`.
     """
 
     def __init__(

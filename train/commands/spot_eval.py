@@ -66,7 +66,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=1, help="the same seed gives the same videos (default %(default)s)")
     add("--videos", type=Path, metavar="DIR", help="folder of real clips without annotated events")
-    add("--clip-people", type=_names, default=(), metavar="A,B", help="of --videos, only these people (all)")
+    add("--clip-people", type=names_of, default=(), metavar="A,B", help="of --videos, only these people (all)")
     add(
         "--clip-minutes",
         type=float,
@@ -96,7 +96,7 @@ def add_face_flags(parser: argparse.ArgumentParser) -> None:
     """--faces, --people and --drawn, as `choose_faces` takes them."""
     add = parser.add_argument
     add("--faces", type=Path, metavar="PHOTOS", help="folder of portraits (default: the astronaut and drawn faces)")
-    add("--people", type=_names, default=(), metavar="A,B", help="only these people (all)")
+    add("--people", type=names_of, default=(), metavar="A,B", help="only these people (all)")
     add("--drawn", type=int, default=5, metavar="N", help="drawn faces, without --faces (default %(default)s)")
 
 
@@ -245,5 +245,5 @@ def _outputs(args: argparse.Namespace) -> KeptFiles:
     return outputs
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())

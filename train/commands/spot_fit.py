@@ -18,7 +18,7 @@ from model.decision import SpottingDecision
 from stream.engine.model_file import BUNDLED_MODEL
 from stream.face.landmarks import FaceMeshDetector
 from train.commands.flags import require_places, write_json
-from train.commands.spot_eval import add_face_flags, choose_faces, open_recognizer
+from train.commands.spot_eval import add_face_flags, choose_faces, names_of, open_recognizer
 from train.errors import UsageError
 from train.progress import clip_progress
 from train.spotting.clip_videos import RealClip, clip_script, find_clips
@@ -59,7 +59,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add("--video-minutes", type=float, default=2.0, metavar="M", help="length of one of them (default %(default)g)")
     add("--rest", type=float, default=2.0, metavar="M", help="minutes of resting faces (default %(default)g)")
     add("--videos", type=Path, metavar="DIR", help="folder of real clips of one person each: anna_1.mp4 is of anna")
-    add("--leave-out", type=_names, default=(), metavar="A,B", help="people in --videos not to learn from")
+    add("--leave-out", type=names_of, default=(), metavar="A,B", help="people in --videos not to learn from")
     add("--rounds", type=int, default=1, metavar="N", help="videos made of each clip (default %(default)s)")
     add("--folds", type=int, default=5, metavar="K", help="over people, for the curve (default %(default)s)")
     add("--seed", type=int, default=1, help="the same seed gives the same videos (default %(default)s)")
@@ -97,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     require_places(args.out, args.json)
+    if str(args.out) == "-":
+        raise UsageError("--out: expected a file, since what was watched is kept beside it")
     if args.minutes < 0 or args.video_minutes <= 0 or args.rest < 0 or args.rounds < 1 or args.folds < 2:
         raise UsageError(
             "--minutes, --video-minutes, --rest, --rounds and --folds: expected 0 or more, a length above 0, 0 or more, 1 or more "
@@ -134,7 +136,10 @@ def _clips(args: argparse.Namespace) -> Iterator[Task]:
     """Real clips with expressions put in."""
     if args.videos is None:
         return
-    clips = [clip for clip in find_clips(args.videos) if clip.person not in args.leave_out]
+    every = find_clips(args.videos)
+    if unknown := [name for name in args.leave_out if all(clip.person != name for clip in every)]:
+        raise UsageError(f"--leave-out: nobody in {args.videos} is called {', '.join(unknown)}")
+    clips = [clip for clip in every if clip.person not in args.leave_out]
     watcher = Watcher(open_recognizer(args.model))
     for turn in range(args.rounds):
         for clip in clips:
@@ -238,7 +243,3 @@ def _print(groups: dict[str, Any], decision: SpottingDecision, console: CleanCon
     asked = Counter(decision.features[number] for tree in decision.trees for number in tree.feature if number >= 0)
     said = ", ".join(f"{name} {count}" for name, count in asked.most_common(10))
     console.print(f"{len(decision.trees)} trees; asked most: {said}", highlight=False, soft_wrap=True)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from model.decision import UNJUDGED, CurvePoint, DecisionTree, SpottingDecision
 from model.types import Event
@@ -75,8 +73,12 @@ def is_hit(event: Event, true: TruthEvent) -> bool:
 
 
 def fit_decision(videos: Sequence[JudgedVideo], training_data: str) -> SpottingDecision:
-    """The decision that all of these videos teach, without a curve. How strongly its weights are held back is chosen by folds
-    over people. Raises TrainError when there are too few candidates of either kind to learn from."""
+    """The decision that all of these videos teach, without a curve. How many trees there are, and how deep, is chosen by
+    folds over people. Raises TrainError when there are too few candidates of either kind to learn from."""
+    # Takes a second to load, and every command of `train` loads this file.
+    from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+
     rows = np.concatenate([video.rows for video in videos])
     hits = np.concatenate([video.hits for video in videos])
     people = np.concatenate([np.full(len(video.candidates), video.person) for video in videos])

@@ -12,6 +12,7 @@ from model.atomic import regular_file
 from model.types import Event
 from stream.events.evidence import REASONS
 from train.errors import TrainError, UsageError
+from train.files import write_text
 from train.spotting.decision_fit import JudgedVideo
 from train.spotting.watch import Watched
 from train.synth.long_video_script import TruthEvent
@@ -71,7 +72,7 @@ def _read(path: Path, head: str) -> dict[str, dict[str, Any]]:
         # A line without an end was broken off.
         whole = [line for line in lines[1:] if line.endswith("\n")]
         if len(whole) < len(lines[1:]):
-            path.write_text("".join([*lines[:1], *whole]), encoding="utf-8")
+            write_text(path, "".join([*lines[:1], *whole]))
         return {line["key"]: line for line in map(json.loads, whole)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainError(f"{path}: expected what this command writes ({error}); remove it") from error

@@ -33,7 +33,8 @@ class WatchedRun:
 
     `times_s` (n,) and `probabilities` (n, classes), NaN where there was no answer, are those of every frame;
     `statuses` counts frames by status. `seconds` is the video's length, `took_s` how long it took, drawing included.
-    `read_s`: of the length, so long the first face was read and calibrated. `watchable_s`: so long a micro-expression of usual size would have been noticed in the first face.
+    `read_s`: of the length, so long the first face was read and calibrated. `watchable_s`: so long a micro-expression of usual
+    size would have been noticed in it.
     `smallest_px`: the median of the smallest movement that would have been, in pixels of a crop with 44 between the eyes;
     None where there never was one.
     """

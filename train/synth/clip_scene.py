@@ -11,15 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import CropGeometry
-from model.preprocess import eye_transform
 from model.types import Image
 from stream.face.landmarks import FaceMeshDetector, eye_centres
 from stream.sources.base import SourceError
 from stream.sources.open import open_source
 from train.errors import TrainError
 from train.synth.confounders import draw_texture
-from train.synth.faces import mirror_map
+from train.synth.faces import canonical_transform, mirror_map
 from train.synth.fields import FaceFields, build_fields, weighted_sum
 from train.synth.long_video import LongVideo, View, Whereabouts
 from train.synth.long_video_script import ScriptSettings, draw_script
@@ -33,11 +31,6 @@ _MOST_UNSEEN = 0.02
 _SMOOTH_FRAMES = 2.0
 _REACH_IOD = 2.2
 _TEXTURE = 0.6
-# To a crop of 1 px between the eyes, with its origin there.
-_CANONICAL = CropGeometry(100, 1.0, 50.0)
-_ORIGIN = np.array([[0.0, 0.0, 50.0], [0.0, 0.0, 50.0]])
-
-Matrix = NDArray[np.float64]
 
 
 class ClipScene:
@@ -76,7 +69,7 @@ class ClipScene:
     def _moved(self, picture: Image, eyes_px: NDArray[np.float64], weights: NDArray[np.float32]) -> Image:
         skin = weighted_sum(weights, self._fields.upper)
         field = np.einsum("hwij,hwj->hwi", self._texture, skin).astype(np.float32)
-        to_canonical = eye_transform(eyes_px[0], eyes_px[1], _CANONICAL) - _ORIGIN
+        to_canonical = canonical_transform(eyes_px[0], eyes_px[1])
         iod_px = float(np.hypot(*(eyes_px[1] - eyes_px[0])))
         height, width = picture.shape[:2]
         x, y = eyes_px.mean(axis=0)
@@ -108,7 +101,7 @@ def make_clip_video(
     points = _followed(pictures, detector, path)
     eyes_px = _smooth(np.stack([np.vstack(eye_centres(landmarks)) for landmarks in points]))
     frontal = points[int(np.argmin([_turn(landmarks) for landmarks in points]))]
-    to_canonical = eye_transform(*eye_centres(frontal), _CANONICAL) - _ORIGIN
+    to_canonical = canonical_transform(*eye_centres(frontal))
     fields = build_fields(frontal.astype(np.float64) @ to_canonical[:, :2].T + to_canonical[:, 2], mirror_map())
     staging, performance = np.random.default_rng([0xC11B, seed, index]).spawn(2)
     height, width = pictures[0].shape[:2]

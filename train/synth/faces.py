@@ -35,6 +35,13 @@ class FaceError(TrainError):
     """No usable face: says where and why."""
 
 
+def canonical_transform(left_eye: NDArray[np.float64], right_eye: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The similarity (2, 3) from pixels to the canonical frame, by the centres (2,) of the picture's left and right eye."""
+    # A crop of 100 px with its eyes at the origin and an IOD of 1 px, moved back to the eyes' middle.
+    matrix = eye_transform(left_eye, right_eye, CropGeometry(100, 1.0, 50.0))
+    return matrix - np.array([[0.0, 0.0, 50.0], [0.0, 0.0, 50.0]])
+
+
 @dataclass(frozen=True, eq=False)
 class FaceSource:
     """A face to be moved: `image` BGR uint8 (height, width, 3), `landmarks` (468, 2) float32 in its pixels.
@@ -60,9 +67,7 @@ class FaceSource:
 
     def canonical_transform(self) -> NDArray[np.float64]:
         """The similarity (2, 3) from the photo's pixels to the canonical frame."""
-        # A crop of 100 px with its eyes at the origin and an IOD of 1 px, moved back to the eyes' middle.
-        matrix = eye_transform(*eye_centres(self.landmarks), CropGeometry(100, 1.0, 50.0))
-        return matrix - np.array([[0.0, 0.0, 50.0], [0.0, 0.0, 50.0]])
+        return canonical_transform(*eye_centres(self.landmarks))
 
     def canonical_landmarks(self) -> NDArray[np.float64]:
         """Landmarks (468, 2) in the canonical frame."""

@@ -10,8 +10,9 @@ from rich.console import Console
 from model.contract import ActionUnits
 from model.types import FrameResult, Prediction
 from stream.history import LiveHistory
-from stream.screen.summary import RunSummary, span_words
+from stream.screen.summary import RunSummary
 from stream.screen.terminal import Panel
+from stream.sight import span_words
 from tests.helpers.happenings import event, moment, seen, watched
 from tests.helpers.results import CLASSES, HEALTH, face, prediction, result, results
 
@@ -142,7 +143,7 @@ def test_a_run_in_which_nothing_could_be_seen_says_so():
         (59.6, "1 min"),
         (432, "7 min 12 s"),
         (540, "9 min"),
-        (3599.6, "1 h 0 min"),
+        (3599.6, "1 h"),
         (7500, "2 h 5 min"),
     ],
 )

@@ -140,7 +140,7 @@ def test_without_javascript_the_page_is_at_the_runs_own(session: SessionFolder) 
     events = candidates(60)
     count = counting(events, 0.5)
     assert f"{count} events and {62 - count} rejected movements" in page.text
-    assert "0.5 false events a watchable minute" in page.text and "a probability of 0.75 or more counts" in page.text
+    assert "0.5 false events a minute" in page.text and "a probability of 0.75 or more counts" in page.text
     assert "found 50 % of the true ones where it was measured" in page.text and "made-up people" in page.text
     # Minutes are those that were watchable.
     assert f"{a_minute(session, count)} events a watchable minute" in page.text and "0.1 in the time here" in page.text
@@ -157,7 +157,7 @@ def test_the_report_command_shows_another_sensitivity(
 ) -> None:
     assert run("--report", session.path, "--sensitivity", "4") == 0
     page = Page(session.report)
-    assert "4 false events a watchable minute" in page.text
+    assert "4 false events a minute" in page.text
     assert "The run was made with 0.5, this page with 4." in page.text
     assert f"{counting(candidates(60), 4.0)} events and" in page.text
     session.facts.write_text(json.dumps({**facts_of(session.path), "decision": None}))

@@ -7,18 +7,27 @@ import pytest
 
 from stream.session.frame_rows import read_rows
 from stream.session.report import write_report
-from stream.session.sight import OTHERS, FaceSight, Sight, lasting, sight_lines
+from stream.session.sight import OTHERS, FaceSight, Sight, sight_lines
 from stream.session.time_chart import timeline
+from stream.sight import span_words
 from tests.helpers.report_page import Page
 from tests.helpers.report_sessions import REST, made, row
 
 
 @pytest.mark.parametrize(
     ("time_s", "words"),
-    [(0.2, "0 s"), (12.4, "12 s"), (432, "7 min 12 s"), (540, "9 min"), (3780, "1 h 3 min"), (7225, "2 h")],
+    [
+        (0.02, "0 s"),
+        (0.2, "0.2 s"),
+        (12.4, "12 s"),
+        (432, "7 min 12 s"),
+        (540, "9 min"),
+        (3780, "1 h 3 min"),
+        (7225, "2 h"),
+    ],
 )
 def test_time_in_words(time_s: float, words: str) -> None:
-    assert lasting(time_s) == words
+    assert span_words(time_s) == words
 
 
 def test_the_median_is_that_of_the_watchable_time() -> None:
@@ -36,10 +45,10 @@ def test_the_median_is_that_of_the_watchable_time() -> None:
 def test_what_is_kept_does_not_grow() -> None:
     sight = Sight()
     for track in range(1, 1000):
-        sight.add(track, 0.04, True, track / 3)
-    sight.add(0, 0.04, False, None)
-    sight.add(1, 5.0, True, 0.5)  # a gap
-    assert len(sight.faces) == 65 and sight.watchable_min == pytest.approx(999 * 0.04 / 60)
+        sight.add(track, 0.04, True, True, track / 3)
+    sight.add(0, 0.04, False, False, None)
+    sight.add(1, 5.0, True, True, 0.5)  # a gap
+    assert len(sight.faces) == 65 and sight.watchable_min == sight.read_min == pytest.approx(999 * 0.04 / 60)
     lines = sight_lines(sight, 60.0)
     assert lines[0].startswith("face 1: watchable 0 s of 1 min; smallest visible movement 0.33 px")
     assert sight.faces[OTHERS].watchable_s > 30 and lines[-1].startswith("all other faces: watchable 37 s of 1 min")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from model.types import Event, FaceResult
-from stream.history import EventCounts, SmallestMovements
+from stream.history import EventCounts
+from stream.sight import SmallestMovements
 from stream.sinks.base import SinkError
 from stream.sinks.tables import CsvSink, EventsSink, event_message
 from tests.helpers.results import CLASSES, event, face, prediction, result
@@ -128,7 +129,7 @@ def test_counts_and_the_time_that_was_watched():
         "rejected": {"blink": 2},
         "watched_min": pytest.approx((3 * 0.5 + 2 * 0.5) / 60),
         "whole_min": pytest.approx((3 * 0.5 + 2 * 2 * 0.5 + 0.5) / 60),
-        "smallest_px": pytest.approx(0.705),
+        "smallest_px": pytest.approx(0.7),
     }
 
 

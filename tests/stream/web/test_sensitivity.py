@@ -73,7 +73,7 @@ def test_the_greeting_has_the_steps_in_words() -> None:
     contract = tiny_contract(decision=DECISION)
     choice = greeting(contract, "camera 0", 10.0, True, STEPS)["sensitivity"]
     assert choice["own"] == STEPS.own and len(choice["steps"]) == len(STEPS.steps) < 20
-    own = "1 false event a watchable minute: a probability of 0.65 or more counts, which found 59 % of the true ones"
+    own = "1 false event a minute: a probability of 0.65 or more counts, which found 59 % of the true ones"
     assert choice["steps"][STEPS.own].startswith(own)
     assert greeting(tiny_contract(), "camera 0", 10.0, True)["sensitivity"] is None
 
@@ -139,7 +139,7 @@ def test_a_page_follows_the_sensitivity() -> None:
                 run.write(one)
             await tab.until(listed, lambda count: count == counting(events, STEPS.own))
             words = await tab.run("document.getElementById('step-words').textContent")
-            assert words.startswith("1 false event a watchable minute") and words.endswith("(the run's own)")
+            assert words.startswith("1 false event a minute") and words.endswith("(the run's own)")
             assert "smallest visible movement 0.6 px" in await tab.run("document.getElementById('watch').textContent")
             for place in (0, len(STEPS.steps) - 1, STEPS.own, 2):
                 await choose(tab, place)

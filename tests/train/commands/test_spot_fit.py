@@ -80,7 +80,7 @@ def test_a_decision_is_learned_and_measured(quick, tmp_path, capsys):
 def test_what_was_watched_is_not_watched_again(quick, tmp_path, capsys):
     out = tmp_path / "decision.json"
     assert main(["spot-fit", *SMALL, "--out", str(out)]) == 0
-    assert "Recall at false events a watchable minute" in capsys.readouterr().out
+    assert "Recall at false events a minute in which the face was read" in capsys.readouterr().out
     first, watched = out.read_text(), Watching.count
     assert main(["spot-fit", *SMALL, "--out", str(out)]) == 0
     assert (out.read_text(), Watching.count, watched) == (first, 5, 5)
