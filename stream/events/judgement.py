@@ -69,7 +69,5 @@ class Judge:
         """Why a candidate of that probability does not count: the reason of what spoke most against it; None where it does."""
         if probability >= self.least_probability:
             return None
-        against: dict[Rejection, float] = {}
-        for name, share in self.decision.shares(evidence).items():
-            against[REASONS[name]] = against.get(REASONS[name], 0.0) + share
-        return min(against, key=lambda reason: against[reason])
+        shares = self.decision.shares(evidence)
+        return REASONS[min(shares, key=lambda name: shares[name])]

@@ -44,7 +44,7 @@ class AlignSettings:
     min_inliers: int = 25
     min_inlier_share: float = 0.3
     renew_share: float = 0.5
-    rigid_px: float = 1.0
+    rigid_px: float = 0.7
     rigid_steps: int = 3
     max_turn_deg: float = 30.0
 

@@ -15,7 +15,7 @@ from model.atomic import regular_file
 from model.checked import MisfitError, Number, checked_json
 from model.guards import table_cell
 from stream.session.session_folder import LARGEST, SessionError, SessionFolder, is_number
-from stream.session.sight import Sight
+from stream.sight import Sight
 from stream.sinks.tables import WATCHING
 
 MOST_BUCKETS = 1000

@@ -22,7 +22,7 @@ from stream.session import report_text, time_chart
 from stream.session.frame_rows import read_events, read_marks, read_rows
 from stream.session.report_events import ReportEvents, steps_of
 from stream.session.session_folder import SessionFolder
-from stream.session.sight import sight_lines
+from stream.sight import sight_lines
 from stream.sinks.base import SinkError, reason
 
 MOST_PICTURES = 60

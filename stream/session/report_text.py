@@ -7,8 +7,8 @@ from typing import Any
 from stream.screen.statement import STATUS_WORDS
 from stream.session.frame_rows import RowSummary
 from stream.session.session_folder import is_number
-from stream.session.sight import Sight
 from stream.session.time_chart import clock
+from stream.sight import Sight
 
 _FALSE_RATES = ("false_events_per_min", "false_per_min", "false_alarms_per_min")
 _SHOWN_ELSEWHERE = {

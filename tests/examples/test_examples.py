@@ -56,7 +56,8 @@ def test_folder_to_table(tmp_path: Path) -> None:
 
 def test_events_to_callback() -> None:
     told = run("events_to_callback", "demo")
-    assert "1  micro surprise" in told and "blink" in told
+    assert all(f"1  micro {label}" in told for label in ("negative", "positive", "surprise"))
+    assert "no_expression" in told, "the demo's blinks"
 
 
 def test_custom_sink(tmp_path: Path) -> None:

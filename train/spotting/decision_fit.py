@@ -114,7 +114,7 @@ def _tree(grown: Any, rate: float) -> DecisionTree:
             values[node] = (values[left] * passed[left] + values[right] * passed[right]) / passed[node]
     return DecisionTree(
         feature=tuple(max(int(number), -1) for number in grown.feature),
-        threshold=tuple(round(float(value), _DIGITS) for value in grown.threshold),
+        threshold=tuple(map(float, grown.threshold)),
         left=tuple(max(int(number), 0) for number in grown.children_left),
         right=tuple(max(int(number), 0) for number in grown.children_right),
         value=tuple(round(float(value), _DIGITS) for value in values),

@@ -127,7 +127,7 @@ def sway(rng: np.random.Generator, slow: bool) -> list[Oscillation]:
 
 
 def turn(rng: np.random.Generator, large: float = 0.3) -> list[Oscillation]:
-    """Turns out of the picture plane, degrees: a similarity cannot take their parallax out. `large`: the probability of
+    """Turns out of the picture plane, degrees. `large`: the probability of
     one of more than 1.5."""
     size = rng.uniform(1.5, 3.0) if rng.random() < large else 1.0
     return [

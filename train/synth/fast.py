@@ -1,9 +1,10 @@
 """Aligned crops of a synthetic clip drawn directly, many times as fast as a camera's frames that are then aligned.
 
 The camera has the crop's own geometry. What the alignment takes out (the head's motion in the picture plane) is not drawn,
-what it follows and what it leaves is computed from the motion of the corners it would track, and everything that is
-linear in the channels' gains is done for all frames of a clip at once. Yaw, pitch, expression, lids, gaze, light, shading,
-skin texture and the background that a moving head uncovers are those of the exact path (`train.synth.clip.make_clip`).
+what it follows and what it leaves, turns out of the plane too, is computed from the motion of the corners it would track, and
+everything that is linear in the channels' gains is done for all frames of a clip at once. Expression, lids, gaze, light,
+shading, skin texture and the background that a moving head uncovers are those of the exact path
+(`train.synth.clip.make_clip`).
 What depends on the face and the crop's geometry alone is made ready once.
 """
 
@@ -22,7 +23,7 @@ from model.types import Image
 from stream.face.landmarks import FACE_OVAL, LEFT_EYE_RING, RIGHT_EYE_RING, eye_centres
 from train.synth.clip import ClipSpec
 from train.synth.faces import PICTURE_IOD_PX, PICTURE_ORIGIN_IOD
-from train.synth.fields import NO_SKIN, NODES, STEP_IOD, Field
+from train.synth.fields import NO_SKIN, NODES, PITCH, STEP_IOD, YAW, Field
 from train.synth.motion_curves import (
     BLINK_LEFT,
     BLINK_RIGHT,
@@ -59,6 +60,9 @@ _CORNERS, _CORNER_QUALITY, _CORNERS_APART_PX, _EROSION_PX = 250, 0.001, 4, 5
 # As stream.face.align: corners further off than this (crop px) have no say.
 _AGREE_PX = 0.5
 _ROUNDS = 3
+_RIGID_PX = 1.0
+_TURN_ROUNDS = 12
+_TURNS = (YAW, PITCH)
 # Measured on clips that went through the live alignment, for shifts (px) and for growth and turn: noise from frame to
 # frame, and slower errors of the tracking, which differ from clip to clip (lognormal).
 _NOISE = np.array([0.018, 0.018, 0.0006, 0.0006])
@@ -165,6 +169,24 @@ def followed(moved: NDArray[np.float32], points: NDArray[np.float32], middle: ND
         unsettled = (agree != before).any(axis=1)
         frames, across, down, agree = frames[unsettled], across[unsettled], down[unsettled], agree[unsettled]
     return gains
+
+
+def followed_turning(
+    moved: NDArray[np.float32], points: NDArray[np.float32], middle: NDArray[np.floating], turns: NDArray[np.float32]
+) -> tuple[NDArray, NDArray]:
+    """As `followed`, with yaw and pitch: gains (frames, 4) of `similarity_basis`, and (frames, 2) of the `turns` (2, n, 2), how
+    far a degree of each moves the points. As `stream.face.head_shape` does: Tukey's weights leave out what moves by itself."""
+    basis = similarity_basis(points, middle)
+    gains, turned = followed(moved, points, middle), np.zeros((len(moved), 2))
+    for _ in range(_TURN_ROUNDS):
+        rest = moved - _summed(gains.astype(np.float32), basis)
+        off = np.hypot(*np.moveaxis(rest - _summed(turned.astype(np.float32), turns), -1, 0)) / _RIGID_PX
+        weight = np.where(off < 1, (1 - off**2) ** 2, 0.0)
+        # Sums over corners, not by BLAS (see `_summed`).
+        inner = np.einsum("fn,ina,jna->fij", weight, turns, turns) + 1e-6 * np.eye(2)
+        turned = np.linalg.solve(inner, np.einsum("fn,ina,fna->fi", weight, turns, rest)[..., np.newaxis])[..., 0]
+        gains = followed(moved - _summed(turned.astype(np.float32), turns), points, middle)
+    return gains, turned
 
 
 def residual(rng: np.random.Generator, times_s: Sequence[float]) -> NDArray[np.float64]:
@@ -379,9 +401,11 @@ class _FastClip:
         fields = [cv2.transform(sample(self._fields.upper[self._fields.index[n]], at), self._linear) for n in names]
         moved = _summed(change, np.array(fields, np.float32).reshape(len(names), len(corners), 2))
         middle = np.full(2, self._size / 2)
-        gains = followed(moved, corners, middle)
+        turns = [cv2.transform(sample(self._fields.upper[self._fields.index[n]], at), self._linear) for n in _TURNS]
+        gains, turned = followed_turning(moved, corners, middle, np.array(turns, np.float32).reshape(2, -1, 2))
         gains += residual(np.random.default_rng([self._spec.noise_seed, 1]), times_s)
         carried = _summed(gains.astype(np.float32), similarity_basis(self._points, middle))
+        carried += _summed(turned.astype(np.float32), self._on_lattice(_TURNS, self._fields.upper))
         stays = (1 - self._spec.camera.body_follows) * (1 - sample(self._fields.head, self._position))
         if not stays.any():
             return carried

@@ -77,8 +77,8 @@ def test_one_row_for_every_frame(folder: Path, tmp_path: Path) -> None:
             assert float(row["confidence"]) == max(values)
         else:
             assert probabilities == [""] * 4 and row["label"] == row["confidence"] == ""
-    # Somebody, nobody, and somebody who is not known to be the same.
-    assert [row["face"] for row in rows] == ["1"] * 50 + ["0"] * 10 + ["2"] * 45
+    # Somebody, nobody, and the same one again.
+    assert [row["face"] for row in rows] == ["1"] * 50 + ["0"] * 10 + ["1"] * 45
     recorded = cv2.VideoCapture(str(video))
     assert int(recorded.get(cv2.CAP_PROP_FRAME_COUNT)) == 105
     assert recorded.get(cv2.CAP_PROP_FPS) == pytest.approx(30.0)

@@ -181,7 +181,7 @@ def test_help_names_every_key_the_marks_and_the_disclaimer(size, monkeypatch):
     assert {text for pair in KEYS for text in pair} <= set(noted.texts)
     assert {meaning for _, meaning in MARKS} <= set(noted.texts)
     assert NOT_A_LIE_DETECTOR in " ".join(noted.texts)
-    assert ("a second later" in " ".join(noted.texts)) == (size != (320, 240))
+    assert ("a second and a half later" in " ".join(noted.texts)) == (size != (320, 240))
     for colour in (TICK, CALM, WATCHED):
         assert (drawn == colour).all(2).any()
 

@@ -1,7 +1,6 @@
 """`python -m train spot-fit`: from what was watched to a decision that a contract can carry."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +15,7 @@ from stream.events.judgement import Judge
 from tests.helpers.clips import write_video
 from tests.helpers.faces import portrait
 from train.__main__ import main
+from train.spotting.clip_videos import RealClip
 from train.synth.long_video_script import TruthEvent
 
 SMALL = ["--drawn", "3", "--minutes", "8", "--video-minutes", "2", "--rest", "1", "--folds", "2"]
@@ -45,7 +45,7 @@ class Watching:
             )  # fmt: skip
             if evidence["size"] > 0 and not video.resting:
                 truth.append(TruthEvent("micro", "surprise", apex_s - 0.1, apex_s, apex_s + 0.2, 1.5))
-        run = SimpleNamespace(events=tuple(events), seconds=90.0, watchable_s=80.0)
+        run = SimpleNamespace(events=tuple(events), seconds=90.0, read_s=80.0)
         return SimpleNamespace(name=f"video {Watching.count}", truth=tuple(truth), run=run)
 
 
@@ -93,8 +93,8 @@ def test_clips_of_people_who_are_left_out_are_not_looked_at(quick, tmp_path, mon
         write_video(tmp_path / f"{name}.mp4", [portrait()] * 2)
     looked: list[tuple[str, int]] = []
 
-    def watch(watcher: Watching, path: Path, seed: int, turn: int) -> SimpleNamespace:
-        looked.append((path.stem, turn))
+    def watch(watcher: Watching, clip: RealClip, seed: int) -> SimpleNamespace:
+        looked.append((clip.path.stem, seed - 1))
         return watcher.made(SimpleNamespace(resting=False), None)
 
     monkeypatch.setattr(spot_fit, "_watch_clip", watch)

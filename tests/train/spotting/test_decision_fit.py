@@ -4,6 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn import model_selection
+from sklearn.ensemble import GradientBoostingClassifier
 
 import train.spotting.decision_fit as decision_fit
 from model.decision import SpottingDecision
@@ -47,17 +49,17 @@ def videos() -> list[JudgedVideo]:
 
 
 @pytest.fixture(scope="module")
-def fitted(videos: list[JudgedVideo]) -> tuple[SpottingDecision, decision_fit.GradientBoostingClassifier]:
+def fitted(videos: list[JudgedVideo]) -> tuple[SpottingDecision, GradientBoostingClassifier]:
     """The decision, and scikit-learn's own model."""
     models = []
 
-    class Kept(decision_fit.GridSearchCV):
+    class Kept(model_selection.GridSearchCV):
         def fit(self, *args, **named):
             models.append(self)
             return super().fit(*args, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decision_fit, "GridSearchCV", Kept)
+        patch.setattr(model_selection, "GridSearchCV", Kept)
         patch.setattr(decision_fit, "_TRIED", {"n_estimators": [60], "max_depth": [2, 3]})
         return fit_decision(videos, "made up"), models[0].best_estimator_
 

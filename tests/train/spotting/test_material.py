@@ -23,7 +23,7 @@ def seen(name: str) -> Watched:
         Event(1, "micro", "surprise", 5.0, 5.1, 5.3, 0.5, 1.0, "speech", probability=0.4, evidence=evidence),
         Event(1, "macro", "surprise", 7.0, 7.5, 8.0, 0.5, 1.0),
     )
-    run = SimpleNamespace(events=events, seconds=30.0, watchable_s=24.0)
+    run = SimpleNamespace(events=events, seconds=30.0, read_s=24.0)
     truth = (TruthEvent("micro", "surprise", 5.0, 5.1, 5.3, 1.5),)
     return cast("Watched", SimpleNamespace(name=name, truth=truth, run=run))
 

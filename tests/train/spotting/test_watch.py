@@ -49,7 +49,9 @@ class FakeRecognizer:
                 answer = None if first else Prediction(dict(zip(NAMES, (0.25, 0.25, 0.0, 0.5), strict=True)))
                 # Nothing would be noticed in the first two seconds.
                 smallest_px = None if frame.time_s < 2.0 else 0.4
-                seen = SimpleNamespace(smallest_px=smallest_px, watchable=smallest_px is not None)
+                seen = SimpleNamespace(
+                    smallest_px=smallest_px, watchable=smallest_px is not None, calibrated=True, status="ok"
+                )
                 yield SimpleNamespace(
                     frame=frame, status="no_face" if first else "ok", prediction=answer, events=over, filled=3,
                     face=None if first else face, faces=() if first else (seen,),

@@ -7,9 +7,8 @@ import pytest
 
 from stream.session.frame_rows import read_rows
 from stream.session.report import write_report
-from stream.session.sight import OTHERS, FaceSight, Sight, sight_lines
 from stream.session.time_chart import timeline
-from stream.sight import span_words
+from stream.sight import OTHERS, FaceSight, Sight, sight_lines, span_words
 from tests.helpers.report_page import Page
 from tests.helpers.report_sessions import REST, made, row
 
