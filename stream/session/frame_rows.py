@@ -301,7 +301,12 @@ class _Reader:
 
 def read_events(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
     """The whole lines of events.jsonl."""
-    return _objects(folder.events, _EVENT)
+    return read_events_of(folder.events)
+
+
+def read_events_of(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The whole lines of a file of events, of a session or not; none where there is no file."""
+    return _objects(path, _EVENT)
 
 
 def read_marks(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
