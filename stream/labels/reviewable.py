@@ -71,7 +71,7 @@ def _sessions(path: Path) -> list[Reviewable]:
     return [Reviewable(place.name, SessionFolder(place).events, session=SessionFolder(place)) for place in inner]
 
 
-def _video(path: Path, events: Path | None) -> Material:
+def _video(path: Path, events: Path | None) -> Reviewable:
     beside = events or path.with_name(f"{path.stem}.events.jsonl")
     if not beside.is_file():
         raise LabelError(
