@@ -19,6 +19,7 @@ _MOST_FEATURES = 500
 _MOST_POINTS = 10_000
 _MOST_TREES = 2_000
 _MOST_NODES = 1_000
+_NOTICED = 5
 UNJUDGED = frozenset(
     {"calibrating", "overlap", "tracking_lost", "face_too_small", "face_turned", "not_upright", "insufficient_rate"}
 )
@@ -78,9 +79,11 @@ class SpottingDecision:
 
     Attributes:
         features: Their names, in order (`stream.events.evidence`).
-        usual: Of each feature, what is usual of true micro-expressions.
         bias: What all candidates start with.
         trees: What is asked of the features.
+        noticed: What makes a true micro-expression be noticed: half of those of a size have a logit above `noticed` · (1, ln of the size,
+            ln of what the face moves at rest, ln of what it goes on moving, ln of 1 + the head's speed), in pixels of a crop with 44
+            between the eyes and px/s. Empty where nobody measured.
         curve: Measured on people whom the decision was not fitted on; growing `min_probability`. Empty where nobody measured.
         training_data: In words, what it was fitted on, and what the curve was measured on.
 
@@ -89,14 +92,14 @@ class SpottingDecision:
     """
 
     features: tuple[str, ...]
-    usual: tuple[float, ...]
     bias: float
     trees: tuple[DecisionTree, ...]
+    noticed: tuple[float, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     training_data: str = "unknown"
 
     def __post_init__(self) -> None:
-        names, usual = self.features, self.usual
+        names, noticed = self.features, self.noticed
         require(
             isinstance(names, tuple)
             and 1 <= len(names) <= _MOST_FEATURES
@@ -106,8 +109,9 @@ class SpottingDecision:
             "different names",
             names,
         )
-        fits = isinstance(usual, tuple) and len(usual) == len(names) and all(map(is_number, usual))
-        require(fits, "decision.usual", f"{len(names)} finite numbers", usual)
+        fits = isinstance(noticed, tuple) and len(noticed) in (0, _NOTICED) and all(map(is_number, noticed))
+        grows = fits and (not noticed or noticed[1] > 0)
+        require(grows, "decision.noticed", f"{_NOTICED} finite numbers, that of the size above 0, or none", noticed)
         require(is_number(self.bias), "decision.bias", "a finite number", self.bias)
         require(isinstance(self.trees, tuple) and len(self.trees) <= _MOST_TREES, "decision.trees", "trees", self.trees)
         asked = max((max(tree.feature) for tree in self.trees), default=-1)
@@ -145,11 +149,25 @@ class SpottingDecision:
         """What counts where one is willing to look at so many false events a minute; .5 without a curve."""
         return least_probability(self.curve, false_per_min)
 
+    def smallest_px(
+        self, noise_px: float, restless_px: float, head_px_s: float, least_probability: float
+    ) -> float | None:
+        """The size (px, of a crop with 44 between the eyes) of which half of the true movements reach the probability, of those
+        that stand out at all; None where nobody measured. Sizes are above 0."""
+        if not self.noticed:
+            return None
+        intercept, size, noise, restless, head = self.noticed
+        least = math.log(max(least_probability, 1e-6) / max(1 - least_probability, 1e-6))
+        around = (
+            intercept + noise * math.log(noise_px) + restless * math.log(restless_px) + head * math.log1p(head_px_s)
+        )
+        return math.exp(min(max((least - around) / size, -20.0), 20.0))
+
     @classmethod
     def from_json(cls, raw: Any) -> "SpottingDecision":
         """From what `dataclasses.asdict` and JSON make of one; ContractError for anything else."""
-        told = _object(raw, "decision", ("features", "usual", "bias", "trees", "curve", "training_data"))
-        lists = {name: _list(told[name], f"decision.{name}") for name in ("features", "usual", "trees", "curve")}
+        told = _object(raw, "decision", ("features", "bias", "trees", "noticed", "curve", "training_data"))
+        lists = {name: _list(told[name], f"decision.{name}") for name in ("features", "trees", "noticed", "curve")}
         parts = ("feature", "threshold", "left", "right", "value")
         trees = [_object(tree, "decision.trees", parts) for tree in lists["trees"]]
         curve = [
@@ -157,12 +175,12 @@ class SpottingDecision:
         ]
         return cls(
             features=tuple(lists["features"]),
-            usual=tuple(lists["usual"]),
             bias=told["bias"],
             trees=tuple(
                 DecisionTree(**{part: tuple(_list(tree[part], f"decision.trees.{part}")) for part in parts})
                 for tree in trees
             ),
+            noticed=tuple(lists["noticed"]),
             curve=tuple(CurvePoint(**point) for point in curve),
             training_data=told["training_data"],
         )

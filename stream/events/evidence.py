@@ -60,19 +60,6 @@ REASONS: Mapping[str, Rejection] = MappingProxyType(
 )
 """Of the numbers by name, in their order, the reason that each stands for."""
 
-GROWING = frozenset(
-    {
-        "size",
-        "over noise",
-        "over usual",
-        "contrast before",
-        "contrast after",
-        "own contrast before",
-        "own contrast after",
-    }
-)
-"""Those that grow as the logarithm of a movement's size, everything else the same."""
-
 _BROWS = [index for index, name in enumerate(REGIONS) if "brow" in name]
 _CHEEKS = [index for index, name in enumerate(REGIONS) if "cheek" in name or "nostril" in name]
 _JAW = [index for index, name in enumerate(REGIONS) if name in ("lower lip", "chin")]

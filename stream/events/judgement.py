@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from model.decision import DEFAULT_SENSITIVITY, DecisionTree, SpottingDecision
 from model.errors import ContractError
 from model.types import Rejection
-from stream.events.evidence import GROWING, LEAST_PX, REASONS
+from stream.events.evidence import LEAST_PX, REASONS
 
 _BY_HAND: Mapping[str, tuple[float, float, float]] = {
     # Up to which value it adds the first number, beyond it the second.
@@ -21,18 +21,17 @@ _BY_HAND: Mapping[str, tuple[float, float, float]] = {
     "sharpness": (math.log(0.6), -8.0, 0.0),
     "expression": (0.0, -4.0, 1.0),
 }
-_USUAL = {"contrast before": 1.5, "contrast after": 1.5, "over noise": 2.5, "expression": 2.0, "edge": 0.08}
-_SIZES_PX = tuple(4.0 * 0.8**step for step in range(16))
-"""Peaks that are tried; hardly any micro-expression is larger than the first."""
+_NOTICED_BY_HAND = (-3.0, 3.0, -1.5, -1.5, -0.3)
+_LARGEST_PX = 8.0
+"""Hardly any micro-expression is larger, and beyond it what is told of smaller ones was measured on nothing."""
 
 
 def decision_by_hand() -> SpottingDecision:
     """For models that nobody fitted a decision to: questions and weights set by hand, measured on nothing."""
     names = tuple(REASONS)
     trees = [DecisionTree.stump(names.index(name), *values) for name, values in _BY_HAND.items()]
-    usual = tuple(_USUAL.get(name, 0.0) for name in names)
     said = "set by hand, fitted to and measured on nothing"
-    return SpottingDecision(names, usual, bias=0.0, trees=tuple(trees), training_data=said)
+    return SpottingDecision(names, bias=0.0, trees=tuple(trees), noticed=_NOTICED_BY_HAND, training_data=said)
 
 
 class Judge:
@@ -50,20 +49,11 @@ class Judge:
         return self.decision.probability(evidence)
 
     def smallest_px(self, noise_px: float, restless_px: float, head_px_s: float) -> float | None:
-        """The peak from which on a usual micro-expression would count where a face moves so at rest, goes on so, and its head
-        moves so fast; pixels of a crop with 44 between the eyes. None where none would, however large."""
-        usual = dict(zip(self.decision.features, self.decision.usual, strict=True))
-        noise, restless = math.log(max(noise_px, LEAST_PX)), math.log(max(restless_px, LEAST_PX))
-        usual |= {"restlessness": restless, "head speed": math.log1p(head_px_s)}
-        # From the largest down, so that what is told holds for all that are larger.
-        smallest_px = None
-        for px in _SIZES_PX:
-            size = math.log(px)
-            grown = {name: size - restless for name in GROWING} | {"size": size, "over noise": size - noise}
-            if self.decision.probability(usual | grown) < self.least_probability:
-                break
-            smallest_px = px
-        return smallest_px
+        """The size from which on a true micro-expression would rather be noticed than not where a face moves so at rest, goes on
+        so, and its head moves so fast; pixels of a crop with 44 between the eyes. None where none would be, however large."""
+        noise_px, restless_px = max(noise_px, LEAST_PX), max(restless_px, LEAST_PX)
+        px = self.decision.smallest_px(noise_px, restless_px, head_px_s, self.least_probability)
+        return None if px is None or px > _LARGEST_PX else px
 
     def rejection(self, evidence: Mapping[str, float], probability: float) -> Rejection | None:
         """Why a candidate of that probability does not count: the reason of what spoke most against it; None where it does."""

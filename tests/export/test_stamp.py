@@ -21,7 +21,7 @@ def decision() -> SpottingDecision:
     count = len(REASONS)
     curve = (CurvePoint(0.2, 4.0, 0.9), CurvePoint(0.7, 0.5, 0.6))
     trees = (DecisionTree.stump(0, 0.5, -1.0, 1.0),)
-    return SpottingDecision(tuple(REASONS), (0.5,) * count, -0.5, trees, curve, "made up")
+    return SpottingDecision(tuple(REASONS), -0.5, trees, (0.5, 2.0, -1.0, -0.5, 0.0), curve, "made up")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_run_is_exported_with_its_decision(told: Path, tmp_path: Path) -> None
         ("[]", "expected a decision in JSON"),
         ("{}", "decision fields"),
         (json.dumps(dataclasses.asdict(decision()) | {"bias": "x"}), "decision.bias"),
-        (json.dumps(dataclasses.asdict(SpottingDecision(("one",), (0.0,), 0.0, ()))), "decision.features"),
+        (json.dumps(dataclasses.asdict(SpottingDecision(("one",), 0.0, ()))), "decision.features"),
     ],
 )
 def test_other_files_are_no_decision(

@@ -42,7 +42,7 @@ def random_tree(rng: np.random.Generator, depth: int) -> DecisionTree:
 def random_decision(seed: int, trees: int = 6) -> SpottingDecision:
     rng = np.random.default_rng(seed)
     grown = tuple(random_tree(rng, 4) for _ in range(trees))
-    return SpottingDecision(NAMES, (0.5, -1.0, 0.0), 0.3, grown, CURVE, "made up")
+    return SpottingDecision(NAMES, 0.3, grown, (0.5, 2.0, -1.0, -0.5, 0.0), CURVE, "made up")
 
 
 def leaf(tree: DecisionTree, row: list[float], node: int = 0) -> float:
@@ -65,7 +65,7 @@ def test_the_logit_is_the_sum_of_the_leaves_that_are_reached(seed: int) -> None:
 
 
 def test_a_stump_adds_the_first_up_to_its_threshold() -> None:
-    decision = SpottingDecision(NAMES, (0.0,) * 3, 0.0, (DecisionTree.stump(1, 0.5, -2.0, 3.0),))
+    decision = SpottingDecision(NAMES, 0.0, (DecisionTree.stump(1, 0.5, -2.0, 3.0),))
     for lids, share in ((0.5, -2.0), (0.5001, 3.0)):
         values = {"size": 9.0, "lids": lids, "light": 0.0}
         assert decision.shares(values) == {"size": 0.0, "lids": share, "light": 0.0}
@@ -74,7 +74,7 @@ def test_a_stump_adds_the_first_up_to_its_threshold() -> None:
 
 def test_far_values_stay_probabilities_and_missing_ones_are_told() -> None:
     for way in (-1, 1):
-        far = SpottingDecision(NAMES, (0.0,) * 3, way * 1e300, ())
+        far = SpottingDecision(NAMES, way * 1e300, ())
         assert 0 <= far.probability(dict.fromkeys(NAMES, 0.0)) <= 1
     with pytest.raises(KeyError):
         random_decision(0).logit({"size": 0.0, "lids": 0.0})
@@ -91,7 +91,7 @@ ANY = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = ("features", "usual", "bias", "trees", "curve", "training_data")
+FIELDS = ("features", "bias", "trees", "noticed", "curve", "training_data")
 
 
 @given(ANY | st.fixed_dictionaries(dict.fromkeys(FIELDS, ANY)))
@@ -133,7 +133,8 @@ def test_trees_that_cannot_be_walked_are_refused(tree: tuple) -> None:
     ("change", "what"),
     [
         ({"features": ("size", "size", "light")}, "features"),
-        ({"usual": (0.0, 0.0)}, "usual"),
+        ({"noticed": (0.0, 0.0)}, "noticed"),
+        ({"noticed": (0.0, 0.0, 1.0, 1.0, 1.0)}, "noticed"),
         ({"bias": math.inf}, "bias"),
         ({"trees": (DecisionTree.stump(3, 0.0, 0.0, 1.0),)}, "trees"),
         ({"curve": CURVE[::-1]}, "curve"),
@@ -141,7 +142,7 @@ def test_trees_that_cannot_be_walked_are_refused(tree: tuple) -> None:
     ],
 )
 def test_decisions_that_cannot_be_are_refused(change: dict, what: str) -> None:
-    values = {"features": NAMES, "usual": (0.0,) * 3, "bias": 0.0, "trees": ()}
+    values = {"features": NAMES, "bias": 0.0, "trees": ()}
     with pytest.raises(ContractError, match=rf"decision\.{what}"):
         SpottingDecision(**(values | change))
 

@@ -22,7 +22,7 @@ from train.commands.spot_eval import add_face_flags, choose_faces, names_of, ope
 from train.errors import UsageError
 from train.progress import clip_progress
 from train.spotting.clip_videos import RealClip, clip_script, find_clips
-from train.spotting.decision_fit import JudgedVideo, Rows, count_at, curve, fit_decision, out_of_fold
+from train.spotting.decision_fit import JudgedVideo, Rows, count_at, curve, fit_decision, noticed, out_of_fold
 from train.spotting.material import Task, watched
 from train.spotting.watch import Watched, Watcher
 from train.synth.clip_scene import ClipScene, make_clip_video
@@ -86,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
     chances = out_of_fold(videos, args.folds)
     real = [number for number, video in enumerate(videos) if video.group == "clips"] or list(range(len(videos)))
     measured = curve([videos[n] for n in real], [chances[n] for n in real])
-    decision = replace(fit_decision(videos, _words(videos, args.folds, command)), curve=measured)
+    decision = replace(
+        fit_decision(videos, _words(videos, args.folds, command)), curve=measured, noticed=noticed(videos, chances)
+    )
     write_json(asdict(decision), args.out)
     report = {"command": command, "groups": _scores(videos, chances)}
     if write_json(report, args.json):

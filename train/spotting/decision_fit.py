@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model.decision import UNJUDGED, CurvePoint, DecisionTree, SpottingDecision
 from model.types import Event
-from stream.events.evidence import REASONS
+from stream.events.evidence import LEAST_PX, REASONS
 from stream.events.settings import EventSettings
 from train.errors import TrainError
 from train.spotting.match import iou
@@ -97,7 +97,6 @@ def fit_decision(videos: Sequence[JudgedVideo], training_data: str) -> SpottingD
     share = float(hits.mean())
     return SpottingDecision(
         features=tuple(REASONS),
-        usual=tuple(round(float(value), _DIGITS) for value in np.median(rows[hits], axis=0)),
         bias=math.log(share / (1 - share)),
         trees=tuple(_tree(stage[0].tree_, best.learning_rate) for stage in best.estimators_),
         training_data=training_data,
@@ -140,6 +139,22 @@ def out_of_fold(videos: Sequence[JudgedVideo], folds: int) -> list[Rows]:
             if video.person in held:
                 found[number] = probabilities(decision, video)
     return found
+
+
+def noticed(videos: Sequence[JudgedVideo], chances: Sequence[Rows]) -> tuple[float, ...]:
+    """`SpottingDecision.noticed`: median regression of the logits of candidates at true micro-expressions (probabilities of a decision that
+    has not seen their people) on what hides them. Empty where they are too few, or do not grow with the size."""
+    from sklearn.linear_model import QuantileRegressor
+
+    columns = [list(REASONS).index(name) for name in ("size", "over noise", "restlessness", "head speed")]
+    rows = np.concatenate([video.rows[video.hits][:, columns] for video in videos])
+    chance = np.clip(np.concatenate([c[video.hits] for video, c in zip(videos, chances, strict=True)]), 1e-4, 1 - 1e-4)
+    if len(rows) < _LEAST_HITS:
+        return ()
+    rows[:, 1] = np.maximum(rows[:, 0] - rows[:, 1], math.log(LEAST_PX))
+    model = QuantileRegressor(quantile=0.5, alpha=0.0).fit(rows, np.log(chance / (1 - chance)))
+    found = tuple(round(float(value), _DIGITS) for value in (model.intercept_, *model.coef_))
+    return found if found[1] > 0 else ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from model.decision import CurvePoint
 from model.errors import ContractError
 from model.types import Event
 from stream.events.detector import EventDetector
-from stream.events.evidence import GROWING, REASONS
+from stream.events.evidence import REASONS
 from stream.events.judgement import Judge, decision_by_hand
 from stream.events.motion import REGIONS
 from tests.helpers.movements import (
@@ -33,7 +33,16 @@ from tests.helpers.movements import (
 
 BY_HAND = decision_by_hand()
 CURVE = (CurvePoint(0.01, 10.0, 0.9), CurvePoint(0.5, 2.0, 0.7), CurvePoint(0.97, 0.0, 0.1))
-USUAL = dict(zip(BY_HAND.features, BY_HAND.usual, strict=True))
+GROWING = ("size", "contrast before", "contrast after", "own contrast before", "own contrast after")
+"""Those that grow as the logarithm of a movement's size, everything else the same; the floor and what is usual learn a little from the
+movement itself."""
+USUAL = dict.fromkeys(BY_HAND.features, 0.0) | {
+    "contrast before": 1.5,
+    "contrast after": 1.5,
+    "over noise": 2.5,
+    "expression": 2.0,
+    "edge": 0.08,
+}
 
 
 def judging(judge: Judge) -> EventDetector:
@@ -49,7 +58,7 @@ def evidence_of(*movements: Movement, noise_px: float = 0.02) -> dict[str, float
 
 def test_there_is_a_reason_for_every_number():
     found = evidence_of(MICRO)
-    assert list(found) == list(REASONS) and set(REASONS) >= GROWING
+    assert list(found) == list(REASONS)
     assert all(map(math.isfinite, found.values()))
 
 
@@ -57,7 +66,7 @@ def test_twice_as_large_is_as_far_whatever_it_is_twice_of():
     small, large = (evidence_of(replace(MICRO, size_px=size_px)) for size_px in (2.0, 4.0))
     # The floor, and what is usual, learn a little from the movement itself.
     learned = {"over noise", "over usual"}
-    for name in GROWING - learned:
+    for name in GROWING:
         assert large[name] - small[name] == pytest.approx(math.log(2), abs=0.1), name
     assert all(large[name] > small[name] for name in learned)
 
@@ -154,9 +163,18 @@ def test_noise_and_restlessness_hide_small_movements(noise_px, restless_px, time
         assert more is None or (before is not None and more >= before)
 
 
-def test_with_a_head_that_moves_fast_nothing_would_be_noticed():
-    assert Judge(None).smallest_px(0.02, 0.05, 2.0) is not None
-    assert Judge(None).smallest_px(0.02, 0.05, 100.0) is None
+def test_a_head_that_moves_fast_hides_more_and_beyond_all_sizes_nothing_is_noticed():
+    still, fast = (Judge(None).smallest_px(0.05, 0.1, speed) for speed in (2.0, 100.0))
+    assert still is not None and fast is not None and fast > still
+    assert Judge(None).smallest_px(3.0, 3.0, 2.0) is None
+
+
+def test_what_is_noticed_is_what_reaches_the_probability_asked_for():
+    decision = replace(BY_HAND, noticed=(0.0, 2.0, -1.0, 0.0, 0.0))
+    # logit = 2 ln(size) - ln(noise): at a probability of one half the size is the root of the noise.
+    assert decision.smallest_px(0.25, 1.0, 0.0, 0.5) == pytest.approx(0.5)
+    assert decision.smallest_px(0.25, 1.0, 0.0, 0.9) == pytest.approx(1.5)
+    assert Judge(replace(decision, noticed=())).smallest_px(0.25, 1.0, 0.0) is None
 
 
 def watched(noise_px: float, seconds: float = 9.0) -> EventDetector:

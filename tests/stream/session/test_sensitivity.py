@@ -182,7 +182,7 @@ def test_without_a_curve_there_is_no_control(facts: dict[str, Any], tmp_path: Pa
 
 def test_sessions_keep_the_curve(tmp_path: Path) -> None:
     names = tuple(REASONS)
-    decision = SpottingDecision(names, (0.0,) * len(names), -0.5, (), CURVE, "made-up people")
+    decision = SpottingDecision(names, -0.5, (), (), CURVE, "made-up people")
     save_tiny_model(tmp_path / "tiny.onnx", tiny_contract(decision=decision))
     with Recognizer(tmp_path / "tiny.onnx", sensitivity=2.0) as recognizer:
         facts = decision_facts(recognizer)

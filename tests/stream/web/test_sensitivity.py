@@ -25,7 +25,7 @@ from tests.helpers.models import tiny_contract
 from tests.helpers.results import CLASSES, HEALTH
 
 CURVE = tuple(CurvePoint(p, 8 * (1 - p) ** 2, (1 - p) ** 0.5) for p in (place / 20 for place in range(21)))
-DECISION = SpottingDecision(("peak",), (1.0,), 0.0, (), CURVE, "made-up people")
+DECISION = SpottingDecision(("peak",), 0.0, (), (), CURVE, "made-up people")
 SENSITIVITY = 1.0
 STEPS = sensitivity_steps(CURVE, SENSITIVITY)
 LEAST = least_probability(CURVE, SENSITIVITY)

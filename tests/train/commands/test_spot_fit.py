@@ -66,7 +66,7 @@ def test_a_decision_is_learned_and_measured(quick, tmp_path, capsys):
     decision = SpottingDecision.from_json(json.loads(out.read_text()))
     # The live program takes it, and what was planted is in it.
     judge = Judge(decision, 1.0)
-    usual = dict(zip(decision.features, decision.usual, strict=True))
+    usual = dict.fromkeys(decision.features, 0.0)
     assert judge.probability(usual | {"size": 2.0}) > 0.5 > judge.probability(usual | {"size": -2.0})
     rates = [point.false_per_min for point in decision.curve]
     assert len(rates) > 2 and rates == sorted(rates, reverse=True)

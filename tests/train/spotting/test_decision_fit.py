@@ -12,7 +12,16 @@ from model.decision import SpottingDecision
 from model.types import Event, Rejection
 from stream.events.evidence import REASONS
 from train.errors import TrainError
-from train.spotting.decision_fit import JudgedVideo, count_at, curve, fit_decision, is_hit, out_of_fold, probabilities
+from train.spotting.decision_fit import (
+    JudgedVideo,
+    count_at,
+    curve,
+    fit_decision,
+    is_hit,
+    noticed,
+    out_of_fold,
+    probabilities,
+)
 from train.synth.long_video_script import TruthEvent
 
 PEOPLE = ("anna", "ben", "cleo", "dora")
@@ -70,7 +79,6 @@ def test_a_planted_rule_is_learned(fitted):
     chance = probabilities(decision, stranger)
     assert np.mean((chance >= 0.5) == stranger.hits) > 0.85
     assert decision.features == tuple(REASONS) and decision.training_data == "made up" and decision.curve == ()
-    assert decision.usual[decision.features.index("size")] > 0.3
 
 
 def test_its_trees_say_what_scikit_learns_say(fitted, videos):
@@ -158,3 +166,17 @@ def test_of_candidates_close_together_one_counts():
     assert (same.true, same.found, same.false) == (2, 2, 0)
     late = count_at([video], [np.array([0.7, 0.4, 0.6, 0.8])], 0.75)
     assert (late.found, late.false) == (1, 0)
+
+
+def test_what_is_noticed_is_the_median_of_what_was_found_at_its_size(videos):
+    rng = np.random.default_rng(3)
+    columns = [list(REASONS).index(name) for name in ("size", "over noise", "restlessness", "head speed")]
+    chances = []
+    for video in videos:
+        size, over, restless, head = video.rows[:, columns].T
+        noise = np.maximum(size - over, np.log(0.02))
+        logits = 1.0 + 2.0 * size - noise - 0.5 * restless - 0.2 * head + rng.laplace(0, 0.01, len(size))
+        chances.append(1 / (1 + np.exp(-np.clip(logits, -9, 9))))
+    found = noticed(videos, chances)
+    assert found[1] == pytest.approx(2.0, abs=0.2)
+    assert noticed(videos, [1 - chance for chance in chances]) == ()  # where larger ones are found less often
