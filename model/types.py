@@ -283,9 +283,9 @@ class FaceResult(_ByValue):
         face: Where it is, and its aligned crop.
         calibrated: Seen for long enough that its movements count as events.
         rate_hz: The source's effective frame rate, 0 while it is not known.
-        smallest_px: The smallest movement of a usual micro-expression that would be noticed now, in pixels of a crop with
-            44 between the eyes; None where nothing would be.
-        watchable: Whether a micro-expression of usual size would be noticed now. What is not watchable is not known to be
+        smallest_px: From this size on a micro-expression would rather be noticed now than not, in pixels of a crop with 44
+            between the eyes; None where none would be.
+        watchable: Whether one of 5 px or less would be. What is not watchable is not known to be
             free of any.
 
     Example:

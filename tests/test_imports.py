@@ -34,6 +34,7 @@ ENGINE = ("stream.engine.engines", "stream.engine.model_file")
 MEASURED = (
     *ENGINE,
     "stream.events.evidence",
+    "stream.events.judgement",
     "stream.events.motion",
     "stream.events.settings",
     "stream.face.align",

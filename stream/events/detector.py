@@ -146,14 +146,14 @@ class EventDetector:
 
     @property
     def smallest_px(self) -> float | None:
-        """The smallest movement of a usual micro-expression that would be noticed now; None while it calibrates, for so long
+        """From this size on a micro-expression would rather be noticed now than not; None while it calibrates, for so long
         after an interruption as what was before an onset is not known, and where none would be."""
         known = self._newest_s - self._started_s >= self._settings.quiet_before_s
         return self._smallest_px if self.calibrated and known else None
 
     @property
     def watchable(self) -> bool:
-        """Whether a micro-expression of usual size would be noticed now."""
+        """Whether a micro-expression of the settings' size or less would be."""
         return self.smallest_px is not None and self.smallest_px <= self._settings.watchable_px
 
     def step(

@@ -21,7 +21,7 @@ _BY_HAND: Mapping[str, tuple[float, float, float]] = {
     "sharpness": (math.log(0.6), -8.0, 0.0),
     "expression": (0.0, -4.0, 1.0),
 }
-_NOTICED_BY_HAND = (-3.0, 3.0, -1.5, -1.5, -0.3)
+_NOTICED_BY_HAND = (-3.3, 3.0, 0.0, -3.0, -0.3)
 _LARGEST_PX = 8.0
 """Hardly any micro-expression is larger, and beyond it what is told of smaller ones was measured on nothing."""
 

@@ -50,8 +50,8 @@ class EventSettings:
         quiet_before_s, quiet_after_s, quiet_lag_s, quiet_percentiles, min_contrast: speech and other going-on movement:
             the peak must be so many times what the face moves within the lag, in the busiest part (beyond these
             percentiles) of the time before the onset and after the offset.
-        watchable_px: a face is watchable where a micro-expression so large would rather be noticed than not. Of true ones put
-            into real clips, a third counts where it is, one in fourteen where it is not.
+        watchable_px: a face is watchable where a micro-expression so large would rather be noticed than not. Of made ones in
+            real clips that stand out, six times as many count where it is than where it is not (model card).
         habit_s: whether a movement has been seen before is looked for so far back.
         calibration_s: at rest, after a face appeared; nothing counts before.
     """

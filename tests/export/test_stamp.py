@@ -18,7 +18,6 @@ from tests.helpers.runs import write_run
 
 
 def decision() -> SpottingDecision:
-    count = len(REASONS)
     curve = (CurvePoint(0.2, 4.0, 0.9), CurvePoint(0.7, 0.5, 0.6))
     trees = (DecisionTree.stump(0, 0.5, -1.0, 1.0),)
     return SpottingDecision(tuple(REASONS), -0.5, trees, (0.5, 2.0, -1.0, -0.5, 0.0), curve, "made up")

@@ -22,7 +22,16 @@ from train.commands.spot_eval import add_face_flags, choose_faces, names_of, ope
 from train.errors import UsageError
 from train.progress import clip_progress
 from train.spotting.clip_videos import RealClip, clip_script, find_clips
-from train.spotting.decision_fit import JudgedVideo, Rows, count_at, curve, fit_decision, noticed, out_of_fold
+from train.spotting.decision_fit import (
+    JudgedVideo,
+    Rows,
+    count_at,
+    curve,
+    fit_decision,
+    noticed,
+    out_of_fold,
+    watchable_shares,
+)
 from train.spotting.material import Task, watched
 from train.spotting.watch import Watched, Watcher
 from train.synth.clip_scene import ClipScene, make_clip_video
@@ -90,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
         fit_decision(videos, _words(videos, args.folds, command)), curve=measured, noticed=noticed(videos, chances)
     )
     write_json(asdict(decision), args.out)
-    report = {"command": command, "groups": _scores(videos, chances)}
+    report = {
+        "command": command,
+        "groups": _scores(videos, chances),
+        "watchable": watchable_shares(decision, [videos[n] for n in real], [chances[n] for n in real]),
+    }
     if write_json(report, args.json):
         return 0
     _print(report["groups"], decision, CleanConsole())

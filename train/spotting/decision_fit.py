@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from model.decision import UNJUDGED, CurvePoint, DecisionTree, SpottingDecision
 from model.types import Event
 from stream.events.evidence import LEAST_PX, REASONS
+from stream.events.judgement import Judge
 from stream.events.settings import EventSettings
 from train.errors import TrainError
 from train.spotting.match import iou
@@ -155,6 +156,28 @@ def noticed(videos: Sequence[JudgedVideo], chances: Sequence[Rows]) -> tuple[flo
     model = QuantileRegressor(quantile=0.5, alpha=0.0).fit(rows, np.log(chance / (1 - chance)))
     found = tuple(round(float(value), _DIGITS) for value in (model.intercept_, *model.coef_))
     return found if found[1] > 0 else ()
+
+
+def watchable_shares(
+    decision: SpottingDecision, videos: Sequence[JudgedVideo], chances: Sequence[Rows]
+) -> dict[str, dict[str, float | int]]:
+    """Of the candidates at true micro-expressions, where the face was watchable and where it was not: their number `n`, and the share
+    `counts` of them that count at the default sensitivity. `chances` as `noticed` takes them."""
+    judge, limit_px = Judge(decision), EventSettings().watchable_px
+    counting: dict[str, list[bool]] = {"watchable": [], "not watchable": []}
+    for video, chance in zip(videos, chances, strict=True):
+        for event, likely, hit in zip(video.candidates, chance, video.hits, strict=True):
+            if not hit:
+                continue
+            known = event.evidence
+            noise_px = math.exp(known["size"] - known["over noise"])
+            px = judge.smallest_px(noise_px, math.exp(known["restlessness"]), math.expm1(known["head speed"]))
+            where = "watchable" if px is not None and px <= limit_px else "not watchable"
+            counting[where].append(bool(likely >= judge.least_probability))
+    return {
+        where: {"n": len(counts), "counts": float(np.mean(counts)) if counts else 0.0}
+        for where, counts in counting.items()
+    }
 
 
 @dataclass(frozen=True)

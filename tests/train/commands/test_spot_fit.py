@@ -74,6 +74,8 @@ def test_a_decision_is_learned_and_measured(quick, tmp_path, capsys):
     groups = json.loads(scores.read_text())["groups"]
     assert (groups["made"]["videos"], groups["made"]["recall_of_candidates"], groups["rest"]["true"]) == (4, 1.0, 0)
     assert groups["made"]["recall_at"]["4"] > 0.5
+    watchable = json.loads(scores.read_text())["watchable"]
+    assert sum(part["n"] for part in watchable.values()) == groups["made"]["true"]
     assert len((tmp_path / "decision.watched.jsonl").read_text().splitlines()) == 6
 
 
