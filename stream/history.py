@@ -130,7 +130,7 @@ class EventHistory:
 class HistoryWindow:
     """Samples in the order of time: `times_s` (n,) and `probabilities` (n, classes), a row of NaN where no answer was.
 
-    `watched` (n,) bool says where a micro-expression of usual size would have been noticed.
+    `watched` (n,) bool says where a large micro-expression would have been noticed.
     """
 
     times_s: NDArray[np.float64]

@@ -46,7 +46,7 @@ EXPLAINED = (
     "An event is a movement of the face away from its rest and back. It is known about a second and a half later: its class, when "
     "and how long, how likely it is a micro-expression, how sure its class is, and how far the face moved (44 px between "
     "the eyes).",
-    "Smallest visible: a smaller movement would not be noticed now. Not watchable: nor would a usual micro-expression.",
+    "Smallest visible: a smaller movement would not be noticed now. Not watchable: nor would a large micro-expression.",
     "Window: what the model makes of the last second, event or not. On its own it says little.",
 )
 

@@ -52,7 +52,7 @@ REJECTION_WORDS: Mapping[Rejection, str] = {
 """Why a movement is no event."""
 
 NOT_WATCHABLE = "not watchable"
-"""A micro-expression of usual size would not be noticed."""
+"""A large micro-expression would not be noticed."""
 
 Tone = Literal["event", "calm", "warning"]
 

@@ -36,9 +36,9 @@ class CsvSink(LineSink):
     face, and one for every frame without faces, with the frame's own time.
 
     `face` is the number of the followed face, 0 in the row of a frame without any; label, confidence and probabilities
-    are empty where there is no answer. `smallest_px`: the smallest movement of a usual micro-expression that would be
-    noticed now, in pixels of a crop with 44 between the eyes, empty where none would be; `watchable`: 1 where one of usual
-    size would be noticed, else 0. A class that a spreadsheet would take for a formula stands in `label` with a ' before it
+    are empty where there is no answer. `smallest_px`: from which size on a micro-expression would rather be
+    noticed now, in pixels of a crop with 44 between the eyes, empty where none would be; `watchable`: 1 where one of 5 px
+    would be noticed, else 0. A class that a spreadsheet would take for a formula stands in `label` with a ' before it
     (`model.guards.table_cell`). Every row is handed to the system as it comes.
 
     Args:

@@ -150,7 +150,7 @@ def state_of(
 
 
 def watch_facts(face: FaceResult | None) -> dict[str, Any]:
-    """Whether a micro-expression of usual size would be noticed in the first face now, and the smallest one that would be."""
+    """Whether a large micro-expression would be noticed in the first face now, and the smallest one that would be."""
     watchable = face is not None and face.watchable
     words = "watchable" if watchable else "not watchable: that nothing is found now says nothing"
     smallest = (
