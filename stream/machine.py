@@ -65,14 +65,17 @@ def machine_facts() -> dict[str, object]:
 def share_processor() -> None:
     """Sets how this whole process shares the processor: for programs, at their start.
 
-    The stages run in threads of their own; OpenCV's pool inside each of them would only compete with them. A thread that
+    The stages run in threads of their own; OpenCV's pool inside each of them would only compete with them, and so would NumPy's: on
+    two cores a twelfth of the frames a second was lost in it. A thread that
     wants the interpreter waits for a turn of the one that has it, 5 ms unless told otherwise. Many such waits follow each
     other in a frame: with three viewers of the web view on two cores they made the latest answers 80 ms later, with turns
     of 1 ms hardly at all (measured by `python -m stream.benchmark latency --viewers 3`).
     """
     import cv2  # the engines' benchmark runs without it
+    from threadpoolctl import threadpool_limits
 
     cv2.setNumThreads(1)
+    threadpool_limits(1, user_api="blas")
     sys.setswitchinterval(_TURN_S)
 
 
