@@ -37,6 +37,10 @@ def _run(options: LiveOptions, signals: EndSignals) -> int:
 
             asked = options.sensitivity if "sensitivity" in options.chosen else None
             return make_report(options.report, screen, asked)
+        if options.review is not None:
+            from stream.review.open_desk import run_review
+
+            return run_review(options.review, screen)
         from stream.cli.app import run
 
         return run(options, screen, signals)

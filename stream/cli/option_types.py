@@ -135,6 +135,15 @@ def label(text: str) -> str:
     return text.strip()
 
 
+def coder_name(text: str) -> str:
+    from stream.labels.label_log import LabelError, check_coder  # brings pydantic, which a live run does without
+
+    try:
+        return check_coder(text)
+    except LabelError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def lsl_name(text: str) -> str:
     if not _LSL_NAME.fullmatch(text):
         raise ArgumentTypeError(f"expected a name of up to 64 letters, digits, spaces and .-, found {text!r}")

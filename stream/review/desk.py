@@ -125,6 +125,14 @@ class DeskMaterial:
             "event": None if found is None else self._event(found, self._said()[last.event]),
         }
 
+    def export(self, kind: str) -> dict[str, Any]:
+        """Writes what the coder decided beside the labels, as `eaf`, `tsv` or `csv`."""
+        from stream.labels.exchange import write_labels  # brings what nobody needs who exports nothing
+
+        path = self._log.path.with_suffix(f".{kind}")
+        write_labels(self.source, self._coder, path)
+        return {"path": str(path)}
+
     def shares(self, from_s: float, to_s: float, track: int) -> dict[str, Any] | None:
         """The model's probabilities of a face; None where there are none, and for a blind coder."""
         if self.blind or self.source.session is None or not self.source.session.frames.exists():

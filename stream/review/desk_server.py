@@ -17,7 +17,7 @@ from annotated_types import Interval, Len
 from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from model.checked import MisfitError, checked_json
+from model.checked import checked_json
 from model.errors import MicroliveError
 from stream.labels.label_log import Fields, LabelError, check_fields
 from stream.review.desk import Desk, DeskMaterial
@@ -166,10 +166,13 @@ class DeskServer:
         return await self._made(make)
 
     async def _sheet(self, request: web.Request) -> web.Response:
-        found = self._named(request).sheet(request.query.get("event", ""))
-        if found is None:
-            return _refused(404, "there is no picture of this event")
-        return web.Response(body=found, content_type="image/png")
+        def read() -> bytes:
+            found = self._named(request).sheet(request.query.get("event", ""))
+            if found is None:
+                raise LabelError("there is no picture of this event")
+            return found
+
+        return await self._answer(self._labels, read, "image/png")
 
     async def _act(self, request: web.Request) -> web.Response:
         def act(material: DeskMaterial, said: _Said) -> Mapping[str, Any]:
@@ -214,16 +217,19 @@ class DeskServer:
         finally:
             self._waiting -= 1
 
-    async def _answer(self, thread: ThreadPoolExecutor, make: Callable[[], Mapping[str, Any] | bytes]) -> web.Response:
+    async def _answer(
+        self,
+        thread: ThreadPoolExecutor,
+        make: Callable[[], Mapping[str, Any] | bytes],
+        kind: str = "application/octet-stream",
+    ) -> web.Response:
         try:
             made = await asyncio.get_running_loop().run_in_executor(thread, make)
         except SinkError as error:
             return _refused(507, str(error))
-        except (MicroliveError, MisfitError) as error:
+        except MicroliveError as error:
             return _refused(422, str(error))
-        if isinstance(made, bytes):
-            return web.Response(body=made, content_type="application/octet-stream")
-        return web.json_response(made)
+        return web.Response(body=made, content_type=kind) if isinstance(made, bytes) else web.json_response(made)
 
     def _named(self, request: web.Request) -> DeskMaterial:
         return self._desk.materials[self._place(request)]
