@@ -53,6 +53,7 @@ class _Screening:
 
     def __init__(self, material: DeskMaterial) -> None:
         self._material = material
+        self._footage: Footage | None = None
         self._maker: StretchMaker | None = None
         self._motion: StretchMotion | None = None
         self.missing = ""
@@ -65,13 +66,19 @@ class _Screening:
         """None where there are no pictures; `missing` then says so."""
         if self._maker is None and not self.missing:
             source = self._material.source
-            footage = Footage.of(source)
+            footage = self._footage = Footage.of(source)
             if footage is None:
                 self.missing = "This session was recorded without --record-source: there are no pictures to look at."
             else:
                 face_at = None if source.session is None else recorded_settings(self._material.facts).face_at
                 self._maker = StretchMaker(footage, face_at)
         return None if self._maker is None else self._maker.between(from_s, to_s)
+
+    @property
+    def span_s(self) -> tuple[float, float] | None:
+        """From the first frame to the last one; None where there are no pictures."""
+        times_s = None if self._footage is None else self._footage.times_s
+        return None if times_s is None or not len(times_s) else (float(times_s.min()), float(times_s.max()))
 
     def motion(self, stretch: Stretch, onset_s: float) -> StretchMotion:
         kept = self._motion
@@ -138,6 +145,7 @@ class DeskServer:
             return told | {
                 "times_s": [round(time_s, 4) for time_s in stretch.times_s],
                 "every": stretch.every,
+                "span_s": screening.span_s,
                 "motion": motion.regions_px(),
                 "missing": missing,
             }
