@@ -127,7 +127,7 @@ export class EventList {
         row.id = `event-${event.name}`;
         row.dataset.name = event.name;
         row.setAttribute("role", "option");
-        row.append(...["mark", "time", "label", "sure"].map((name) => Object.assign(document.createElement("span"), { className: name })));
+        row.append(...["mark", "when", "label", "sure"].map((name) => Object.assign(document.createElement("span"), { className: name })));
         this.#rows.set(event.name, row);
       }
       this.#fill(row, event);
@@ -140,13 +140,13 @@ export class EventList {
 
   #fill(row, event) {
     if (!row) return;
-    const [mark, time, label, sure] = row.children;
+    const [mark, when, label, sure] = row.children;
     row.dataset.verdict = event.verdict ?? "open";
     row.dataset.counts = String(this.#counts(event));
     row.setAttribute("aria-selected", String(event.name === this.#chosen));
     mark.textContent = MARKS[event.verdict] ?? "·";
     mark.setAttribute("aria-label", event.verdict ?? "not decided");
-    time.textContent = `${event.onset_s.toFixed(2)} s`;
+    when.textContent = `${event.onset_s.toFixed(2)} s`;
     label.textContent = event.label || "–";
     const colour = this.#classes.find((one) => one.name === event.label)?.colour;
     row.style.setProperty("--class", colour ?? "transparent");
