@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stream.labels.reviewable import Reviewable
 
 DEMO = "demo"
-_DEMO = Path(__file__).parent / "demo"
+DEMO_FOLDER = Path(__file__).parent / "demo"
 _DEMO_COPY = "microlive-demo"
 
 
@@ -66,7 +66,7 @@ def _sources(path: str, console: "Console") -> "list[Reviewable]":
     copy = Path(_DEMO_COPY)
     if not copy.exists():
         try:
-            shutil.copytree(_DEMO, copy)
+            shutil.copytree(DEMO_FOLDER, copy)
         except OSError as error:
             why = error.strerror or error
             raise DeskError(f"the made example cannot be copied to {shown(str(copy))}: {why}") from error
