@@ -1,6 +1,7 @@
 // The pictures of a stretch of time: fetched when they are needed, kept for the last few stretches, played in a loop.
 
 const MOST_KEPT = 4;
+const HURRY_MS = 60;
 const VIEWS = ["face", "picture", "arrows", "magnified"];
 
 export async function ask(path, given) {
@@ -35,6 +36,7 @@ export class Player {
   #timeS = 0;
   #lastMs = null;
   #turn = 0;
+  #busy = null;
 
   // `shown` is called with the place of every frame that is shown, `loaded` when there is more to show.
   constructor(tiles, shown, loaded) {
@@ -57,14 +59,24 @@ export class Player {
     return this.timesS[this.#place] ?? null;
   }
 
-  // What is to be looked at: { material, fromS, toS, onsetS, track }. `next`: what will be looked at after it.
+  // What is to be looked at: { material, fromS, toS, onsetS, track }. `next`: what will be looked at after it. Who hurries
+  // through the list asks for nothing on the way: one thing is asked for at a time, and only what is still wanted.
   async look(wanted, next = null) {
     const turn = ++this.#turn;
+    await new Promise((go) => setTimeout(go, HURRY_MS));
+    while (this.#busy !== null && turn === this.#turn) await this.#busy;
+    if (turn !== this.#turn) return;
+    this.#busy = this.#load(turn, wanted, next);
+    await this.#busy;
+    this.#busy = null;
+  }
+
+  async #load(turn, wanted, next) {
     const same = this.#wanted !== null && keyOf(this.#wanted) === keyOf(wanted);
-    this.#wanted = wanted;
     try {
       const stretch = await this.#stretch(wanted);
       if (turn !== this.#turn) return;
+      this.#wanted = wanted;
       this.stretch = stretch;
       if (!same) this.#begin(wanted);
       this.loaded(stretch);
@@ -73,10 +85,9 @@ export class Player {
         if (turn !== this.#turn) return;
         this.draw();
       }
-      if (next !== null) {
-        const later = await this.#stretch(next);
-        for (const view of ["face", "picture"]) if (turn === this.#turn) await this.#pictures(later, next, view);
-      }
+      if (next === null) return;
+      const later = await this.#stretch(next);
+      for (const view of ["face", "picture"]) if (turn === this.#turn) await this.#pictures(later, next, view);
     } catch (error) {
       if (turn === this.#turn) this.loaded({ times_s: [], motion: [], shares: null, regions: [], missing: error.message });
     }
