@@ -27,7 +27,8 @@ ENLARGED = 2
 """The face is shown in so many times the pixels of its crop."""
 PICTURE_SIDE_PX = 480
 LARGEST_GAIN = 30.0
-_FLOW_BLUR_PX = 2.0
+_FLOW_BLUR_PX = 4.0
+_STEPS_BACK = 12
 _JPEG_QUALITY = 85
 _KEPT_BYTES = 256 * 1024 * 1024
 _ARROWS: Colour = (80, 200, 255)
@@ -165,11 +166,15 @@ def magnify(face: Image, flow: NDArray[np.float32], gain: float) -> Image:
     side = face.shape[0]
     scale = side / flow.shape[0]
     smooth = cv2.GaussianBlur(flow, (0, 0), _FLOW_BLUR_PX)
-    further = (gain - 1) * scale * cv2.resize(smooth, (side, side), interpolation=cv2.INTER_LINEAR)
-    across, down = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
-    # Where a pixel goes is not where one comes from; for motion that varies slowly over the face the difference is small.
-    x, y = across - further[..., 0], down - further[..., 1]
-    return cv2.remap(face, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    further = ((gain - 1) * scale * cv2.resize(smooth, (side, side), interpolation=cv2.INTER_LINEAR)).astype(np.float32)
+    steps = np.arange(side, dtype=np.float32)
+    here = np.stack(np.meshgrid(steps, steps), axis=-1)
+    # What is seen at a place came from where the motion leads to it: found by going back again and again.
+    came_from = here
+    for _ in range(_STEPS_BACK):
+        led = cv2.remap(further, came_from, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+        came_from = (came_from + here - led) / 2
+    return cv2.remap(face, came_from, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
 
 
 def jpeg(image: Image) -> bytes:

@@ -46,7 +46,7 @@ export class Player {
     this.loaded = loaded;
     this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.speed = 1;
-    this.gain = 8;
+    this.gain = 5;
     this.stretch = null;
     requestAnimationFrame((ms) => this.#tick(ms));
   }

@@ -110,7 +110,12 @@ export class Timeline {
     });
     g.fillStyle = ink("--dim");
     g.textBaseline = "bottom";
-    for (let s = Math.ceil(this.#fromS * 5) / 5; s < this.#toS; s += 0.2) g.fillText(s.toFixed(1), x(s), height);
+    g.textAlign = "center";
+    const stepS = this.#toS - this.#fromS > 4 ? 1 : 0.2;
+    for (let s = Math.ceil(this.#fromS / stepS) * stepS; s < this.#toS; s += stepS) {
+      if (x(s) > 12 && x(s) < width - 12) g.fillText(s.toFixed(1), x(s), height);
+    }
+    g.textAlign = "left";
     if (this.#nowS !== null) line(g, ink("--ink"), [[x(this.#nowS), 0], [x(this.#nowS), height - 16]], 1);
     this.#tell(words);
     this.#placeHandles();
@@ -147,7 +152,7 @@ export class Timeline {
   }
 
   #tell(words) {
-    const text = words.map(([name]) => name).join();
+    const text = words.join();
     if (this.legend.dataset.text === text) return;
     this.legend.dataset.text = text;
     this.legend.replaceChildren(...words.map(([name, colour]) => {
