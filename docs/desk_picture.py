@@ -11,7 +11,9 @@ from pathlib import Path
 from tests.helpers.browser import CHROMIUM, browser_tab
 
 DOCS = Path(__file__).resolve().parent
-_SURPRISE = "[...document.querySelectorAll('#events li[data-counts=true]')].find((row) => row.innerText.includes('surprise'))"
+_SURPRISE = (
+    "[...document.querySelectorAll('#events li[data-counts=true]')].find((row) => row.innerText.includes('surprise'))"
+)
 _LOADED = "document.querySelectorAll('#tiles canvas[data-empty]').length === 0"
 _AT_APEX = """(() => {
   const handle = document.querySelector('[data-handle=apex_s]').getBoundingClientRect();

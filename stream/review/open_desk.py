@@ -46,7 +46,9 @@ def run_review(settings: ReviewSettings, console: "Console") -> int:
     from stream.review.desk_server import DeskServer
 
     coder = settings.coder or usual_coder()
-    sources = [source for path in settings.paths for source in _sources(path, console)]
+    found = [source for path in settings.paths for source in _sources(path, console)]
+    # Named twice, it is still one.
+    sources = list({source.events.resolve(): source for source in found}.values())
     serve = settings.serve or ServeSettings(NetworkAddress(LOOPBACK, 0))
     with Desk(sources, coder, settings.blind) as desk, open_listener(serve) as listener:
         blind = ", blind" if settings.blind else ""

@@ -51,8 +51,8 @@ function send(path, body, done) {
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ material, ...body }),
       });
-      const found = await answer.json();
-      if (!answer.ok) throw new Error(found.error);
+      const found = await answer.json().catch(() => null);
+      if (!answer.ok) throw new Error(found?.error ?? answer.statusText);
       done(found);
     } catch (error) {
       say(error instanceof TypeError ? "Not kept: the desk does not answer. Is the program still running?" : `Not kept: ${error.message}`, true);

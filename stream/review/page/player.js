@@ -11,7 +11,7 @@ export async function ask(path, given) {
       await new Promise((go) => setTimeout(go, 200));
       continue;
     }
-    if (!answer.ok) throw new Error((await answer.json()).error ?? answer.statusText);
+    if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error ?? answer.statusText);
     return answer;
   }
 }

@@ -134,6 +134,19 @@ def test_two_coders_at_once_and_one_coder_twice(tmp_path: Path) -> None:
         assert [action.fields for action in actions] == [{"verdict": verdict}] * 3
 
 
+def test_a_folder_of_sessions_is_one_desk(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        made_session(tmp_path / name, 2)
+    # One of them is named twice.
+    with desk(tmp_path, tmp_path / "two", "--coder", "anna") as (process, url):
+        assert get(url, "desk")["materials"] == ["one", "two"]
+        post(url, "act", material=1, event="e2", set={"verdict": "rejected"})
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert not (tmp_path / "one" / "labels-anna.jsonl").exists()
+    assert read_label_file(tmp_path / "two" / "labels-anna.jsonl").actions[0].event == "e2"
+
+
 def test_who_says_nothing_leaves_no_file(tmp_path: Path) -> None:
     session = made_session(tmp_path / "one", 2)
     with opened(session):
