@@ -51,7 +51,7 @@ class _Note:
 
 def eaf_bytes(coder: str, events: Sequence[LabelledEvent], clock: MediaClock, target: Path) -> bytes:
     """The file that is to lie at `target`, whence the medium is named. Raises LabelError for what ELAN's times cannot hold."""
-    from pympi import Eaf
+    from pympi.Elan import Eaf, to_string
 
     eaf = Eaf(author=shown(coder))
     eaf.remove_tier("default")
@@ -80,9 +80,7 @@ def eaf_bytes(coder: str, events: Sequence[LabelledEvent], clock: MediaClock, ta
         (_EXACT, json.dumps([vars(event) for event in events])),
     ]
     _order_times(eaf)
-    from pympi.Elan import to_string
-
-    return to_string(eaf, encoding="UTF-8") + b"\n"
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + to_string(eaf, encoding="UTF-8") + b"\n"
 
 
 def read_eaf(path: Path, clock: MediaClock) -> dict[str, tuple[LabelledEvent, ...]]:
