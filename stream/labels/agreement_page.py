@@ -20,7 +20,7 @@ MOST_PICTURES = 60
 """Of a long list the page has so many, and so many pictures; all are counted."""
 FAR_APART_S = 0.1
 """Moments that are further apart are a disagreement."""
-KINDS = {"missing": "one has it not", "class": "class", "units": "action units", "times": "times"}
+KINDS = {"missing": "only one sees it", "class": "class", "units": "action units", "times": "times"}
 _AROUND_S = 0.7
 _STEPS_S, _MOST_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600), 12
 _WIDTH, _LANE = 720.0, 30.0

@@ -94,11 +94,8 @@ class AgreementReport:
 
     def notices(self) -> list[str]:
         """What to know before the numbers are believed, a sentence each."""
-        told = [
-            f"{coder} has not decided on {number} of the program's events: they count as no events of {coder}."
-            for coder, number in self.undecided.items()
-            if number
-        ]
+        left = ", ".join(f"{coder} {number}" for coder, number in self.undecided.items() if number)
+        told = [f"Of the program's events not decided on, and so no events of the coder: {left}."] if left else []
         if any(PROGRAM in pair.coders for pair in self.pairs):
             told.append(
                 "Coders who see what the program found are led by it: with it they agree better than blind ones do."

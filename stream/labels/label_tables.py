@@ -9,6 +9,7 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from model.atomic import regular_file
@@ -130,7 +131,7 @@ def _rows(path: Path, delimiter: str, wanted: Sequence[str]) -> Iterator[tuple[i
             if columns and any(cells):
                 if len(cells) > len(columns):
                     raise LabelError(f"{path}: row {place}: expected {len(columns)} cells, found {len(cells)}")
-                yield place, dict(zip(columns, cells, strict=False))
+                yield place, dict(zip_longest(columns, cells, fillvalue=""))
             elif set(wanted) <= {cell.strip() for cell in cells}:
                 columns = [cell.strip() for cell in cells]
     except csv.Error as error:
@@ -203,6 +204,8 @@ def _row_spans(row: Mapping[str, str], behavior: str, subject: str, start_s: flo
     """What a state or point says, its comment, and the name of its event where the file is ours."""
     own, _, label = _text(row.get("Modifiers", "")).partition("|")
     ours = re.fullmatch(r"[ea][1-9][0-9]{0,8}", own) is not None
+    if not behavior:
+        raise ValueError("it names no behavior")
     kind, value = meaning(behavior, label if ours else row.get("Modifiers", ""))
     if kind != "apex" and not start_s < stop_s:
         raise ValueError(f"{shown(behavior)[:40]} has no length: only an apex is a point")
