@@ -14,7 +14,7 @@ from pathlib import Path
 
 from model.atomic import regular_file
 from model.guards import shown, table_cell
-from stream.labels.coded_spans import Span, class_word, meaning, named, to_events, unit_word
+from stream.labels.coded_spans import OF_REJECTED, Span, class_word, meaning, named, to_events, unit_word
 from stream.labels.label_log import LabelError, LabelledEvent
 from stream.labels.media_clock import MediaClock
 from stream.session.session_folder import LARGEST
@@ -78,8 +78,12 @@ def boris_text(name: str, coder: str, events: Sequence[LabelledEvent], clock: Me
     for event in events:
         word, _ = ("rejected", "") if event.verdict == "rejected" else class_word(event.label)
         words = [(word, event.onset_s, event.offset_s, event.note)]
-        words += [(unit_word(unit), event.onset_s, event.offset_s, "") for unit in dict.fromkeys(event.action_units)]
-        words += [("apex", event.apex_s, event.apex_s, "")]
+        prefix = OF_REJECTED if event.verdict == "rejected" else ""
+        words += [
+            (f"{prefix}{unit_word(unit)}", event.onset_s, event.offset_s, "")
+            for unit in dict.fromkeys(event.action_units)
+        ]
+        words += [(f"{prefix}apex", event.apex_s, event.apex_s, "")]
         for behavior, start_s, stop_s, comment in words:
             kind, _ = meaning(behavior, event.label)
             start_s, stop_s = clock.to_medium(start_s), clock.to_medium(stop_s)

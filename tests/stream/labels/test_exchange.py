@@ -1,5 +1,6 @@
 """Labels go to ELAN, BORIS and tables and come back equal; foreign files are read, damaged ones told in a line."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.helpers.report_sessions import line, made
 _CLOCK = MediaClock()
 _WORDS = st.one_of(
     st.sampled_from(
-        ["negative", "positive", "surprise", "AU4", "apex", "note", "rejected", "event", "emotion", "a@b", "x#2", " =1",
+        ["negative", "positive", "surprise", "AU4", "apex", "note", "rejected", "event", "emotion", "rejected AU4", "rejected apex", "rejected x", "a@b", "x#2", " =1",
          "=cmd", "'=1", "-1", "@x", "e1|x", "x|y", "ä ö", "two words", "unlabelled", "class"]
     ),
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
@@ -199,6 +200,32 @@ def test_what_was_changed_in_elan_is_believed(tmp_path: Path) -> None:
     eaf.to_file(path)
     first, second = read_eaf(path, _CLOCK)["anna"]
     assert first == replace(events[0], onset_s=0.123, offset_s=0.643) and second == events[1]
+
+
+def test_what_was_rejected_is_in_tiers_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "out.eaf"
+    one = LabelledEvent("e1", 1, "negative", 1.0, 1.1, 1.3, ("4",), "accepted")
+    other = LabelledEvent("e2", 1, "negative", 2.0, 2.1, 2.3, ("4", "L12"), "rejected")
+    path.write_bytes(eaf_bytes("anna", [one, other], _CLOCK, path))
+    tiers = {name: Eaf(path).get_annotation_data_for_tier(name) for name in Eaf(path).get_tier_names()}
+    assert {name: [span[:2] for span in spans] for name, spans in tiers.items() if not name.startswith("event")} == {
+        "negative@anna": [(1000, 1300)],
+        "AU4@anna": [(1000, 1300)],
+        "apex@anna": [(1100, 1133)],
+        "rejected@anna": [(2000, 2300)],
+        "rejected AU4@anna": [(2000, 2300)],
+        "rejected AU12L@anna": [(2000, 2300)],
+        "rejected apex@anna": [(2100, 2133)],
+    }
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", "nothing", "[1]", '[{"event": "e1", "action_units": ["LR"]}]'])
+def test_a_header_that_somebody_changed_does_not_matter(tmp_path: Path, kept: str) -> None:
+    path = tmp_path / "out.eaf"
+    event = LabelledEvent("e1", 1, "negative", 1.0004, 1.1, 1.3, ("4",), "accepted")
+    text = eaf_bytes("anna", [event], _CLOCK, path).decode()
+    path.write_text(re.sub(r'(NAME="microlive:events">)[^<]*', lambda found: found[1] + kept, text))
+    assert read_labels(path, _CLOCK) == (replace(event, onset_s=1.0),)
 
 
 _BOMB = (
