@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import pytest
 
 from stream.labels.agreement import CodedRecording
@@ -13,6 +14,9 @@ from stream.labels.agreement_report import AgreementReport, report_agreement
 from stream.labels.label_log import LabelledEvent
 from stream.sinks.base import SinkError
 from tests.helpers.browser import CHROMIUM, Tab, browser_tab
+from tests.helpers.clips import face_frames
+from tests.helpers.report_page import Page
+from tests.helpers.report_sessions import made
 
 
 def _event(
@@ -96,6 +100,19 @@ def test_the_page_is_stepped_through_by_keys(tmp_path: Path) -> None:
             await step(tab)
 
     asyncio.run(drive())
+
+
+def test_a_sessions_pictures_are_in_the_page_and_damaged_ones_are_not(tmp_path: Path) -> None:
+    session = made(tmp_path / "s", [])
+    session.pictures.mkdir()
+    assert cv2.imwrite(str(session.picture(1)), face_frames(1)[0])
+    session.picture(2).write_bytes(b"no picture")
+    anna = [_event(1, 2.0), _event(2, 4.0)]
+    recording = CodedRecording("s", 0.0, 10.0, {"anna": anna, "program": []}, session)
+    write_agreement_page(report_agreement([recording]), tmp_path / "agreement.html")
+    page = Page(tmp_path / "agreement.html")
+    assert len(page.images) == 1 and str(page.images[0]["src"]).startswith("data:image/jpeg;base64,")
+    assert page.tables["pairs"].rows[1][:5] == ["anna – program", "0", "2", "0", "0.00"]
 
 
 def test_numbers_of_the_report_are_json(tmp_path: Path) -> None:
