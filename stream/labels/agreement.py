@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from stream.labels.coded_spans import UNLABELLED
 from stream.labels.label_log import LabelledEvent
+from stream.session.session_folder import SessionFolder
 
 MIN_IOU = 0.5
 MOMENTS = ("onset", "apex", "offset")
@@ -26,12 +27,13 @@ Pair = tuple[LabelledEvent, LabelledEvent]
 @dataclass(frozen=True)
 class CodedRecording:
     """A recording and what coders say of it: all their events, whatever the verdict, by coder. It lasts from `begin_s` to
-    `end_s` of its source's time."""
+    `end_s` of its source's time; `session` where it is one."""
 
     name: str
     begin_s: float
     end_s: float
     codings: Mapping[str, Sequence[LabelledEvent]]
+    session: SessionFolder | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from stream.labels.label_log import LabelledEvent
 UNLABELLED = "unlabelled"
 """The label of an event of which a file tells no class."""
 
+OF_REJECTED = "rejected "
+"""Before the names of what belongs to rejected events, so that nobody counts it with the others."""
+
 SpanKind = Literal["class", "rejected", "unit", "apex", "note", "event"]
 
 _UNIT = re.compile(r"AU[ _-]?0?([1-9]?[0-9])([LR]?)[A-E]?", re.IGNORECASE)
@@ -42,8 +45,12 @@ def unit_word(unit: str) -> str:
 def meaning(name: str, value: str) -> tuple[SpanKind, str]:
     """What a tier or a behaviour of that name says, and the value that counts: AU12L is an action unit, `apex`, `note`,
     `rejected` and `event` speak for themselves, `expression`, `emotion`, `class` and `label` have a class as their value,
-    and every other name is a class itself."""
+    and every other name is a class itself. `rejected AU12L` and `rejected apex` are of rejected events."""
     name, word = name.strip(), name.strip().casefold()
+    if word.startswith(OF_REJECTED):
+        kind, said = meaning(name[len(OF_REJECTED) :], value)
+        if kind in ("unit", "apex"):
+            return kind, said
     unit = _UNIT.fullmatch(name)
     if unit is not None:
         return "unit", f"{unit[2].upper()}{unit[1]}"

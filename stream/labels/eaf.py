@@ -1,7 +1,8 @@
 """ELAN's `.eaf`: a tier for every class, action unit and coder, so that no two annotations of a tier overlap.
 
-Tiers are named as is customary, `negative@anna` or `AU12L@anna`; `apex@anna` has one frame from each apex on, `rejected@anna`
-what the coder rejected, `note@anna` notes, `event@anna` the names of the events. Events that overlap, and those of further
+Tiers are named as is customary, `negative@anna` or `AU12L@anna`; `apex@anna` has one frame from each apex on, `note@anna`
+notes, `event@anna` the names of the events. What was rejected is in `rejected@anna`, `rejected AU12L@anna` and `rejected
+apex@anna`. Events that overlap, and those of further
 faces, are in tiers of their own that end with #2, #3, …; the participant of a tier is its face. ELAN's times are whole
 milliseconds of the medium: the exact ones are in a property of the header, and count as long as the annotations were not
 changed.
@@ -12,18 +13,19 @@ import mimetypes
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from pydantic import TypeAdapter
 
 from model.checked import MisfitError, checked_json
 from model.guards import shown
-from stream.labels.coded_spans import Span, class_word, meaning, named, to_events, unit_order, unit_word
-from stream.labels.label_log import LabelError, LabelledEvent
+from stream.labels.coded_spans import OF_REJECTED, Span, class_word, meaning, named, to_events, unit_order, unit_word
+from stream.labels.label_log import LabelError, LabelledEvent, changed, check_fields
 from stream.labels.label_tables import read_whole
 from stream.labels.media_clock import MediaClock
 
@@ -35,8 +37,8 @@ _EXACT = "microlive:events"
 _TIER = re.compile(r"(?P<name>[^@#]+)(@(?P<coder>[^#]*))?(#[0-9]+)?")
 _LANE = re.compile(r"#[0-9]+$")
 _FACE = re.compile(r"face ([0-9]{1,9})")
-_FIRST = ("rejected", "apex", "note", "event")
-_EXACT_EVENTS = TypeAdapter(list[LabelledEvent])
+_ORDER = ("class", "rejected", "unit", "apex", "note", "event")
+_RECORDS = TypeAdapter(list[dict[str, Any]])
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class _Note:
 
 def eaf_bytes(coder: str, events: Sequence[LabelledEvent], clock: MediaClock, target: Path) -> bytes:
     """The file that is to lie at `target`, whence the medium is named. Raises LabelError for what ELAN's times cannot hold."""
-    from pympi import Eaf
+    from pympi.Elan import Eaf, to_string
 
     eaf = Eaf(author=shown(coder))
     eaf.remove_tier("default")
@@ -80,9 +82,7 @@ def eaf_bytes(coder: str, events: Sequence[LabelledEvent], clock: MediaClock, ta
         (_EXACT, json.dumps([vars(event) for event in events])),
     ]
     _order_times(eaf)
-    from pympi.Elan import to_string
-
-    return to_string(eaf, encoding="UTF-8") + b"\n"
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + to_string(eaf, encoding="UTF-8") + b"\n"
 
 
 def read_eaf(path: Path, clock: MediaClock) -> dict[str, tuple[LabelledEvent, ...]]:
@@ -125,11 +125,12 @@ def _lanes(events: Sequence[LabelledEvent], clock: MediaClock) -> Iterator[tuple
 
 def _annotations(event: LabelledEvent, clock: MediaClock) -> Iterator[_Note]:
     start_ms, apex_ms, end_ms = _whole_ms(event, clock)
+    prefix = OF_REJECTED if event.verdict == "rejected" else ""
     tier, label = _class_tier(event)
     yield _Note(tier, start_ms, end_ms, label)
     for unit in sorted(set(event.action_units), key=unit_order):
-        yield _Note(unit_word(unit), start_ms, end_ms, unit_word(unit))
-    yield _Note("apex", apex_ms, apex_ms + _frame_ms(clock), "apex")
+        yield _Note(f"{prefix}{unit_word(unit)}", start_ms, end_ms, unit_word(unit))
+    yield _Note(f"{prefix}apex", apex_ms, apex_ms + _frame_ms(clock), "apex")
     yield _Note("event", start_ms, end_ms, event.event)
     if event.note:
         yield _Note("note", start_ms, end_ms, shown(event.note, lines=True))
@@ -155,12 +156,12 @@ def _frame_ms(clock: MediaClock) -> int:
     return max(round(1000 / clock.fps), 1)
 
 
-def _tier_order(tier: str) -> tuple[int, int, str]:
-    """Classes, action units by number, then what is said of them."""
-    if tier in _FIRST:
-        return 2, _FIRST.index(tier), tier
+def _tier_order(tier: str) -> tuple[bool, int, int, str]:
+    """Classes, action units by number, what is said of them; then the same of rejected events."""
+    rejected = tier.startswith(OF_REJECTED.strip())
     kind, value = meaning(tier, "")
-    return (1, unit_order(value)[0], tier) if kind == "unit" else (0, 0, tier)
+    place = _ORDER.index(kind)
+    return rejected, place, unit_order(value)[0] if kind == "unit" else 0, tier
 
 
 def _from(folder: Path, medium: Path) -> str | None:
@@ -257,13 +258,15 @@ def _slots(eaf: "Eaf", annotation: str) -> tuple[str, str]:
 
 
 def _exact_events(eaf: "Eaf", clock: MediaClock) -> dict[LabelledEvent, LabelledEvent]:
-    """By what the annotations can say of them."""
-    kept = dict(eaf.properties).get(_EXACT) or "[]"
-    try:
-        events = checked_json(_EXACT_EVENTS, kept)
-    except MisfitError:
-        return {}  # whoever changed it: the annotations are there
-    return {_as_annotated(event, clock): event for event in events}
+    """By what the annotations can say of them. What does not fit is left out: the annotations are there."""
+    found: dict[LabelledEvent, LabelledEvent] = {}
+    with suppress(MisfitError):
+        for record in checked_json(_RECORDS, dict(eaf.properties).get(_EXACT) or "[]"):
+            name = record.pop("event", "")
+            with suppress(LabelError):
+                event = replace(changed(None, "a1", check_fields(record)), event=str(name))
+                found[_as_annotated(event, clock)] = event
+    return found
 
 
 def _as_annotated(event: LabelledEvent, clock: MediaClock) -> LabelledEvent:

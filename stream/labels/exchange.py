@@ -1,18 +1,28 @@
 """Labels out to other tools and back: ELAN's `.eaf`, BORIS' `.tsv` and plain `.csv`, told apart by the ending of the name."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from model.atomic import whole_file
 from model.guards import shown
+from stream.labels.coded_spans import named
 from stream.labels.eaf import eaf_bytes, read_eaf
-from stream.labels.label_log import LabelError, LabelledEvent, read_label_file
+from stream.labels.label_log import (
+    PROGRAM,
+    Fields,
+    LabelError,
+    LabelledEvent,
+    LabelLog,
+    changed,
+    check_fields,
+    read_label_file,
+)
 from stream.labels.label_tables import boris_text, csv_text, read_boris, read_csv
 from stream.labels.media_clock import MediaClock
 from stream.labels.reviewable import Reviewable
 from stream.sinks.base import SinkError, reason
 
-PROGRAM = "program"
-"""Who found the events: exported and compared like a coder."""
 FORMATS = {".eaf": "ELAN", ".tsv": "BORIS", ".csv": "a table"}
 
 
@@ -73,6 +83,56 @@ def read_labels(path: Path, clock: MediaClock, coder: str | None = None) -> tupl
         wanted = "one coder" if coder is None else shown(coder)
         raise LabelError(f"{path} has the labels of {names}: expected {wanted}")
     return found[coder]
+
+
+def take_in(reviewable: Reviewable, path: Path, coder: str, whose: str | None = None) -> int:
+    """Makes what one coder in a file says the labels of `coder`, who has none there yet; how many events they are.
+
+    An event called after one of the program's (e12) is that one as long as they overlap in time; every other one is added
+    as the coder's own. `whose`: of several coders in the file this one. Raises LabelError, SessionError and SinkError, and
+    keeps nothing then.
+    """
+    events = read_labels(path, MediaClock.of(reviewable), whose)
+    recorded = reviewable.recorded()
+    told = _as_actions(events, {event.event: event for event in recorded})
+    kept = reviewable.labels_of(coder)
+    is_new = not kept.exists()
+    with LabelLog(kept, coder) as log:
+        if log.labels.actions:
+            raise LabelError(f"{shown(coder)} has labels there already, {kept}: take another name for what is read")
+        try:
+            for name, fields in told:
+                log.add(name, fields)
+        except BaseException:
+            if is_new:
+                kept.unlink(missing_ok=True)
+            raise
+    return len(told)
+
+
+def _as_actions(events: Sequence[LabelledEvent], recorded: Mapping[str, LabelledEvent]) -> list[tuple[str, Fields]]:
+    """Names and fields that make these events, each checked."""
+    ours = {
+        event.event
+        for event in events
+        if (found := recorded.get(event.event)) is not None
+        and min(event.offset_s, found.offset_s) > max(event.onset_s, found.onset_s)
+    }
+    # Events of another run keep no name that is the program's here.
+    loose = [
+        event if event.event in ours or event.event.startswith("a") else replace(event, event="") for event in events
+    ]
+    told: list[tuple[str, Fields]] = []
+    for event in named(loose):
+        values = {**vars(event), "action_units": list(event.action_units)}
+        name = values.pop("event")
+        try:
+            fields = check_fields(values)
+            changed(recorded.get(name), name, fields)
+        except LabelError as error:
+            raise LabelError(f"the event at {event.onset_s:.3f} s cannot be kept: {error}") from None
+        told.append((name, fields))
+    return told
 
 
 def _require_format(path: Path) -> None:

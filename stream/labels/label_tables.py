@@ -9,11 +9,12 @@ import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from model.atomic import regular_file
 from model.guards import shown, table_cell
-from stream.labels.coded_spans import Span, class_word, meaning, named, to_events, unit_word
+from stream.labels.coded_spans import OF_REJECTED, Span, class_word, meaning, named, to_events, unit_word
 from stream.labels.label_log import LabelError, LabelledEvent
 from stream.labels.media_clock import MediaClock
 from stream.session.session_folder import LARGEST
@@ -77,8 +78,12 @@ def boris_text(name: str, coder: str, events: Sequence[LabelledEvent], clock: Me
     for event in events:
         word, _ = ("rejected", "") if event.verdict == "rejected" else class_word(event.label)
         words = [(word, event.onset_s, event.offset_s, event.note)]
-        words += [(unit_word(unit), event.onset_s, event.offset_s, "") for unit in dict.fromkeys(event.action_units)]
-        words += [("apex", event.apex_s, event.apex_s, "")]
+        prefix = OF_REJECTED if event.verdict == "rejected" else ""
+        words += [
+            (f"{prefix}{unit_word(unit)}", event.onset_s, event.offset_s, "")
+            for unit in dict.fromkeys(event.action_units)
+        ]
+        words += [(f"{prefix}apex", event.apex_s, event.apex_s, "")]
         for behavior, start_s, stop_s, comment in words:
             kind, _ = meaning(behavior, event.label)
             start_s, stop_s = clock.to_medium(start_s), clock.to_medium(stop_s)
@@ -130,7 +135,7 @@ def _rows(path: Path, delimiter: str, wanted: Sequence[str]) -> Iterator[tuple[i
             if columns and any(cells):
                 if len(cells) > len(columns):
                     raise LabelError(f"{path}: row {place}: expected {len(columns)} cells, found {len(cells)}")
-                yield place, dict(zip(columns, cells, strict=False))
+                yield place, dict(zip_longest(columns, cells, fillvalue=""))
             elif set(wanted) <= {cell.strip() for cell in cells}:
                 columns = [cell.strip() for cell in cells]
     except csv.Error as error:
@@ -203,6 +208,8 @@ def _row_spans(row: Mapping[str, str], behavior: str, subject: str, start_s: flo
     """What a state or point says, its comment, and the name of its event where the file is ours."""
     own, _, label = _text(row.get("Modifiers", "")).partition("|")
     ours = re.fullmatch(r"[ea][1-9][0-9]{0,8}", own) is not None
+    if not behavior:
+        raise ValueError("it names no behavior")
     kind, value = meaning(behavior, label if ours else row.get("Modifiers", ""))
     if kind != "apex" and not start_s < stop_s:
         raise ValueError(f"{shown(behavior)[:40]} has no length: only an apex is a point")

@@ -3,6 +3,7 @@ cannot say."""
 
 import io
 from collections import Counter
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import xmlschema
@@ -142,5 +143,5 @@ def eaf_faults(data: bytes) -> list[str]:
         if not spans:
             faults.append(f"{name} is empty")
         faults += [f"{name}: {span} has no length" for span in spans if span[0] >= span[1]]
-        faults += [f"{name}: {a} and {b} overlap" for a, b in zip(spans, spans[1:], strict=False) if a[1] > b[0]]
+        faults += [f"{name}: {a} and {b} overlap" for a, b in pairwise(spans) if a[1] > b[0]]
     return faults
