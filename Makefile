@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do command -v $$p >/de
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install lock demo test test-slow check docs bench pictures clean
+.PHONY: install lock demo test test-slow check docs bench pictures example clean
 
 install: $(VENV)/installed
 
@@ -56,6 +56,11 @@ bench: install
 
 pictures: demo
 	$(RUN) docs/pictures.py
+	$(RUN) -m docs.desk_picture
+
+# The example of the coder's desk anew: a drawn person, recorded by the program, and two made coders.
+example: install
+	$(RUN) -m docs.demo_session
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis

@@ -191,7 +191,7 @@ def test_a_live_run_loads_no_training_framework(tmp_path: Path) -> None:
         "import sys, run_live\n"
         f"code = run_live.main(['--source', 'demo', '--headless', '--pace', 'fast', '--max-frames', '40', '--csv', r'{tmp_path / 'out.csv'}'])\n"
         "loaded = sorted({name.split('.')[0] for name in sys.modules} & "
-        "{'tensorflow', 'keras', 'jax', 'matplotlib', 'tf2onnx', 'pydantic', 'sklearn', 'train', 'export'})\n"
+        "{'tensorflow', 'keras', 'jax', 'matplotlib', 'tf2onnx', 'pydantic', 'sklearn', 'statsmodels', 'pympi', 'train', 'export'})\n"
         "print('LOADED', code, loaded)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -135,7 +135,32 @@ def label(text: str) -> str:
     return text.strip()
 
 
+def coder_name(text: str) -> str:
+    from stream.labels.label_log import LabelError, check_coder  # brings pydantic, which a live run does without
+
+    try:
+        return check_coder(text)
+    except LabelError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def lsl_name(text: str) -> str:
     if not _LSL_NAME.fullmatch(text):
         raise ArgumentTypeError(f"expected a name of up to 64 letters, digits, spaces and .-, found {text!r}")
     return text
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Several, with commas between them."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found):
+        raise ArgumentTypeError(f"expected names with commas between them, found {text!r}")
+    return found
+
+
+def overlap(text: str) -> float:
+    """An intersection over union that a match needs."""
+    value = not_negative_number(text)
+    if not 0 < value <= 1:
+        raise ArgumentTypeError(f"expected more than 0 and up to 1, found {text}")
+    return value

@@ -10,6 +10,7 @@ from typing import Any
 from model.atomic import clash, lies_in
 from model.decision import DEFAULT_SENSITIVITY
 from model.types import Pace
+from stream.cli.options_review import REVIEW, read_review_settings
 from stream.cli.options_run import MODEL, OUTPUTS, SOURCES, check_faces, check_outputs, read_live_settings, read_source
 from stream.cli.options_share import (
     EXPERIMENT,
@@ -22,6 +23,7 @@ from stream.cli.options_share import (
 from stream.cli.topics import Add, Topic, TopicParser
 from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider
 from stream.network_address import NetworkAddress
+from stream.review.open_desk import ReviewSettings
 from stream.session.session_folder import SessionFolder, SessionSettings
 from stream.sources.base import LiveSettings
 from stream.web.access import ServeSettings
@@ -38,6 +40,7 @@ examples:
   python run_live.py --camera 0 --session runs/anna-1 --consent "signed form 12"
 """
 _FOOT = """\
+also: run_live.py agree (how far coders agree), labels (to and from ELAN, BORIS, tables)
 keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
 Labels are what a model trained on synthetic clips makes of small facial movements.
 They are no lie detector, and no judgement of a person may rest on them.
@@ -72,7 +75,7 @@ class LiveOptions:
     one; `pace` None: by the display. `fps`: the rate at which a file was filmed.
 
     `replay`: the session whose recording is the source in its place; `check`: compare with its rows. `report`: only make
-    the report of that session. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
+    the report of that session; `review`: only open the desk. `marker_port`: where marks come in; `markers`: where they are kept, None for a session's
     folder or nowhere; `lsl`: the name of the streams. `sensitivity`: false events a minute. `chosen`: which of
     source, model, engine, max_faces, face and sensitivity the command line names.
     """
@@ -104,6 +107,7 @@ class LiveOptions:
     replay: Path | None
     check: bool
     report: Path | None
+    review: ReviewSettings | None
     serve: ServeSettings | None
     marker_port: NetworkAddress | None
     markers: Path | None
@@ -181,6 +185,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
         replay=given.replay,
         check=given.check,
         report=given.report,
+        review=read_review_settings(given, parser),
         serve=read_serve_settings(given, parser),
         marker_port=given.marker_port,
         markers=given.markers,
@@ -201,7 +206,7 @@ def parse_options(argv: Sequence[str] | None = None) -> LiveOptions:
 
 def _new_parser() -> TopicParser:
     benchmark = Topic("benchmark", "how fast it is on this machine", _add_benchmark, _BENCHMARK_LESSON)
-    topics = (SOURCES, MODEL, OUTPUTS, SESSIONS, WEB, EXPERIMENT, benchmark)
+    topics = (SOURCES, MODEL, OUTPUTS, SESSIONS, REVIEW, WEB, EXPERIMENT, benchmark)
     parser = TopicParser("run_live.py", _USAGE, topics, _HEAD, _FOOT)
     for flag in _MOVED:
         parser.add_argument(flag, nargs="?", action=_SaysWhereItWent, dest=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -29,13 +29,29 @@ class Topic:
     lesson: str
 
 
-class TopicParser(argparse.ArgumentParser):
+class CleanParser(argparse.ArgumentParser):
+    """A parser whose errors repeat no address and no token, and give the terminal no orders."""
+
+    _given: tuple[str, ...] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = tuple(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        for word in sorted(self._given, key=len, reverse=True):
+            value = word.partition("=")[2] if word.startswith("--") else word
+            if "://" in value or "@" in value:
+                message = message.replace(value, "…").replace(repr(value)[1:-1], "…")
+        super().error(shown(message))
+
+
+class TopicParser(CleanParser):
     """A parser of all the topics' options. `--help` alone shows the common ones between `head` and `foot`; with a topic's
     name, or `all`, everything there is."""
 
     def __init__(self, prog: str, usage: str, topics: Sequence[Topic], head: str, foot: str) -> None:
         super().__init__(prog=prog, usage=usage, add_help=False)
-        self._given: tuple[str, ...] = ()
         self._topics = {topic.name: topic for topic in topics}
         self._head, self._foot = head, foot
         # No choices: argparse would then ask for one of them at every --help.
@@ -59,18 +75,6 @@ class TopicParser(argparse.ArgumentParser):
         for topic in self._topics.values() if name == ALL else (self._topics[name],):
             topic.add_options(_adder(page.add_argument_group(f"{topic.name} ({topic.title})", topic.lesson)))
         return page.format_help()
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        self._given = tuple(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        """Ends with a usage error that repeats no address and no token, and gives the terminal no orders."""
-        for word in sorted(self._given, key=len, reverse=True):
-            value = word.partition("=")[2] if word.startswith("--") else word
-            if "://" in value or "@" in value:
-                message = message.replace(value, "…").replace(repr(value)[1:-1], "…")
-        super().error(shown(message))
 
     def _topic_name(self, text: str) -> str:
         names = [*self._topics, ALL]

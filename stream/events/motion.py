@@ -179,6 +179,27 @@ class RegionMeter:
         return slice(start, max(min(round(stop_px), self._size_px), start + 1))
 
 
+class FlowBetween:
+    """The motion from one aligned crop to another, by the recipe of the network's own flow, whatever a model takes."""
+
+    def __init__(self, contract: ClipContract) -> None:
+        geometry, size_px = contract.crop, contract.crop.size_px
+        recipe, reference = NetworkInput("flow", size_px), Reference("ema", time_constant_s=1.0)
+        self._flow = Preprocessor(replace(contract, input=recipe, reference=reference))
+        x, y, half_width, half_height = NOSE_BRIDGE
+        iod_px, middle = geometry.iod_px, size_px / 2
+        self._columns = slice(round(middle + (x - half_width) * iod_px), round(middle + (x + half_width) * iod_px))
+        top, bottom = (y - half_height) * iod_px, (y + half_height) * iod_px
+        self._rows = slice(round(geometry.eye_line_px + top), round(geometry.eye_line_px + bottom))
+
+    def px(self, first: Image, second: Image) -> NDArray[np.float32]:
+        """(size, size, 2) crop pixels from one grey crop to the other, what the bridge of the nose moves taken off."""
+        self._flow.reset()
+        self._flow.step(first, 0.0)
+        flow = self._flow.step(second, 1.0)[..., :2]
+        return flow - flow[self._rows, self._columns].reshape(-1, 2).mean(axis=0)
+
+
 class MotionResampler:
     """Brings the motion of one face onto a grid of `fps` frames a second, like `TimeResampler` the network's frames.
 

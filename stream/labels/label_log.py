@@ -27,6 +27,8 @@ from stream.machine import VERSION
 from stream.sinks.base import SinkError, open_own, reason
 
 SCHEMA_VERSION = 1
+PROGRAM = "program"
+"""Who found the events that are labelled: compared and exported like a coder, so no coder is called so."""
 MOST_MICRO_S = 0.5
 _LARGEST = 1e12
 _MOST_UNITS = 99
@@ -167,7 +169,9 @@ def changed(event: LabelledEvent | None, name: str, fields: Fields) -> LabelledE
 
 
 def check_coder(name: str) -> str:
-    """A coder's name, fit for a file's; LabelError for another."""
+    """A coder's name, fit for a file's; LabelError for another, and for the program's."""
+    if name == PROGRAM:
+        raise LabelError(f"coder {name}: that is what the program itself is called; take another name")
     if not _CODER.fullmatch(name):
         raise LabelError(
             f"coder {name[:60]!r}: expected up to 40 letters, digits, - and _, the first one a letter or a digit"

@@ -72,6 +72,12 @@ def class_colours(class_names: Sequence[str]) -> dict[str, Colour]:
     return {name: by_name.get(name, CALM) for name in class_names}
 
 
+def hex_colour(colour: Colour) -> str:
+    """As pages write it."""
+    blue, green, red = colour
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 def mix(colour: Colour, other: Colour, share: float) -> Colour:
     """`colour` with `share` (0 to 1) of `other`."""
     blue, green, red = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))

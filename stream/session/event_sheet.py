@@ -4,16 +4,15 @@ The last seconds of every followed face are kept for it, since an event is decid
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.contract import ClipContract, NetworkInput, Reference
-from model.preprocess import Preprocessor
+from model.contract import ClipContract
 from model.types import Event, FaceResult, FrameResult, Image
-from stream.events.motion import NOSE_BRIDGE, REGIONS
+from stream.events.motion import NOSE_BRIDGE, REGIONS, FlowBetween
 from stream.screen.paint import DIM, TEXT, Colour, TextPainter, class_colours, mix, polyline
 from stream.screen.statement import event_name, event_units, percent
 
@@ -120,11 +119,7 @@ class EventSheet:
         self._colours = class_colours(contract.class_names)
         self._faceless = faceless
         self._text = TextPainter()
-        size_px = contract.crop.size_px
-        # The recipe of the network's own flow, whatever the model takes: from the first crop to the second.
-        self._flow = Preprocessor(
-            replace(contract, input=NetworkInput("flow", size_px), reference=Reference("ema", time_constant_s=1.0))
-        )
+        self._flow = FlowBetween(contract)
 
     def draw(self, moments: EventMoments) -> Image:
         """BGR uint8."""
@@ -183,37 +178,13 @@ class EventSheet:
         """Arrows from onset to apex on the darkened apex, and what they show."""
         if moments.onset is None or moments.apex is None:
             return self._panel(None), "motion not known"
-        flow = self._motion_px(moments.onset, moments.apex)
+        flow = self._flow.px(moments.onset, moments.apex)
         panel = _mixed(self._panel(moments.apex), _PAPER, 0.55)
-        step = max(2, round(_ARROW_STEP_PX * self._geometry.size_px / 128))
-        ys, xs = np.mgrid[step // 2 : flow.shape[0] : step, step // 2 : flow.shape[1] : step]
-        motion = flow[ys, xs]
-        lengths = np.hypot(motion[..., 0], motion[..., 1])
-        longest = float(lengths.max())
-        if longest < _ARROW_LEAST_PX:
+        times = arrow_enlargement(flow)
+        if not times:
             return panel, f"onset to apex: under {_ARROW_LEAST_PX} px"
-        times = max(1, int(_ARROW_LONGEST_PX / longest))
-        colour = self._colours[moments.event.label]
-        scale = PANEL_PX / self._geometry.size_px
-        for x, y, (u, v), length in zip(xs.ravel(), ys.ravel(), motion.reshape(-1, 2), lengths.ravel(), strict=True):
-            if length >= _ARROW_LEAST_PX:
-                tail = (round(scale * x), round(scale * y))
-                tip = (round(scale * (x + times * u)), round(scale * (y + times * v)))
-                shade = mix(colour, _PAPER, 0.5 * (1 - length / longest))
-                cv2.arrowedLine(panel, tail, tip, shade, 1, cv2.LINE_AA, tipLength=0.3)
+        draw_arrows(panel, flow, self._colours[moments.event.label], times)
         return panel, f"onset to apex, enlarged {times} times"
-
-    def _motion_px(self, onset: Image, apex: Image) -> NDArray[np.float32]:
-        """(size, size, 2) crop pixels from onset to apex, what the bridge of the nose moves taken off."""
-        self._flow.reset()
-        self._flow.step(onset, 0.0)
-        flow = self._flow.step(apex, 1.0)[..., :2]
-        x, y, half_width, half_height = NOSE_BRIDGE
-        iod_px, middle = self._geometry.iod_px, self._geometry.size_px / 2
-        left, right = round(middle + (x - half_width) * iod_px), round(middle + (x + half_width) * iod_px)
-        top = round(self._geometry.eye_line_px + (y - half_height) * iod_px)
-        bottom = round(self._geometry.eye_line_px + (y + half_height) * iod_px)
-        return flow - flow[top:bottom, left:right].reshape(-1, 2).mean(axis=0)
 
     def _chart(self, sheet: Image, moments: EventMoments, top: int) -> None:
         """The probability of the event's class around it, with onset, apex and offset."""
@@ -243,6 +214,37 @@ class EventSheet:
             begin = max(taken, x - self._text.width(words, _SMALL_PX) / 2)
             self._text.draw(sheet, words, round(begin), bottom + 19, _SMALL_PX, DIM)
             taken = begin + self._text.width(words, _SMALL_PX) + 12
+
+
+def arrow_enlargement(flow: NDArray[np.float32]) -> int:
+    """How many times as long as a crop's motion (size, size, 2), in crop pixels, its arrows are to be; 0 where there is too
+    little for any."""
+    motion = flow[_arrow_places(flow)]
+    longest = float(np.hypot(motion[..., 0], motion[..., 1]).max())
+    return 0 if longest < _ARROW_LEAST_PX else max(1, int(_ARROW_LONGEST_PX / longest))
+
+
+def draw_arrows(panel: Image, flow: NDArray[np.float32], colour: Colour, times: int) -> None:
+    """Draws a crop's motion (size, size, 2), in crop pixels, over its enlarged picture (side, side, 3), `times` as long."""
+    scale = panel.shape[0] / flow.shape[0]
+    ys, xs = _arrow_places(flow)
+    motion = flow[ys, xs]
+    lengths = np.hypot(motion[..., 0], motion[..., 1])
+    longest = float(lengths.max())
+    for x, y, (u, v), length in zip(xs.ravel(), ys.ravel(), motion.reshape(-1, 2), lengths.ravel(), strict=True):
+        if length >= _ARROW_LEAST_PX:
+            tail = (round(scale * x), round(scale * y))
+            tip = (round(scale * (x + times * u)), round(scale * (y + times * v)))
+            shade = mix(colour, _PAPER, 0.5 * (1 - length / longest))
+            cv2.arrowedLine(panel, tail, tip, shade, 1, cv2.LINE_AA, tipLength=0.3)
+
+
+def _arrow_places(flow: NDArray[np.float32]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Rows and columns of the pixels that get an arrow."""
+    size_px = flow.shape[0]
+    step = max(2, round(_ARROW_STEP_PX * size_px / 128))
+    ys, xs = np.mgrid[step // 2 : size_px : step, step // 2 : size_px : step]
+    return ys, xs
 
 
 def _mixed(picture: Image, colour: Colour, share: float) -> Image:

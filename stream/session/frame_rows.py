@@ -4,6 +4,7 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
@@ -230,8 +231,10 @@ class RowSummary:
         return 0.0 if self.first_s is None else self.last_s - self.first_s
 
 
-def read_rows(folder: SessionFolder) -> RowSummary:
-    """Raises `SessionError` when it is no such file; a last line that was cut off is left out."""
+@contextmanager
+def open_rows(folder: SessionFolder) -> Iterator[tuple[tuple[str, ...], Iterator[FrameRow]]]:
+    """The classes of frames.csv and its rows, one after the other. Raises `SessionError` when it is no such file; a last line
+    that was cut off is left out."""
     try:
         with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
@@ -239,35 +242,43 @@ def read_rows(folder: SessionFolder) -> RowSummary:
                 columns = Columns(next(rows, []))
             except ValueError as error:
                 raise SessionError(f"{folder.frames}: {error}") from None
-            summary = RowSummary(columns.class_names, Buckets(len(columns.class_names)))
-            _Reader(summary, columns).read(rows, folder)
-            return summary
+            yield columns.class_names, _whole_rows(rows, columns, folder)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SessionError(f"{folder.frames} cannot be read: {_why(error)}") from error
+
+
+def _whole_rows(rows: Iterator[list[str]], columns: Columns, folder: SessionFolder) -> Iterator[FrameRow]:
+    for line, cells in enumerate(rows, start=2):
+        try:
+            yield columns.row(cells)
+        except ValueError:
+            if next(rows, None) is not None:
+                raise SessionError(f"{folder.frames}: line {line} is no row of it") from None
+            return
+
+
+def read_rows(folder: SessionFolder) -> RowSummary:
+    """Raises `SessionError` as `open_rows` does."""
+    with open_rows(folder) as (class_names, rows):
+        summary = RowSummary(class_names, Buckets(len(class_names)))
+        reader = _Reader(summary)
+        for row in rows:
+            reader.add(row)
+        return summary
 
 
 class _Reader:
     """Adds rows to a summary."""
 
-    def __init__(self, summary: RowSummary, columns: Columns) -> None:
-        self._summary, self._columns = summary, columns
+    def __init__(self, summary: RowSummary) -> None:
+        self._summary = summary
         self._labels = {table_cell(name): name for name in summary.class_names}
         self._frame: str | None = None
         self._last_s = math.nan
         self._step_s = 0.0
         self._shift_s = 0.0
 
-    def read(self, rows: Iterator[list[str]], folder: SessionFolder) -> None:
-        for cells in rows:
-            try:
-                row = self._columns.row(cells)
-            except ValueError:
-                if next(rows, None) is not None:
-                    raise SessionError(f"{folder.frames}: line {self._summary.rows + 2} is no row of it") from None
-                return
-            self._add(row)
-
-    def _add(self, row: FrameRow) -> None:
+    def add(self, row: FrameRow) -> None:
         summary = self._summary
         summary.rows += 1
         summary.faces = max(summary.faces, row.face)

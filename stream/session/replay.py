@@ -27,7 +27,7 @@ from stream.sources.file import ffmpeg_name, quiet_decoder
 
 
 @dataclass(frozen=True)
-class _Row:
+class RecordedFrame:
     """A line of times.csv."""
 
     frame: int
@@ -54,7 +54,7 @@ class ReplaySource(FrameSource):
 
     def __enter__(self) -> Self:
         require_recording(self._folder.path, self.facts)
-        rows = sum(1 for _ in self._rows())
+        rows = sum(1 for _ in recorded_frames(self._folder))
         self._frames = self._pictures()
         first = next(self._frames, None)
         if first is None:
@@ -74,7 +74,7 @@ class ReplaySource(FrameSource):
 
     def __iter__(self) -> Iterator[Frame]:
         pacer = Pacer(self._pace, self._stopped)
-        item: tuple[_Row, Image] | None = self._first
+        item: tuple[RecordedFrame, Image] | None = self._first
         decode_ms = 0.0
         while item is not None and not self._stopped.is_set():
             row, image = item
@@ -86,10 +86,10 @@ class ReplaySource(FrameSource):
             item = next(self._frames, None)
             decode_ms = 1000 * (time.perf_counter() - started_s)
 
-    def _pictures(self) -> Iterator[tuple[_Row, Image]]:
+    def _pictures(self) -> Iterator[tuple[RecordedFrame, Image]]:
         part = 0
         short: int | None = None
-        for row in self._rows():
+        for row in recorded_frames(self._folder):
             if row.part != part:
                 part, short = row.part, None
                 self._open(part)
@@ -128,24 +128,25 @@ class ReplaySource(FrameSource):
             return None
         return None if self._decoder is None or self._decoder.damaged else picture
 
-    def _rows(self) -> Iterator[_Row]:
-        """The lines of times.csv that are whole."""
-        try:
-            with regular_file(self._folder.times).open(newline="", encoding="utf-8") as file:
-                if file.readline().rstrip("\n") != HEADER:
-                    raise SessionError(f"{self._folder.times}: expected the columns {HEADER}")
-                for place, cells in enumerate(csv.reader(file), start=2):
-                    try:
-                        row = _row(cells)
-                    except ValueError:
-                        if next(csv.reader(file), None) is not None:
-                            raise SessionError(f"{self._folder.times}: line {place} is no row of it") from None
-                        return
-                    yield row
-        except OSError as error:
-            raise SessionError(f"{self._folder.times} cannot be read: {error.strerror}") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise SessionError(f"{self._folder.times} cannot be read: {error}") from error
+
+def recorded_frames(folder: SessionFolder) -> Iterator[RecordedFrame]:
+    """The lines of times.csv that are whole. Raises `SessionError`."""
+    try:
+        with regular_file(folder.times).open(newline="", encoding="utf-8") as file:
+            if file.readline().rstrip("\n") != HEADER:
+                raise SessionError(f"{folder.times}: expected the columns {HEADER}")
+            for place, cells in enumerate(csv.reader(file), start=2):
+                try:
+                    row = _row(cells)
+                except ValueError:
+                    if next(csv.reader(file), None) is not None:
+                        raise SessionError(f"{folder.times}: line {place} is no row of it") from None
+                    return
+                yield row
+    except OSError as error:
+        raise SessionError(f"{folder.times} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SessionError(f"{folder.times} cannot be read: {error}") from error
 
 
 def require_recording(path: Path, facts: Mapping[str, Any]) -> None:
@@ -155,10 +156,10 @@ def require_recording(path: Path, facts: Mapping[str, Any]) -> None:
         raise SessionError(f"{path} {why}: it holds no pictures to replay")
 
 
-def _row(cells: Sequence[str]) -> _Row:
+def _row(cells: Sequence[str]) -> RecordedFrame:
     """Raises ValueError when it is none."""
     frame, time_s, restart, part, width, height = cells
-    row = _Row(int(frame), float(time_s), restart == "1", int(part), int(width), int(height))
+    row = RecordedFrame(int(frame), float(time_s), restart == "1", int(part), int(width), int(height))
     if not (abs(row.time_s) <= LARGEST and min(row.part, row.width, row.height) >= 1):
         raise ValueError
     return row

@@ -1,26 +1,22 @@
 """A session's report.html: one page that holds everything it shows and asks nobody for anything."""
 
 import base64
-import hashlib
-from collections.abc import Mapping
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
-from markupsafe import Markup
 from rich.console import Console
 
 from model.atomic import regular_file, whole_file
 from model.decoding import decode_picture
-from model.guards import shown
 from model.quiet import native_log_held_back
 from stream.sensitivity import rate_words, step_words
 from stream.session import report_text, time_chart
 from stream.session.frame_rows import read_events, read_marks, read_rows
 from stream.session.report_events import ReportEvents, steps_of
+from stream.session.self_contained import self_contained_page
 from stream.session.session_folder import SessionFolder
 from stream.sight import sight_lines
 from stream.sinks.base import SinkError, reason
@@ -43,7 +39,7 @@ def write_report(folder: SessionFolder, sensitivity: float | None = None) -> Pat
     Memory and the page's size do not grow with the length of the run. Raises `SessionError` for what is no session and
     `SinkError` when the page cannot be written.
     """
-    page = _rendered(_context(folder, sensitivity))
+    page = self_contained_page(_TEMPLATES, "session", _context(folder, sensitivity))
     try:
         with whole_file(folder.report) as partial:
             partial.write_text(page, encoding="utf-8")
@@ -151,22 +147,3 @@ def _is_small_png(data: bytes) -> bool:
     """By its header: decoding what a damaged one claims to be can take all memory, and minutes."""
     sides_px = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     return data.startswith(_PNG) and len(data) > _PNG_HEAD_BYTES and max(sides_px) <= _MOST_SIDE_PX
-
-
-def _rendered(context: Mapping[str, Any]) -> str:
-    """The page. Everything from the session is escaped: names of sources and notes come from outside."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: shown(value, lines=True) if type(value) is str else value,
-    )
-    environment.filters["clock"] = time_chart.clock
-    style = Markup((_TEMPLATES / "session.css").read_text(encoding="utf-8"))
-    script = (_TEMPLATES / "session.js").read_text(encoding="utf-8")
-    # The page's own script and no other one: its hash is in the policy.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = environment.get_template("session.html")
-    return page.render(context, style=style, script=Markup(script), script_digest=Markup(digest))

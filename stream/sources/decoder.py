@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 import av
 import cv2
@@ -82,9 +83,44 @@ class VideoDecoder:
             if matrix is not None:
                 image = upright(image, matrix)
             tick_s = frame.time_base or Fraction(0)
-            # By way of milliseconds, as OpenCV has them: rows are the same to the last digit.
-            time_s = None if frame.pts is None else 1000 * (frame.pts * float(tick_s)) / 1000 - self._began_s
+            time_s = None if frame.pts is None else self._time_s(frame.pts, tick_s)
             yield DecodedPicture(image, time_s, float((frame.duration or 0) * tick_s))
+
+    def times_s(self) -> list[float] | None:
+        """When its pictures are shown, in that order, as the container tells it: nothing is decoded. None where it does not
+        tell all of them. Reads from the beginning, where `pictures` then begins anew."""
+        self._container.seek(self._stream.start_time or 0, stream=self._stream)
+        told: list[float] = []
+        tick_s = self._stream.time_base or Fraction(0)
+        for packet in self._container.demux(self._stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            if packet.pts is None:
+                return None
+            told.append(self._time_s(packet.pts, tick_s))
+        self._container.seek(self._stream.start_time or 0, stream=self._stream)
+        return sorted(told)
+
+    def pictures_from(self, time_s: float) -> Iterator[DecodedPicture]:
+        """The pictures from one on that needs none before it and is shown at `time_s` or earlier."""
+        tick_s = float(self._stream.time_base or 0)
+        first = self._stream.start_time or 0
+        # Containers look keys up by when they are decoded, which is before they are shown.
+        for back_s in (0.0, 1.0, 10.0):
+            wanted = int((time_s - back_s + self._began_s) / tick_s) if tick_s else first
+            if wanted <= first:
+                break
+            self._container.seek(wanted, stream=self._stream)
+            pictures = self.pictures()
+            picture = next(pictures, None)
+            if picture is not None and picture.time_s is not None and picture.time_s <= time_s:
+                return chain((picture,), pictures)
+        self._container.seek(first, stream=self._stream)
+        return self.pictures()
+
+    def _time_s(self, pts: int, tick_s: Fraction) -> float:
+        # By way of milliseconds, as OpenCV has them: rows are the same to the last digit.
+        return 1000 * (pts * float(tick_s)) / 1000 - self._began_s
 
     def _frames(self) -> Iterator[av.VideoFrame]:
         packets, failures = self._container.demux(self._stream), 0

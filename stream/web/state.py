@@ -14,7 +14,7 @@ from model.types import Event, FaceResult, FrameResult
 from stream.engine.model_file import model_words
 from stream.health import Health
 from stream.history import HistoryWindow, Recent
-from stream.screen.paint import Colour, class_colours
+from stream.screen.paint import class_colours, hex_colour
 from stream.screen.statement import (
     Statement,
     Waits,
@@ -104,7 +104,7 @@ def greeting(
     return {
         "kind": "hello",
         "source": shown(source),
-        "classes": [{"name": name, "colour": _hex(colours[name])} for name in contract.class_names],
+        "classes": [{"name": name, "colour": hex_colour(colours[name])} for name in contract.class_names],
         "span_s": span_s,
         "with_events": with_events,
         "sensitivity": choice if steps.steps else None,
@@ -222,8 +222,3 @@ def _event(one: NumberedEvent, steps: SensitivitySteps) -> dict[str, Any]:
     words = {"name": event_name(event), "text": event_details(event, with_probability=False)[0]}
     judged = {"accepted": event.rejected is None, "first": first, "against": against, "likely": likely}
     return {"number": one.number} | event_message(event) | words | judged
-
-
-def _hex(colour: Colour) -> str:
-    blue, green, red = colour
-    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -13,6 +13,7 @@ TOPICS = {
     "model": "--engine",
     "outputs": "--snapshots",
     "sessions": "--record-source",
+    "review": "--blind",
     "web": "--serve-token",
     "experiment": "--marker-port",
     "benchmark": "python -m stream.benchmark",
@@ -31,6 +32,7 @@ COMMON = [
     "--events",
     "--record",
     "--session",
+    "--review",
     "--serve",
     "--benchmark",
 ]

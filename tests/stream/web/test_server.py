@@ -18,7 +18,7 @@ from stream.health import Health
 from stream.history import LiveHistory
 from stream.network_address import NetworkAddress
 from stream.sinks.base import SinkError
-from stream.web import server, viewers
+from stream.web import guarded_server, server, viewers
 from stream.web.access import Listener, ServeSettings, open_listener
 from stream.web.server import WebView
 from tests.helpers.happenings import event, moment, seen
@@ -290,8 +290,8 @@ def test_a_bounded_number_of_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bounded_number_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(server, "_FIRST_REQUEST_S", 0.2)
+    monkeypatch.setattr(guarded_server, "_MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(guarded_server, "_FIRST_REQUEST_S", 0.2)
     with running() as run:
         where = ("127.0.0.1", run.listener.address.port)
         with contextlib.ExitStack() as stack:
@@ -495,7 +495,7 @@ def test_a_refused_request_closes_its_connection() -> None:
 
 
 def test_where_all_are_welcome_those_who_view_nothing_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_MAX_CONNECTIONS", 6)
+    monkeypatch.setattr(guarded_server, "_MAX_CONNECTIONS", 6)
 
     async def watch(run: Run) -> None:
         async with watching(run.url) as viewer:
