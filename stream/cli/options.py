@@ -40,8 +40,7 @@ examples:
   python run_live.py --camera 0 --session runs/anna-1 --consent "signed form 12"
 """
 _FOOT = """\
-other words: run_live.py agree SESSION…   how far coders agree with each other and the program
-             run_live.py labels …         labels to and from ELAN, BORIS and tables
+other words, with --help: agree (how far coders agree), labels (to and from ELAN, BORIS, CSV)
 keys in the window: q or Esc quit, space pause, r reset, s snapshot, h help
 Labels are what a model trained on synthetic clips makes of small facial movements.
 They are no lie detector, and no judgement of a person may rest on them.

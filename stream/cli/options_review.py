@@ -28,7 +28,7 @@ session need --record-source. The made example is copied to microlive-demo/ firs
 def _add_review(add: Add) -> None:
     add(
         "--review",
-        "look through what was found, correct it, take it away",
+        "look through what was found, and correct it",
         "Sessions, folders of sessions, videos with their events, or the made example",
         common=True,
         nargs="+",
