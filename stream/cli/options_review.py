@@ -32,7 +32,7 @@ def _add_review(add: Add) -> None:
         "Sessions, folders of sessions, videos with their events, or the made example",
         common=True,
         nargs="+",
-        metavar="PATH",
+        metavar="RUN",
     )
     add("--coder", "who is coding (default: your login name)", type=coder_name, metavar="NAME")
     add(
