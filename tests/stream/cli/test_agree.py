@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import run_live
+from stream.labels.exchange import labelled
 from stream.labels.label_log import Fields, LabelLog
 from stream.labels.reviewable import find_reviewables
+from stream.review.open_desk import DEMO_FOLDER
 from tests.helpers.eaf_rules import eaf_faults
 from tests.helpers.paths import ROOT
 from tests.helpers.report_sessions import REST, line, made, row
@@ -59,6 +62,48 @@ def test_agreement_of_a_session_as_by_hand(sessions: Path, tmp_path: Path, capsy
     said = capsys.readouterr().out
     assert "anna – ben" in said and "0.67" in said and "ben 2" in said and str(page) in "".join(said.split("\n"))
     assert page.read_text(encoding="utf-8").count('class="card"') == 3
+
+
+def test_agreement_of_the_made_coders_as_by_hand(tmp_path: Path) -> None:
+    """Anna accepts seven events, Ben six of them, each 67 ms later and with the same units, one as negative that is surprise to
+    her, and one of his own.
+
+    Classes: they agree on 5 of 6; Anna says negative, positive, surprise twice each, Ben 3, 2, 1 times: chance is
+    (2·3 + 2·2 + 2·1) / 36 = 1/3. AU 1 acts in two events of 0.4 s of the 23.966667 s."""
+    told = tmp_path / "told.json"
+    assert _run("agree", DEMO_FOLDER, "--coders", "anna,ben", "--json", told) == 0
+    (pair,) = json.loads(told.read_text())["pairs"]
+    assert pair["events"] == {"matched": 6, "only_first": 1, "only_second": 1, "f1": pytest.approx(12 / 14)}
+    for moment in ("onset", "apex", "offset"):
+        assert pair["differences"][moment]["mean_ms"] == pytest.approx(67)
+    assert pair["classes"]["cohens_kappa"] == {"value": pytest.approx((5 / 6 - 1 / 3) / (2 / 3)), "n": 6}
+    assert pair["action_units"]["facs_index"] == pytest.approx(2 * 11 / (11 + 11))
+    share = 2 * 0.4 / 23.966667
+    chance = share**2 + (1 - share) ** 2
+    agreed = 1 - 4 * 0.067 / 23.966667
+    first = pair["action_units"]["units"][0]
+    assert (first["unit"], first["events"]) == ("1", [2, 2])
+    assert first["kappas"] == [pytest.approx((agreed - chance) / (1 - chance)), *[pytest.approx(1)] * 3]
+    assert {unit["unit"]: unit["kappas"][0] for unit in pair["action_units"]["units"] if unit["events"][1] == 0} == {
+        "15": pytest.approx(0),
+        "17": pytest.approx(0),
+    }
+
+
+@pytest.mark.parametrize("ending", [".eaf", ".tsv", ".csv"])
+def test_the_made_coders_labels_come_back(tmp_path: Path, ending: str) -> None:
+    shutil.copytree(DEMO_FOLDER, tmp_path / "demo")
+    for coder in ("anna", "ben"):
+        out = tmp_path / f"{coder}{ending}"
+        assert _run("labels", "export", tmp_path / "demo", "--coder", coder, "--to", out) == 0
+        assert _run("labels", "import", out, tmp_path / "demo", "--coder", f"{coder}2") == 0
+        (reviewable,) = find_reviewables([tmp_path / "demo"])
+        mine, theirs = (labelled(reviewable, name) for name in (coder, f"{coder}2"))
+        assert len(mine) == len(theirs) >= 51
+        for one, two in zip(mine, theirs, strict=True):
+            assert replace(one, onset_s=0, apex_s=0, offset_s=1) == replace(two, onset_s=0, apex_s=0, offset_s=1)
+            times = [(event.onset_s, event.apex_s, event.offset_s) for event in (one, two)]
+            assert times[0] == (pytest.approx(times[1], abs=1e-6) if ending == ".tsv" else times[1])
 
 
 def test_sessions_of_a_folder_are_added_up(sessions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
