@@ -121,7 +121,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default="",
         metavar="12=CLASS,14=CLASS",
         help="the class of a smile (12) or a dimple (14) on one side alone, in which datasets differ "
-        f"(12={defaults.one_sided.lip_corner},14={defaults.one_sided.dimple}; DFME: 12=negative)",
+        f"(12={OneSided().lip_corner},14={OneSided().dimple}; DFME: 12=negative)",
     )
     add(
         "--own-recipes",
