@@ -1,5 +1,6 @@
 """Recorded sessions with events and coders' labels of our choosing: the pictures are real, the recording is the program's own."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,10 @@ from stream.events.evidence import REASONS
 from stream.labels.label_log import Fields, LabelLog
 from stream.session.session_folder import SCHEMA_VERSION, SessionFolder
 from stream.session.source_recorder import SourceRecorder
+from stream.sinks.tables import csv_header
 from tests.helpers.clips import face_frames
 from tests.helpers.models import CLASSES
+from tests.helpers.report_sessions import REST, row
 
 FPS = 30.0
 
@@ -40,6 +43,13 @@ def session(
             recorder.write(FrameResult(Frame(index, time_s, image, 0.0), (), "no_face", (), 0.0, {}))
         recorder.close()
     return folder
+
+
+def watched(folder: SessionFolder, seconds: float) -> None:
+    """Rows of a face that is read, two a second."""
+    rows = [row(index, index / 2, REST) for index in range(round(2 * seconds) + 1)]
+    with folder.frames.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([csv_header(CLASSES, watching=True), *rows])
 
 
 def label(folder: SessionFolder, coder: str, **said: Fields | str) -> None:
