@@ -196,7 +196,7 @@ class _AdaptRun:
         before = self._run(self._job(FoldSplit("before", _NOBODY, _NOBODY, rows, ()), 0, 0))
         self._write_before(before)
         told = before_after(_of_rows(samples, rows), before.probabilities.argmax(axis=1), after)
-        chosen = [fold.epoch for fold in of_folds.folds[self.config.seed].values()]
+        chosen = [of_folds.folds[self.config.seed][person].epoch for person in of_folds.people]
         head_epochs, all_epochs = self.settings.recipe.cut(int(np.median(chosen)))
         if head_epochs + all_epochs:
             split = FoldSplit(_EVERYBODY, rows, _NOBODY, _NOBODY, ())
@@ -269,10 +269,10 @@ class _AdaptRun:
     def _words(self, head_epochs: int, all_epochs: int) -> str:
         """What the model was trained on: the base, and what was added to it."""
         samples, rows, base = self.data.samples, self.rows, self.base
-        classes = ", ".join(f"{n} {c}" for n, c in zip(samples.class_names, samples.counts(rows), strict=True))
+        classes = ", ".join(f"{n} {name}" for name, n in zip(samples.class_names, samples.counts(rows), strict=True))
         sources = ", ".join(sorted({samples.people[row].split("/", 1)[0] for row in rows}))
         return (
-            f"{base.contract.training_data} Adapted on {datetime.now().date().isoformat()} from {base.name} (SHA-256 {base.sha256}) "
+            f"{base.contract.training_data.rstrip('. ')}. Adapted on {datetime.now().date().isoformat()} from {base.name} (SHA-256 {base.sha256}) "
             f"with {len(rows)} clips of {len(self.people)} people from {sources} ({classes}): {head_epochs} epochs of the head, "
             f"{all_epochs} of all layers, as many as were best in folds over people"
         )

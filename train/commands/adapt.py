@@ -14,7 +14,7 @@ from model.console import CleanConsole
 from train.adapt.adapt import AdaptSettings, adapt
 from train.adapt.adapt_job import AdaptRecipe
 from train.adapt.before_after import LEAST_CLIPS, LEAST_PEOPLE
-from train.commands.fit import names_list
+from train.commands.fit import class_weights, names_list
 from train.commands.flags import add_augmentation_flags, require_places, write_json
 from train.errors import UsageError
 from train.files import RunDir
@@ -74,7 +74,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="of all layers (default %(default)s)",
     )
     add("--batch", type=int, metavar="N", help="clips a step (8)")
-    add("--class-weights", help="balanced, none, or one number a class, A,B (balanced)")
+    add(
+        "--class-weights", type=class_weights, metavar="KIND", help="balanced, none, or numbers, one a class (balanced)"
+    )
     add(
         "--validation-share",
         type=float,

@@ -97,7 +97,7 @@ def test_a_model_whose_weights_cannot_be_told_is_refused(tmp_path: Path) -> None
             one.name = "other"
             break
     onnx.save(model, str(tmp_path / "model.onnx"))
-    with pytest.raises(UsageError, match="a weight is missing in its graph.*give the run"):
+    with pytest.raises(UsageError, match=r"a weight is missing in its graph.*give the run"):
         network_of(tmp_path / "model.onnx")
 
 
@@ -137,7 +137,7 @@ def test_what_is_written_is_exported_and_says_what_it_was_made_of(
     out, metrics = finished
     contract = ClipContract.from_json((out / "contract.json").read_text())
     base = ClipContract.from_json((data / "base" / "contract.json").read_text())
-    assert contract.training_data.startswith("nothing, for tests Adapted on 20")
+    assert contract.training_data.startswith("nothing, for tests. Adapted on 20")
     for words in (
         "from base (SHA-256 ",
         "32 clips of 4 people from fake",
@@ -210,7 +210,7 @@ def test_killed_and_gone_on_with_is_the_same_as_not_interrupted(
     assert all(np.array_equal(a, b) for name in one for a, b in zip(one[name], other[name], strict=True))
     with pytest.raises(UsageError, match="holds a finished run"):
         adapt(asked, Console(file=io.StringIO()), 1)
-    with pytest.raises(UsageError, match="holds a finished run|other settings"):
+    with pytest.raises(UsageError, match=r"holds a finished run|other settings"):
         adapt(replace(asked, recipe=AdaptRecipe(2, 1)), Console(file=io.StringIO()), 1)
 
 
