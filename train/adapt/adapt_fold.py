@@ -59,7 +59,8 @@ def adapt_fold(data: FoldData, job: AdaptJob) -> FoldResult:
     training = TrainingSet(features, data.samples, Split(split.train, split.validation), job.scaling)
     config = weighted_for(job.config, training)
     kept = _Best({layer.name: layer.get_weights() for layer in base.layers})
-    _learn_head(base, training, replace(config, epochs=max(job.head_epochs, 1)), kept, job)
+    if job.head_epochs + job.all_epochs:
+        _learn_head(base, training, replace(config, epochs=max(job.head_epochs, 1)), kept, job)
     if job.all_epochs:
         everything = replace(config, epochs=job.head_epochs + job.all_epochs, learning_rate=job.all_learning_rate)
         Trainer(everything, training, kept, kept.resume).train(Unheard())
@@ -80,7 +81,7 @@ def adapt_fold(data: FoldData, job: AdaptJob) -> FoldResult:
         validation_people=split.validation_people,
         rows=split.test,
         probabilities=probabilities,
-        epoch=best_epoch(kept.history).epoch,
+        epoch=best_epoch(kept.history).epoch if kept.history else 0,
         epochs=tuple(told),
         test_answers=None,
         seconds=time.monotonic() - started,
