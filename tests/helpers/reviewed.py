@@ -8,7 +8,7 @@ from typing import Any
 
 from model.types import Frame, FrameResult
 from stream.events.evidence import REASONS
-from stream.labels.label_log import Fields, LabelLog
+from stream.labels.label_log import LabelLog
 from stream.session.session_folder import SCHEMA_VERSION, SessionFolder
 from stream.session.source_recorder import SourceRecorder
 from stream.sinks.tables import csv_header
@@ -52,8 +52,8 @@ def watched(folder: SessionFolder, seconds: float) -> None:
         csv.writer(file, lineterminator="\n").writerows([csv_header(CLASSES, watching=True), *rows])
 
 
-def label(folder: SessionFolder, coder: str, **said: Fields | str) -> None:
+def label(folder: SessionFolder, coder: str, **said: Any) -> None:
     """`e1="accepted"`, or fields to set."""
     with LabelLog(folder.path / f"labels-{coder}.jsonl", coder) as log:
         for name, fields in said.items():
-            log.add(name, {"verdict": fields} if isinstance(fields, str) else fields)  # type: ignore[typeddict-item]
+            log.add(name, {"verdict": fields} if isinstance(fields, str) else fields)

@@ -9,7 +9,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from rich.console import Console
@@ -59,7 +58,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 def randomised(run: Path) -> None:
     """Biases too: equal constants become one in an exported model."""
-    network, rng = keras.models.load_model(run / "model.keras"), np.random.default_rng(5)
+    network, rng = load_network(run / "model.keras"), np.random.default_rng(5)
     network.set_weights([rng.normal(0, 0.1, w.shape) for w in network.get_weights()])
     network.save(run / "model.keras")
 

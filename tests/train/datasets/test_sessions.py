@@ -57,7 +57,7 @@ def test_added_events_count_and_long_or_neighbouring_ones_are_left_out(tmp_path:
     folder = session(tmp_path / "ann", [event(3.0), event(3.4, rejected="overlap"), event(6.0), event(7.6)], frames=2)
     label(
         folder, "cleo", e1="accepted", e2="rejected", e3={"verdict": "accepted", "offset_s": 6.8}, e4="rejected", a1=NEW
-    )  # type: ignore[arg-type]
+    )
     found = read(folder.path)
     assert told(found) == {"sessions/ann/ann/e1": "surprise", "sessions/ann/ann/a1": "positive"}
     reasons = [defect.reason for defect in found.defects]

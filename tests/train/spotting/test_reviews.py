@@ -30,7 +30,7 @@ def test_accepted_candidates_are_hits_rejected_ones_misses_and_undecided_ones_no
     events = [event(3.0), event(3.1, rejected="overlap"), event(6.0), event(9.0), event(12.0, rejected="tracking_lost")]
     folder = session(tmp_path / "ann-1", events, model={"sha256": file_hash(BUNDLED_MODEL), "class_names": []})
     watched(folder, 60.0)
-    label(folder, "cleo", e1="accepted", e2="rejected", e3="rejected", e5="rejected", a1=NEW)  # type: ignore[arg-type]
+    label(folder, "cleo", e1="accepted", e2="rejected", e3="rejected", e5="rejected", a1=NEW)
     (video,), remarks = videos(folder.path)
     assert (video.person, video.group, remarks) == ("ann", "reviews", [])
     assert [candidate.apex_s for candidate in video.candidates] == [3.0, 3.1, 6.0]
