@@ -42,15 +42,22 @@ MEASURED = (
     "stream.face.landmarks",
     "stream.face.quality",
     "stream.health",
+    "stream.labels.label_log",
+    "stream.labels.reviewable",
     "stream.machine",
     "stream.recognizer",
+    "stream.session.facts",
+    "stream.session.frame_rows",
+    "stream.session.replay",
+    "stream.session.session_folder",
     "stream.sources.base",
     "stream.sources.demo",
     "stream.sources.file",
     "stream.sources.open",
     "stream.sources.pictures",
 )
-"""What is measured offline is what runs live: these and no other modules of `stream` are for `train`."""
+"""What is measured offline is what runs live, and what was recorded and reviewed is learned from: these and no other modules of
+`stream` are for `train`."""
 
 # The longest entry that a file's path starts with counts. A name stands for the module and for what lies under it.
 MAP: dict[str, tuple[str, ...]] = {

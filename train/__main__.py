@@ -26,6 +26,7 @@ with real datasets:
   python -m train list --help     what is on your disk, compared with the published lists
   python -m train prepare --help  frames and sheets to aligned crops
   python -m train loso --help     leave-one-subject-out
+  python -m train adapt --help    a model goes on learning from few clips, as of reviewed sessions
   python -m train report --help   its page: scores beside chance, confusions, mistakes
   python -m train ablate --help   the rows of the paper's ablation table"""
 
@@ -73,6 +74,7 @@ def _main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     # Here, not above: loading them takes most of a second, in which Ctrl-C must not end in a traceback.
     from train.commands import ablate as command_ablate
+    from train.commands import adapt as command_adapt
     from train.commands import assess as command_assess
     from train.commands import augment as command_augment
     from train.commands import bench as command_bench
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         command_prepare,
         command_fit,
         command_loso,
+        command_adapt,
         command_ablate,
         command_experiments,
         command_report,

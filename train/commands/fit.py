@@ -189,7 +189,7 @@ def add_recipe_flags(group: Any) -> None:
     )
     group.add_argument(
         "--class-weights",
-        type=_class_weights,
+        type=class_weights,
         metavar="KIND",
         help="paper, balanced, none, or numbers as 0.3,0.35,0.35 (auto: the paper's for its three classes, balanced for others, none for the variant without weights)",
     )
@@ -271,7 +271,7 @@ def names_list(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _class_weights(text: str) -> str | tuple[float, ...]:
+def class_weights(text: str) -> str | tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(",")) if text[:1].isdigit() or text[:1] == "." else text
     except ValueError:

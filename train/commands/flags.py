@@ -59,7 +59,7 @@ def _gone(text: str) -> NoReturn:
 
 _WRITTEN = ("json", "chart", "failures", "markdown")
 _FOLDERS = ("out", "events_dir", "write")
-_READ = ("data", "root", "annotation", "model", "config", "spec", "test", "faces", "videos", "made", "generator", "pretrain", "path", "against", "fields")  # fmt: skip
+_READ = ("data", "root", "annotation", "model", "config", "spec", "test", "faces", "videos", "made", "generator", "pretrain", "base", "reviews", "subjects", "path", "against", "fields")  # fmt: skip
 _PARTS = {path.name for folder in (RunDir("run"), LosoDir("run")) for path in vars(folder).values()} - {"run"} | {
     MANIFEST_FILE, RECORDS_FILE, CLIPS_FILE, "model.onnx", "model.stream.onnx", "parity.json", "features",
 }  # fmt: skip
@@ -97,7 +97,9 @@ def _named(told: Mapping[str, Any], names: Sequence[str]) -> list[Named]:
     """The paths that are given for these options, with the option as a user writes it."""
     found: list[Named] = []
     for name in names:
-        shown = {"path": "RUN", "spec": "SPEC", "fields": "FIELDS.npz"}.get(name, f"--{name.replace('_', '-')}")
+        shown = {"path": "RUN", "base": "--from", "spec": "SPEC", "fields": "FIELDS.npz"}.get(
+            name, f"--{name.replace('_', '-')}"
+        )
         values = told.get(name) or ()
         for value in [values] if isinstance(values, str | Path) else values if isinstance(values, Sequence) else ():
             if str(value) != "-":
@@ -129,6 +131,12 @@ def read_filmed_fps(args: argparse.Namespace) -> float | None:
     if not 0 < args.fps < float("inf"):
         raise UsageError(f"--fps: expected a number above 0, found {args.fps:g}")
     return args.fps
+
+
+def read_coder(args: argparse.Namespace) -> str | None:
+    if args.coder is not None and args.dataset != "sessions":
+        raise UsageError(f"--coder: {args.dataset} has no coders' labels; it is for --dataset sessions")
+    return args.coder
 
 
 def require_places(*files: Path | None) -> None:

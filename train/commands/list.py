@@ -15,7 +15,7 @@ from rich.table import Table
 
 from model.console import CleanConsole
 from model.guards import shown
-from train.commands.flags import add_filmed_fps, read_filmed_fps
+from train.commands.flags import add_filmed_fps, read_coder, read_filmed_fps
 from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
 from train.datasets.registry import DATASETS, read_dataset
 from train.datasets.source import DatasetError, Defect, FrameFolder, Reading, SourceClip
@@ -59,6 +59,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="which copy of the pictures: raw or cropped, casme2 also raw_selected (the fullest there is)",
     )
     add_filmed_fps(parser)
+    parser.add_argument("--coder", metavar="NAME", help="sessions: the labels of this coder alone")
     parser.add_argument("--strict", action="store_true", help="errors end the command with exit code 2")
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -72,7 +73,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     console = CleanConsole(stderr=True)
     with console.status(f"reading {args.dataset} ..."):
-        reading = read_dataset(args.dataset, args.root, args.annotation, args.layout, read_filmed_fps(args))
+        fps, coder = read_filmed_fps(args), read_coder(args)
+        reading = read_dataset(args.dataset, args.root, args.annotation, args.layout, fps, coder)
     outcome = checks(reading)
     errors = [defect for defect in reading.defects if defect.severity == "error"]
     if args.json:

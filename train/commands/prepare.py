@@ -16,7 +16,7 @@ from model.console import CleanConsole
 from model.contract import CropGeometry
 from train.clips.samples import resolve_people
 from train.clips.store import ClipStore, StoreManifest, require_writable
-from train.commands.flags import add_filmed_fps, read_filmed_fps
+from train.commands.flags import add_filmed_fps, read_coder, read_filmed_fps
 from train.commands.list import print_outcome
 from train.datasets import synthetic
 from train.datasets.labels import checks
@@ -34,12 +34,14 @@ TIME_AXIS = (
     "stretched: the window's frames lie at equal steps from onset to offset, whatever time that took (duration_ms in a "
     "clip's notes); fps is nominal"
 )
+AS_RECORDED = "as the camera saw it, brought to the window's fps; the apex is in the middle of the window"
 LEAD = "the onset's crop repeated, so that a causal reference is that crop when the window begins"
 
 _EPILOG = """examples:
   python -m train prepare --dataset casme2 --root CASME2 --out data/casme2 --preview
   python -m train prepare --dataset composite --root SMIC CASME2 SAMM --out data/composite
   python -m train prepare --dataset folder --root clips --annotation clips.csv --out data/mine
+  python -m train prepare --dataset sessions --root sessions --out data/ours
   python -m train prepare --dataset synthetic --root data/synth --classes negative,positive,surprise --out data/cut
 
 Each clip is aligned once, as live: Face Mesh places its onset frame, later frames are tied to it by motion. Frames are
@@ -47,6 +49,9 @@ taken at equal steps of the frame number from onset to offset. The folder layout
 (.avi, .mov) or a folder of frames by that name. Its --annotation is a .csv or .xlsx with the columns file and subject
 (where names do not tell the subject), or file, onset, offset and, if wanted, apex and fps, or all of them; videos' frames
 count from 0; clips without onset and offset are taken whole.
+sessions are reviewed ones (microlive --review) that were recorded with --record-source, each root a session or a folder of them:
+what coders accepted is of its class, what they rejected is neutral, in the camera's own time. anna-1 and anna-2 are of anna; or an
+--annotation with the columns session and subject says who it is. Without --coder most of those who decided must agree.
 
 A stopped run goes on where it was when the same command is given again. Exit status: 0 (skipped clips are listed), 1 when
 something failed, 2 when nothing can be used, or, with --strict, when anything could not."""
@@ -62,7 +67,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     defaults = PrepareSettings()
     add = parser.add_argument
-    add("--dataset", required=True, choices=("smic", "casme2", "samm", "composite", "folder", "synthetic"))
+    add("--dataset", required=True, choices=("smic", "casme2", "samm", "composite", "folder", "sessions", "synthetic"))
     add(
         "--root",
         type=Path,
@@ -79,6 +84,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="FILE",
         help="annotation sheets (default: found under the roots)",
     )
+    add("--coder", metavar="NAME", help="sessions: the labels of this coder alone (default: what most agree on)")
     add("--name", metavar="NAME", help="folder: the dataset's name, in front of its subjects (default: the root's)")
     add_filmed_fps(parser)
     add("--layout", metavar="NAME", help="which of several copies to read, as in `list` (default: the fullest)")
@@ -190,7 +196,8 @@ def _read(args: argparse.Namespace) -> Reading:
             raise UsageError("--annotation: a clip store has its own records; leave it out")
         return synthetic.read(args.root, args.classes)
     if args.dataset != "folder":
-        return read_dataset(args.dataset, args.root, args.annotation, args.layout)
+        coder = read_coder(args)
+        return read_dataset(args.dataset, args.root, args.annotation, args.layout, coder=coder)
     if len(args.root) > 1 or len(args.annotation) > 2:
         raise UsageError(
             f"folder: expected one --root and at most two --annotation, found {len(args.root)} and {len(args.annotation)}"
@@ -243,8 +250,8 @@ def _manifest(args: argparse.Namespace, settings: PrepareSettings, reading: Read
     """What the store says of itself, the clips that are skipped on the way apart."""
     told = {
         "source": args.dataset,
-        "time_axis": TIME_AXIS,
-        "lead": LEAD,
+        "time_axis": AS_RECORDED if args.dataset == "sessions" else TIME_AXIS,
+        "lead": AS_RECORDED if args.dataset == "sessions" else LEAD,
         "limits": {
             "missing_share": MAX_MISSING_SHARE,
             "end_gap_share": MAX_END_GAP_SHARE,

@@ -33,6 +33,7 @@ from train.spotting.decision_fit import (
     watchable_shares,
 )
 from train.spotting.material import Task, watched
+from train.spotting.reviews import GROUP, reviewed_videos
 from train.spotting.watch import Watched, Watcher
 from train.synth.clip_scene import ClipScene, make_clip_video
 from train.synth.faces import FaceSource
@@ -46,12 +47,14 @@ _CLIP_S = 60.0
 _EPILOG = """examples:
   python -m train spot-fit --out decision.json                                 the astronaut and drawn faces
   python -m train spot-fit --faces photos --videos clips --out decision.json   and the generator's motion in real clips
+  python -m train spot-fit --reviews sessions --out decision.json              and what coders said of recorded candidates
   python -m export model.onnx --decision decision.json --out exported          the model with it
 
 The live program watches made long videos and the clips of --videos with the generator's motion put in; every candidate it has
 becomes a row, and boosted trees learn which of them are micro-expressions. The curve (false events a minute in which the face was read, and recall, at
 every threshold) comes from folds over people: each is judged by a decision that has not seen them. Take people whom the network
-was not trained on. What was watched is kept beside OUT (OUT.watched.jsonl): the same call goes on where it was broken off."""
+was not trained on. Of --reviews accepted candidates are micro-expressions, rejected ones none, undecided ones are not used;
+no pictures are needed. What was watched is kept beside OUT (OUT.watched.jsonl): the same call goes on where it was broken off."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -69,6 +72,23 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add("--rest", type=float, default=2.0, metavar="M", help="minutes of resting faces (default %(default)g)")
     add("--videos", type=Path, metavar="DIR", help="folder of real clips of one person each: anna_1.mp4 is of anna")
     add("--leave-out", type=names_of, default=(), metavar="A,B", help="people in --videos not to learn from")
+    add(
+        "--reviews",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="reviewed sessions, or folders of them (microlive --review)",
+    )
+    add(
+        "--subjects",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="of --reviews: a sheet with the columns session and subject (default: anna-1 is of anna)",
+    )
+    add("--coder", metavar="NAME", help="of --reviews: the labels of this coder alone (default: what most agree on)")
     add("--rounds", type=int, default=1, metavar="N", help="videos made of each clip (default %(default)s)")
     add("--folds", type=int, default=5, metavar="K", help="over people, for the curve (default %(default)s)")
     add("--seed", type=int, default=1, help="the same seed gives the same videos (default %(default)s)")
@@ -82,15 +102,19 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     console = CleanConsole(stderr=True)
+    reviews, remarks = _reviews(args)
     tasks = [*_made(args), *_clips(args)]
-    if not tasks:
-        raise UsageError("--minutes and --videos: expected one of them at least")
+    if not tasks and not reviews:
+        raise UsageError("--minutes, --videos and --reviews: expected one of them at least")
     settings = {"model": _digest(args.model or BUNDLED_MODEL), "seed": args.seed}
     with clip_progress(console, "seconds watched", round(sum(task.seconds for task in tasks))) as advance:
         path = args.out.with_name(f"{args.out.stem}.watched.jsonl")
         videos, left_out = watched(tasks, path, settings, lambda seconds: advance(round(seconds)))
     for why in left_out:
         console.print(f"left out: {why}", highlight=False, soft_wrap=True)
+    for why in remarks:
+        console.print(why, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    videos += reviews
     command = shlex.join(["python", "-m", "train", *args.argv])
     chances = out_of_fold(videos, args.folds)
     real = [number for number, video in enumerate(videos) if video.group == "clips"] or list(range(len(videos)))
@@ -162,6 +186,15 @@ def _clips(args: argparse.Namespace) -> Iterator[Task]:
             yield Task(f"clip-{turn}-{clip.path.name}", clip.person, "clips", _CLIP_S, watch)
 
 
+def _reviews(args: argparse.Namespace) -> tuple[list[JudgedVideo], list[str]]:
+    """Sessions that coders looked through."""
+    if not args.reviews:
+        if args.subjects or args.coder:
+            raise UsageError("--subjects and --coder go with --reviews")
+        return [], []
+    return reviewed_videos(args.reviews, args.subjects, args.coder, args.model or BUNDLED_MODEL)
+
+
 def _watch_clip(watcher: Watcher, clip: RealClip, seed: int) -> Watched:
     # One for each clip: it follows faces from picture to picture, and would from one clip into the next.
     with FaceMeshDetector(static=False) as detector:
@@ -184,6 +217,7 @@ def _words(videos: Sequence[JudgedVideo], folds: int, command: str) -> str:
         ("made", "made long videos"),
         ("rest", "made resting faces"),
         ("clips", "real clips with made motion"),
+        (GROUP, "reviewed sessions"),
     ):
         chosen = [video for video in videos if video.group == group]
         if chosen:

@@ -121,7 +121,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default="",
         metavar="12=CLASS,14=CLASS",
         help="the class of a smile (12) or a dimple (14) on one side alone, in which datasets differ "
-        f"(12={defaults.one_sided.lip_corner},14={defaults.one_sided.dimple}; DFME: 12=negative)",
+        f"(12={OneSided().lip_corner},14={OneSided().dimple}; DFME: 12=negative)",
+    )
+    add(
+        "--own-recipes",
+        action="store_true",
+        help="people have expressions and strengths of their own, other than the usual ones (--peak is not used): what a model "
+        "that learned from those is worth elsewhere, and what `train adapt` makes of it",
     )
     add("--overwrite", action="store_true", help="replace the store if it is there")
     add("--preview", action="store_true", help="also write preview.png and preview_<class>.gif")
@@ -153,7 +159,7 @@ def parse(args: argparse.Namespace) -> SynthConfig:
             company=CompanySettings.from_text(args.company),
             one_sided=OneSided.from_text(args.one_sided),
         )
-        plan = ClipPlan(args.classes, args.clips, args.seed, settings)
+        plan = ClipPlan(args.classes, args.clips, args.seed, settings, args.own_recipes)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return SynthConfig(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from train.datasets.source import DatasetError, Reading
 
-DATASETS = ("smic", "casme2", "samm", "composite", "folder")
+DATASETS = ("smic", "casme2", "samm", "composite", "folder", "sessions")
 
 
 def read_dataset(
@@ -15,11 +15,12 @@ def read_dataset(
     annotations: Sequence[Path] = (),
     layout: str | None = None,
     filmed_fps: float | None = None,
+    coder: str | None = None,
 ) -> Reading:
     """Reads what lies under `roots`.
 
     `annotations`: sheets to use instead of those found under the roots, told apart by their content; for "folder" those
-    of subjects and of frames. `layout`: which of several copies under the roots to read (smic: raw, cropped; casme2:
+    of subjects and of frames, for "sessions" that of subjects. `coder`: for "sessions", whose labels alone. `layout`: which of several copies under the roots to read (smic: raw, cropped; casme2:
     raw_selected, raw, cropped), None for the fullest. `filmed_fps`: for "folder", the rate of clips of which no sheet
     says one. Raises DatasetError when there is nothing to read; what is wrong
     with single clips and rows is in the reading's defects.
@@ -35,6 +36,8 @@ def read_dataset(
         if not path.is_file():
             raise DatasetError(f"--annotation {path}: expected a file, found {'a folder' if path.exists() else 'none'}")
     reader = import_module(f"train.datasets.{name}")
+    if name == "sessions":
+        return reader.read(roots, annotations, coder)
     if name != "folder":
         return reader.read(roots, annotations, layout)
     if len(roots) > 1 or len(annotations) > 2:

@@ -36,7 +36,18 @@ class StoredClip:
     row: int
 
 
-Pictures = FrameFolder | VideoFile | StoredClip
+@dataclass(frozen=True)
+class SessionMoment:
+    """A stretch of a recorded session about the moment `apex_s`, seconds of its source's clock; frames are numbered as in its
+    rows. What happens there begins and ends at `onset_s` and `offset_s`; nothing does where they are None."""
+
+    path: Path
+    apex_s: float
+    onset_s: float | None = None
+    offset_s: float | None = None
+
+
+Pictures = FrameFolder | VideoFile | StoredClip | SessionMoment
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def open_pretrained(
             raise UsageError(
                 f"--pretrain {path}: expected a finished run of `python -m train fit` with {file.name}, found none"
             )
-    _require_strangers(run, people)
+    require_strangers(run, people, "--pretrain", "leave them out with --exclude-people")
     _require_architecture(run, config)
     try:
         before = ClipContract.from_json(run.contract.read_text(encoding="utf-8"))
@@ -96,7 +96,8 @@ def _weights(model: str) -> dict[str, list[Any]]:
     return {layer.name: layer.get_weights() for layer in network.layers}
 
 
-def _require_strangers(run: RunDir, people: Iterable[str]) -> None:
+def require_strangers(run: RunDir, people: Iterable[str], flag: str, otherwise: str) -> None:
+    """Raises UsageError where the run was trained on any of `people`; `otherwise`: what else can be done about it."""
     try:
         facts = parsed_json(run.data.read_text(encoding="utf-8"))
         seen = {person for part in ("train", "validation") for person in facts[part]["people"]}
@@ -106,8 +107,8 @@ def _require_strangers(run: RunDir, people: Iterable[str]) -> None:
     if both:
         shown = ", ".join(both[:12]) + (f" and {len(both) - 12} more" if len(both) > 12 else "")
         raise UsageError(
-            f"--pretrain {run.path}: it has seen people of this data ({shown}), so that their folds would test on what "
-            "was trained on; pretrain on others, or leave them out with --exclude-people"
+            f"{flag} {run.path}: it has seen people of this data ({shown}), so that their folds would test on what "
+            f"was trained on; take one that was trained on others, or {otherwise}"
         )
 
 

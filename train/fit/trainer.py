@@ -61,7 +61,7 @@ class Trainer:
             if answering is not network:
                 answering.set_weights(network.get_weights())
                 network.optimizer.finalize_variable_values(answering.trainable_variables)
-            history.append(self._assess(answering, history, epoch, loss, clips_per_s, seconds))
+            history.append(self.assess(answering, history, epoch, loss, clips_per_s, seconds))
             self._keeper.epoch(network, answering, history)
             position = Position(epoch + 1)
             listener.epoch(history[-1])
@@ -122,7 +122,7 @@ class Trainer:
         units = self._config.unit_weight * losses["action_units_loss"] if self._config.action_units else 0.0
         return float(losses["loss"] - units)
 
-    def _assess(
+    def assess(
         self,
         network: keras.Model,
         history: list[EpochResult],
@@ -131,6 +131,7 @@ class Trainer:
         clips_per_s: float,
         seconds: float,
     ) -> EpochResult:
+        """How the network answers the validation people after `epoch` (from 0), and whether that beats the history."""
         config, samples, rows = self._config, self._data.samples, self._data.split.validation
         rate = config.learning_rate_at(epoch)
         if not len(rows):

@@ -49,7 +49,7 @@ def run_fold(data: FoldData, job: FoldJob) -> FoldResult:
     answers = _TestAnswers(features, job)
     pretrained, names = job.pretrained, data.samples.class_names
     start = (lambda network: transfer(pretrained, network, names)) if pretrained else None
-    history = Trainer(_weighted(job.config, training), training, answers, start).train(_Unheard())
+    history = Trainer(weighted_for(job.config, training), training, answers, start).train(Unheard())
     return FoldResult(
         seed=job.config.seed,
         person=split.person,
@@ -65,7 +65,7 @@ def run_fold(data: FoldData, job: FoldJob) -> FoldResult:
     )
 
 
-def _weighted(config: TrainConfig, data: TrainingSet) -> TrainConfig:
+def weighted_for(config: TrainConfig, data: TrainingSet) -> TrainConfig:
     """The config with a weight for every class: 1 for those without a training clip, which "balanced" has none for."""
     names, counts = data.samples.class_names, data.samples.counts(data.split.train)
     if all(counts):
@@ -110,7 +110,7 @@ class _TestAnswers:
             self.every_epoch.append(probabilities.argmax(axis=1))
 
 
-class _Unheard:
+class Unheard:
     """A listener that nobody hears: whole folds are told, not their epochs."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:

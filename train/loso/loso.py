@@ -139,7 +139,7 @@ def loso(
     keys = [features_key(store, contract) for store in stores]
     with sole_use(run.path):
         resumes = run.begin(
-            _head(settings, samples, keys, command), _sample_lines(stores, samples, excluded), overwrite
+            head_of(settings, samples, keys, command), sample_lines(stores, samples, excluded), overwrite
         )
         done = run.recover({key: [samples.ids[row] for row in split.test] for key, split in splits.items()})
         warn = partial(console.print, style="yellow", highlight=False, soft_wrap=True, markup=False)
@@ -197,7 +197,7 @@ def _job(settings: LosoSettings, split: FoldSplit, seed: int, pretrained: Pretra
     return FoldJob(config, split, settings.protocol == "published", pretrained, settings.threads)
 
 
-def _head(settings: LosoSettings, samples: Samples, keys: Sequence[str], command: str) -> dict[str, Any]:
+def head_of(settings: LosoSettings, samples: Samples, keys: Sequence[str], command: str) -> dict[str, Any]:
     """`loso.json`."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -209,7 +209,7 @@ def _head(settings: LosoSettings, samples: Samples, keys: Sequence[str], command
     }
 
 
-def _sample_lines(stores: Sequence[ClipStore], samples: Samples, excluded: set[str]) -> list[dict[str, Any]]:
+def sample_lines(stores: Sequence[ClipStore], samples: Samples, excluded: set[str]) -> list[dict[str, Any]]:
     """`samples.jsonl`: the clips that are tested, in the order of the data."""
     places = ((str(store.path), row) for store in stores for row in range(len(store)))
     lines = (

@@ -27,12 +27,23 @@ from train.loso.fold_job import FOLDS_A_PROCESS, FoldData, FoldFailure, FoldJob,
 
 Started = Callable[[FoldJob], None]
 """Told that a fold was begun."""
+Run = Callable[[FoldData, FoldJob], FoldResult]
+"""Trains and tests a fold; a function of a module, which processes know by its name."""
 
 _JOIN_S = 5.0
 _SHOWN = 3
 
 
-def local_folds(data: FoldData, jobs: Sequence[FoldJob], workers: int, started: Started) -> Generator[FoldResult]:
+def whole_fold(data: FoldData, job: FoldJob) -> FoldResult:
+    """A fold as leave-one-subject-out trains it."""
+    with native_log_held_back():
+        from train.loso.fold import run_fold
+    return run_fold(data, job)
+
+
+def local_folds(
+    data: FoldData, jobs: Sequence[FoldJob], workers: int, started: Started, run: Run = whole_fold
+) -> Generator[FoldResult]:
     """Results as the folds end, from `workers` processes, which end with the generator: close it when left early.
 
     Raises:
@@ -41,7 +52,7 @@ def local_folds(data: FoldData, jobs: Sequence[FoldJob], workers: int, started: 
     waiting, pool = deque(jobs), list[_Worker]()
     try:
         for _ in range(min(workers, len(jobs))):
-            pool.append(_Worker(data))
+            pool.append(_Worker(data, run))
         for worker in pool:
             worker.begin(waiting.popleft(), started)
         while busy := [worker for worker in pool if worker.job]:
@@ -68,14 +79,14 @@ def default_workers(threads: int) -> int:
     return 1 if _has_gpu() else max(1, cores // threads)
 
 
-def attempt(data: FoldData, job: FoldJob) -> FoldResult | FoldFailure:
+def attempt(data: FoldData, job: FoldJob, run: Run = whole_fold) -> FoldResult | FoldFailure:
     """Trains and tests a fold in this process, which is for folds alone: its TensorFlow is set up to repeat itself."""
     try:
         with native_log_held_back():
-            from train.loso.fold import prepare_process, run_fold
+            from train.loso.fold import prepare_process
 
             prepare_process(job.threads)
-        return run_fold(data, job)
+        return run(data, job)
     except Exception as error:
         text = (
             str(error) if isinstance(error, TrainError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -86,8 +97,8 @@ def attempt(data: FoldData, job: FoldJob) -> FoldResult | FoldFailure:
 class _Worker:
     """A process, replaced now and then, and this end of the pipe to it. `job` is the fold in hand."""
 
-    def __init__(self, data: FoldData) -> None:
-        self._data = data
+    def __init__(self, data: FoldData, run: Run) -> None:
+        self._data, self._run = data, run
         self.job: FoldJob | None = None
         self._start()
 
@@ -108,7 +119,7 @@ class _Worker:
         # Spawned, not forked: other threads may run in this process.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, self._data), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, self._data, self._run), daemon=True)
         self._folds = 0
         with interrupts_blocked():
             self.process.start()
@@ -133,7 +144,7 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Connection, data: FoldData) -> None:
+def _serve(pipe: Connection, data: FoldData, run: Run) -> None:
     """A worker's life: folds from the pipe, outcomes into it, until either end goes."""
     only_parent_ends_this()
     while True:
@@ -141,7 +152,7 @@ def _serve(pipe: Connection, data: FoldData) -> None:
             job = pipe.recv()
         except EOFError:
             return
-        pipe.send(attempt(data, job))
+        pipe.send(attempt(data, job, run))
 
 
 def _cause(exit_code: int | None) -> str:

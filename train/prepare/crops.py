@@ -6,7 +6,7 @@ that their jitter is not taken for motion. The window is found by frame numbers,
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,10 +25,12 @@ from stream.face.align import MotionAligner
 from stream.face.follower import FaceSettings
 from stream.face.landmarks import FaceMeshDetector, eye_centres
 from stream.face.quality import ValiditySettings
+from stream.session.session_folder import SessionError
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
 from train.clips.store import ClipStore
-from train.datasets.source import FrameFolder, SourceClip, StoredClip, VideoFile
+from train.datasets.source import FrameFolder, SessionMoment, SourceClip, StoredClip, VideoFile
+from train.prepare.session_cursor import SessionCursor
 
 MAX_MISSING_SHARE = 0.2
 MAX_END_GAP_SHARE = 0.1
@@ -99,7 +101,10 @@ def sample_window(crops: Image, numbers: Sequence[int], interval: ClipInterval, 
 
 @dataclass(frozen=True, eq=False)
 class SourceCrops:
-    """Aligned crops (n, size, size, channels) with their frame numbers, as many as could be read."""
+    """Aligned crops (n, size, size, channels) with their frame numbers, as many as could be read.
+
+    `times_s` of a recorded session's alone: of its source's clock.
+    """
 
     numbers: tuple[int, ...]
     crops: NDArray[np.uint8]
@@ -108,10 +113,12 @@ class SourceCrops:
     seed: int | None = None
     alignment: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    times_s: tuple[float, ...] = ()
 
 
 class _Hash(Protocol):
     def update(self, data: Any, /) -> None: ...
+    def hexdigest(self) -> str: ...
 
 
 class CropReader:
@@ -122,8 +129,10 @@ class CropReader:
         self._colour: Colour = colour
         self._detector: FaceMeshDetector | None = None
         self._stores: dict[Path, ClipStore] = {}
+        self._sessions = SessionCursor()
 
     def close(self) -> None:
+        self._sessions.close()
         if self._detector:
             self._detector.close()
         self._detector = None
@@ -135,19 +144,45 @@ class CropReader:
         try:
             if isinstance(clip.pictures, StoredClip):
                 return self._stored(clip, clip.pictures)
-            return self._aligned(clip, clip.pictures)
+            if isinstance(clip.pictures, SessionMoment):
+                raise ClipError("a moment of a session is read with the stretch about it")
+            digest, remarks = hashlib.sha256(), list[str]()
+            frames = _read(clip.pictures, clip.onset, clip.offset, digest, remarks)
+            return self._aligned(clip, frames, digest, remarks)
         except ClipError:
             raise
         except (OSError, ValueError, SourceError, cv2.error) as error:
             raise ClipError(" ".join(str(error).split())) from error
 
-    def _aligned(self, clip: SourceClip, pictures: FrameFolder | VideoFile) -> SourceCrops:
-        aligner, digest = MotionAligner(self._geometry), hashlib.sha256()
+    def read_stretch(self, clip: SourceClip, moment: SessionMoment, first_s: float, last_s: float) -> SourceCrops:
+        """What a session recorded from `first_s` to `last_s`, seconds of its source's clock, one frame more on either side where
+        there is one. Raises ClipError, saying why, when that is of no use."""
+        digest, times = hashlib.sha256(), dict[int, float]()
+
+        def pictures() -> Iterator[tuple[int, Image]]:
+            for frame in self._sessions.frames(moment.path, first_s, last_s):
+                if times and frame.restart:
+                    raise ClipError(f"the source was away at {frame.time_s:.2f} s")
+                digest.update(frame.image.data)
+                times[frame.index] = frame.time_s
+                yield frame.index, frame.image
+
+        try:
+            found = self._aligned(clip, pictures(), digest, [])
+        except ClipError:
+            raise
+        except (OSError, ValueError, SessionError, cv2.error) as error:
+            raise ClipError(" ".join(str(error).split())) from error
+        return replace(found, times_s=tuple(times.values()))
+
+    def _aligned(
+        self, clip: SourceClip, pictures: Iterator[tuple[int, Image]], digest: _Hash, remarks: list[str]
+    ) -> SourceCrops:
+        aligner = MotionAligner(self._geometry)
         numbers: list[int] = []
         crops: list[Image] = []
         image, transform, shift_px, iod_px, lost = None, np.eye(2, 3), None, 0.0, 0
-        remarks: list[str] = []
-        for number, image in _read(pictures, clip.onset, clip.offset, digest, remarks):
+        for number, image in pictures:
             if not aligner.keyed:
                 transform, iod_px = self._start(aligner, number, image, clip.cropped)
             else:

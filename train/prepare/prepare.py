@@ -23,8 +23,9 @@ import cv2
 import numpy as np
 
 from model.atomic import regular_file
+from stream.session.session_folder import SessionFolder
 from train.clips.store import CLIPS_FILE, RECORDS_FILE, ClipRecord, ClipStoreWriter, StoreError, StoreManifest
-from train.datasets.source import FrameFolder, SourceClip, StoredClip
+from train.datasets.source import FrameFolder, SessionMoment, SourceClip, StoredClip
 from train.errors import NO_SPACE, TrainError
 from train.files import write_with
 from train.prepare.crops import ClipError
@@ -92,6 +93,9 @@ def piece_key(clip: SourceClip, settings: PrepareSettings) -> str:
         "pictures": [
             (number, *_state(path)) for number, path in _files(clip)
         ],
+        "moment": None if not isinstance(clip.pictures, SessionMoment) else [
+            clip.pictures.apex_s, clip.pictures.onset_s, clip.pictures.offset_s
+        ],
         "row": clip.pictures.row if isinstance(clip.pictures, StoredClip) else None,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
@@ -110,6 +114,8 @@ def _files(clip: SourceClip) -> list[tuple[int, Path]]:
             return list(files)
         case StoredClip(path=path):
             return [(0, path / CLIPS_FILE), (1, path / RECORDS_FILE)]
+        case SessionMoment(path=path):
+            return list(enumerate(sorted(SessionFolder(path).recording.iterdir())))
         case video:
             return [(0, video.path)]
 
@@ -196,7 +202,9 @@ def assemble(
                 piece = pieces.load(key)
                 if piece is None:
                     raise TrainError(f"{pieces.path}: a finished clip is gone; run the command again")
-                lead = np.repeat(piece.window[:1], settings.lead_frames, axis=0)
+                # A session's own lead is there already.
+                lacking = settings.lead_frames + settings.frames - len(piece.window)
+                lead = np.repeat(piece.window[:1], lacking, axis=0)
                 store.add(piece.record, np.concatenate([lead, piece.window]))
                 remarks += [Remark(piece.record.id, text) for text in piece.warnings]
         if pieces.out.exists():

@@ -37,6 +37,7 @@ class JudgedVideo:
     """A video that was watched: `events` are all candidates of the live program with their evidence, accepted or not.
 
     `group` says what kind of video it is, `person` whom it shows; `minutes` of it count for rates: those in which the face was read.
+    `verdicts`: of each candidate, whether it is a micro-expression, where coders said so; None where the truth says it.
     """
 
     name: str
@@ -45,14 +46,14 @@ class JudgedVideo:
     minutes: float
     truth: tuple[TruthEvent, ...]
     candidates: tuple[Event, ...]
+    verdicts: tuple[bool, ...] | None = None
 
     @classmethod
     def of(
         cls, name: str, person: str, group: str, minutes: float, truth: Sequence[TruthEvent], events: Sequence[Event]
     ) -> "JudgedVideo":
         """Leaves out what is no candidate: long movements, and what was not seen whole."""
-        unseen = UNJUDGED - {"overlap"}
-        kept = [event for event in events if event.kind == "micro" and event.evidence and event.rejected not in unseen]
+        kept = [event for event in events if is_candidate(event)]
         return cls(name, person, group, minutes, tuple(e for e in truth if e.kind == "micro"), tuple(kept))
 
     @property
@@ -64,7 +65,14 @@ class JudgedVideo:
     @property
     def hits(self) -> NDArray[np.bool_]:
         """(candidates,) Whether each is at a true micro-expression."""
+        if self.verdicts is not None:
+            return np.array(self.verdicts, bool)
         return np.array([any(is_hit(event, true) for true in self.truth) for event in self.candidates], bool)
+
+
+def is_candidate(event: Event) -> bool:
+    """Whether it can be learned from: of a micro-expression's length, and seen whole."""
+    return event.kind == "micro" and bool(event.evidence) and event.rejected not in UNJUDGED - {"overlap"}
 
 
 def is_hit(event: Event, true: TruthEvent) -> bool:

@@ -92,20 +92,22 @@ def _line(task: Task, seen: Watched) -> dict[str, Any]:
 
 
 def _video(line: Mapping[str, Any]) -> JudgedVideo:
-    events = [
-        Event(
-            track=told["track"],
-            kind="micro",
-            label=told["label"],
-            **{name: told[name] for name in _TIMES},
-            confidence=told["confidence"],
-            peak_px=told["peak_px"],
-            rejected=told.get("rejected"),
-            probability=told.get("probability"),
-            evidence=told.get("evidence", {}),
-        )
-        for told in line["events"]
-    ]
+    events = [candidate(told) for told in line["events"]]
     truth = [TruthEvent(**told) for told in line["truth"]]
     minutes = line["read_s"] / 60
     return JudgedVideo.of(line["name"], line["person"], line["group"], minutes, truth, events)
+
+
+def candidate(told: Mapping[str, Any]) -> Event:
+    """A movement of a micro-expression's length, from what its `to_dict` gave."""
+    return Event(
+        track=told["track"],
+        kind="micro",
+        label=told["label"],
+        **{name: told[name] for name in _TIMES},
+        confidence=told["confidence"],
+        peak_px=told["peak_px"],
+        rejected=told.get("rejected"),
+        probability=told.get("probability"),
+        evidence=told.get("evidence", {}),
+    )

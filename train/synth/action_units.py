@@ -11,7 +11,7 @@ with a lowered brow more often than not, and surprise lives in the brows: what m
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -217,8 +217,14 @@ class UnitShare:
     right: float
 
 
+class RecipeBook(Protocol):
+    """Which recipes a class has: the usual ones as `OneSided` has them, or somebody's own."""
+
+    def recipes(self, class_name: str) -> tuple[Recipe, ...]: ...
+
+
 def draw_expression(
-    rng: np.random.Generator, class_name: str, one_sided: OneSided | None = None
+    rng: np.random.Generator, class_name: str, one_sided: RecipeBook | None = None
 ) -> tuple[UnitShare, ...]:
     """The units of one expression of a class; raises KeyError for a class without recipes."""
     recipes = (one_sided or OneSided()).recipes(class_name)

@@ -12,7 +12,7 @@ from model.preprocess import crop_face, eye_transform
 from model.types import unit_label
 from stream.face.align import MotionAligner
 from stream.face.landmarks import eye_centres
-from train.synth.action_units import RECIPES, OneSided, UnitShare, draw_expression
+from train.synth.action_units import RECIPES, OneSided, RecipeBook, UnitShare, draw_expression
 from train.synth.company import Company, CompanySettings, accompanied, draw_company
 from train.synth.confounders import Confounders, Spared, draw_camera, draw_confounders, draw_repeats, draw_texture
 from train.synth.faces import mean_depth
@@ -62,7 +62,7 @@ class ClipSettings:
     drift_share: float = 0.06
     hard_share: float = 0.3
     company: CompanySettings = field(default_factory=CompanySettings)
-    one_sided: OneSided = field(default_factory=OneSided)
+    one_sided: RecipeBook = field(default_factory=OneSided)
 
     def __post_init__(self) -> None:
         if not 0 < self.peak_min_px <= self.peak_max_px:

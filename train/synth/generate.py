@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from train.clips.store import ClipRecord
 from train.synth.clip import ClipSettings, ClipTruth, make_clip_from_seed
 from train.synth.faces import FaceSource, subjects
+from train.synth.individual import individual
 from train.synth.render import FaceModel
 from train.worker_pool import WorkerPool
 
@@ -19,12 +20,16 @@ _MODELS_KEPT = 64  # about 6 MB each
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """Which clips to make: `clips` in turn of every class and person. Clip i depends on the plan and i alone."""
+    """Which clips to make: `clips` in turn of every class and person. Clip i depends on the plan and i alone.
+
+    `own_recipes`: people have expressions and strengths of their own, other than the generator's usual ones.
+    """
 
     class_names: tuple[str, ...]
     clips: int
     seed: int
     settings: ClipSettings
+    own_recipes: bool = False
 
     def __post_init__(self) -> None:
         if self.clips < 1:
@@ -66,11 +71,13 @@ class _ClipMaker:
 
     def round(self, number: int) -> list[Made]:
         plan, model = self._plan, self._turns.model(number)
-        first, lead = number * len(plan.class_names), plan.settings.lead_frames
+        first, lead, settings = number * len(plan.class_names), plan.settings.lead_frames, plan.settings
+        if plan.own_recipes:
+            settings = individual(settings, plan.seed, model.face.subject)
         made: list[Made] = []
         for index, label in enumerate(plan.class_names[: plan.clips - first], start=first):
             seed = np.random.SeedSequence(plan.seed, spawn_key=(index,))
-            crops, truth = make_clip_from_seed(model, label, plan.settings, seed)
+            crops, truth = make_clip_from_seed(model, label, settings, seed)
             made.append((clip_record("synth", DATASET, index, plan.seed, model.face, truth, lead), crops))
         return made
 

@@ -1,0 +1,1 @@
+"""A model goes on learning from few clips of other people, and is scored against what it was before."""
