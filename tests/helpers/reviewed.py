@@ -56,4 +56,4 @@ def label(folder: SessionFolder, coder: str, **said: Any) -> None:
     """`e1="accepted"`, or fields to set."""
     with LabelLog(folder.path / f"labels-{coder}.jsonl", coder) as log:
         for name, fields in said.items():
-            log.add(name, {"verdict": fields} if isinstance(fields, str) else fields)
+            log.add(name, {"verdict": fields} if isinstance(fields, str) else fields)  # type: ignore[typeddict-item, arg-type]
