@@ -125,7 +125,7 @@ def test_clips_of_people_who_are_left_out_are_not_looked_at(quick, tmp_path, mon
     [
         (["--minutes", "-1"], "--minutes, --video-minutes"),
         (["--folds", "1"], "--folds"),
-        (["--minutes", "0", "--rest", "0"], "--minutes and --videos: expected one of them at least"),
+        (["--minutes", "0", "--rest", "0"], "--minutes, --videos and --reviews: expected one of them at least"),
         (["--videos", "nowhere"], "nowhere: expected a folder of video files, found none"),
         (["--video-minutes", "0.01"], "script: expected a duration above the lead"),
     ],

@@ -220,7 +220,7 @@ def test_an_empty_folder(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "roots", "annotations", "message"),
     [
-        ("mmew", ["."], [], "--dataset: expected one of smic, casme2, samm, composite, folder, found 'mmew'"),
+        ("mmew", ["."], [], "--dataset: expected one of smic, casme2, samm, composite, folder, sessions, found 'mmew'"),
         ("smic", [], [], "smic: no folder given; add --root DIR"),
         ("smic", ["none"], [], "none: expected a folder, found none"),
         ("smic", ["file"], [], "file: expected a folder, found a file"),

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from stream.labels.label_log import LabelFile, LabelledEvent
+from tests.helpers.clips import face_frames
 from tests.helpers.models import CLASSES
 from tests.helpers.reviewed import event, label, session
 from train.__main__ import main
@@ -14,7 +16,8 @@ from train.clips.store import ClipStore
 from train.datasets.decided import decide
 from train.datasets.registry import read_dataset
 from train.datasets.reviewed import read_reviews
-from train.datasets.source import DatasetError, Reading, SessionMoment
+from train.datasets.source import DatasetError, FrameFolder, Reading, SessionMoment, SourceClip
+from train.prepare.crops import CropReader
 
 NEW = {"onset_s": 8.0, "apex_s": 8.1, "offset_s": 8.3, "label": "positive", "verdict": "accepted"}
 
@@ -211,10 +214,18 @@ def test_prepared_clips_are_what_the_camera_saw_in_its_own_time(
     assert (first.onset_frame, first.apex_frame, first.offset_frame) == (32, 35, 40)
     assert first.action_units == ("1", "2") and store.records[1].onset_frame is None
     assert store.clips.shape == (2, 50, 128, 128, 1) and store.manifest.lead_frames == 20
-    # A frame of the clip is one of the recording: e1 is 27 frames, .9 s, before e2.
-    alike = np.abs(store.clips[0, 30:].astype(int) - store.clips[1, 3:23].astype(int)).mean(axis=(1, 2, 3))
-    other = np.abs(store.clips[0, 30:].astype(int) - store.clips[1, 13:33].astype(int)).mean(axis=(1, 2, 3))
-    assert alike.mean() < 0.5 * other.mean()
+    # The first clip's frames are the recording's from .233 s on, aligned as those of any dataset.
+    first_s = 1.4 - 35 / 30
+    begins = 7 if first_s >= 7 / 30 else 6
+    files = []
+    for index, image in enumerate(face_frames(90)[begins:58], start=begins):
+        files.append((index, tmp_path / f"{index}.png"))
+        cv2.imwrite(str(files[-1][1]), image)
+    reader = CropReader(store.manifest.crop, "grey")
+    pictures = FrameFolder(tmp_path, tuple(files))
+    wanted = reader.read(SourceClip("lab", "ann", "one", "", None, 30.0, pictures)).crops
+    reader.close()
+    np.testing.assert_array_equal(store.clips[0], wanted[7 - begins :][:50])
 
 
 def test_other_rates_are_brought_to_the_windows_and_gaps_are_told(
