@@ -77,7 +77,7 @@ def test_the_command_learns_from_reviews(tmp_path: Path, monkeypatch: pytest.Mon
     argv = ["spot-fit", "--minutes", "0", "--rest", "0", "--folds", "2", "--reviews", str(tmp_path / "sessions")]
     assert main([*argv, "--out", str(out), "--json", str(scores)]) == 0
     decision = SpottingDecision.from_json(json.loads(out.read_text()))
-    judge, usual = Judge(decision, 1.0), dict(zip(decision.features, decision.usual, strict=True))
+    judge, usual = Judge(decision, 1.0), dict.fromkeys(decision.features, 0.0)
     assert judge.probability(usual | {"size": 2.0}) > 0.5 > judge.probability(usual | {"size": -2.0})
     assert "4 reviewed sessions of 4 people" in decision.training_data and len(decision.curve) > 2
     group = json.loads(scores.read_text())["groups"]["reviews"]
