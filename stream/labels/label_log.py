@@ -214,16 +214,18 @@ class LabelLog:
     def _begin(self) -> None:
         self._actions: list[Action] = []
         self._whole_bytes = 0
+        told = {"schema_version": SCHEMA_VERSION, "coder": self.coder, "program": f"microlive {VERSION}"}
+        head = (json.dumps(told) + "\n").encode()
         size = os.fstat(self._file.fileno()).st_size
-        if size:
+        # The first line, too, may have been cut off when its process died: nothing was said then.
+        if size and not (size < len(head) and head.startswith(regular_file(self.path).read_bytes())):
             coder, self._actions, self._whole_bytes = _read(self.path)
             if coder != self.coder:
                 raise LabelError(f"{self.path} holds the labels of {coder}, not of {self.coder}")
         if self._whole_bytes < size:
             os.ftruncate(self._file.fileno(), self._whole_bytes)
         if not self._whole_bytes:
-            head = {"schema_version": SCHEMA_VERSION, "coder": self.coder, "program": f"microlive {VERSION}"}
-            self._append(head)
+            self._append(told)
 
     @property
     def labels(self) -> LabelFile:
@@ -325,8 +327,18 @@ def _action(line: bytes, last_n: int) -> Action:
 
 
 def label_paths(folder: Path, stem: str = "labels") -> Iterator[tuple[str, Path]]:
-    """Coders and their files in a folder, by name."""
+    """Coders and their files in a folder, by name; a file with a first line alone, or a part of it, says nothing yet."""
     for path in sorted(folder.glob(f"{stem}-*.jsonl")):
         name = path.name.removeprefix(f"{stem}-").removesuffix(".jsonl")
-        if _CODER.fullmatch(name):
+        if _CODER.fullmatch(name) and not _is_only_begun(path):
             yield name, path
+
+
+def _is_only_begun(path: Path) -> bool:
+    """Whether it is a labels file with no action yet. What cannot be read is for whoever reads it to tell."""
+    try:
+        return not read_label_file(path).actions
+    except LabelError:
+        with contextlib.suppress(OSError):
+            return path.is_file() and b"\n" not in path.read_bytes()
+        return False

@@ -76,6 +76,6 @@ def _video(path: Path, events: Path | None) -> Reviewable:
     if not beside.is_file():
         raise LabelError(
             f"{shown(str(path))} has no events: make them with microlive --source {shown(path.name)} --headless "
-            f"--events {shown(beside.name)}, or name their file"
+            f"--events {shown(beside.name)}"
         )
     return Reviewable(path.stem, beside, video=path)

@@ -7,7 +7,7 @@ import getpass
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -86,6 +86,7 @@ class DeskMaterial:
         """Everything that the page needs to list the events."""
         names, said = self.class_names, self._said()
         colours = class_colours(names)
+        others, unreadable = ([], []) if self.blind else self._others()
         return {
             "name": self.source.name,
             "coder": self._coder,
@@ -94,7 +95,8 @@ class DeskMaterial:
             "steps": [] if self.blind else [f"{rate_words(step)}: {step_words(step)}" for step in self._steps.steps],
             "own_step": self._steps.own,
             "events": [self._event(event, said[event.event]) for event in self._events()],
-            "others": [] if self.blind else list(self._others()),
+            "others": others,
+            "unreadable": unreadable,
             "lines": len(self._log.labels.actions),
         }
 
@@ -210,23 +212,33 @@ class DeskMaterial:
             "peak_px": told["peak_px"],
         }
 
-    def _others(self) -> Iterator[dict[str, Any]]:
-        """What other coders decided, event by event."""
+    def _others(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """What other coders decided, event by event; and why some of their files cannot be read, which is no reason not to work."""
+        found: list[dict[str, Any]] = []
+        unreadable: list[str] = []
         for coder, path in self.source.coders():
             if coder == self._coder:
                 continue
-            for event in read_label_file(path).events(self._recorded):
-                if event.verdict is not None:
-                    yield {
-                        "coder": coder,
-                        "name": event.event,
-                        "verdict": event.verdict,
-                        "label": event.label,
-                        "onset_s": event.onset_s,
-                        "apex_s": event.apex_s,
-                        "offset_s": event.offset_s,
-                        "action_units": list(event.action_units),
-                    }
+            try:
+                events = read_label_file(path).events(self._recorded)
+            except LabelError as error:
+                unreadable.append(str(error))
+                continue
+            found += [
+                {
+                    "coder": coder,
+                    "name": event.event,
+                    "verdict": event.verdict,
+                    "label": event.label,
+                    "onset_s": event.onset_s,
+                    "apex_s": event.apex_s,
+                    "offset_s": event.offset_s,
+                    "action_units": list(event.action_units),
+                }
+                for event in events
+                if event.verdict is not None
+            ]
+        return found, unreadable
 
     def _read_answers(self) -> _Answers:
         assert self.source.session is not None

@@ -400,6 +400,7 @@ async function open(place) {
   const times = told.events.flatMap((event) => [event.onset_s, event.offset_s]);
   timeline.spanS = times.length ? [Math.min(...times) - 1, Math.max(...times) + 1] : [0, 10];
   timeline.classes = told.classes;
+  if (told.unreadable.length) say(`Another coder's labels are not shown: ${told.unreadable.join("; ")}`, true);
   byId("sensitivity").hidden = told.steps.length < 2;
   byId("step").max = Math.max(0, told.steps.length - 1);
   byId("step").value = told.own_step;

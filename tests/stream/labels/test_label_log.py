@@ -16,6 +16,7 @@ from stream.labels.label_log import (
     LabelLog,
     changed,
     check_fields,
+    label_paths,
     read_label_file,
 )
 from stream.sinks.base import SinkError
@@ -69,12 +70,25 @@ def test_a_line_that_was_cut_off_is_taken_off(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(whole) and len(read_label_file(path).actions) == 2
 
 
-def test_a_cut_head_is_written_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept_bytes", [0, 1, 20, -1])
+def test_a_cut_head_is_written_anew(tmp_path: Path, kept_bytes: int) -> None:
     path = tmp_path / "labels-anna.jsonl"
-    path.write_bytes(b"")
+    with LabelLog(path, "anna"):
+        pass
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    assert list(label_paths(tmp_path)) == []
     with LabelLog(path, "anna") as log:
+        assert list(label_paths(tmp_path)) == []  # opened, but nothing said
         log.add("e1", {"verdict": "accepted"})
-    assert read_label_file(path).coder == "anna"
+    assert read_label_file(path).coder == "anna" and list(label_paths(tmp_path)) == [("anna", path)]
+
+
+def test_what_is_no_labels_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "labels-anna.jsonl"
+    path.write_bytes(b"mine")
+    with pytest.raises(LabelError, match="no labels file"):
+        LabelLog(path, "anna")
+    assert path.read_bytes() == b"mine"
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

@@ -284,6 +284,18 @@ def test_bad_usage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert "holds no session" in capsys.readouterr().err
 
 
+def test_another_coders_file_that_cannot_be_read_is_told_and_work_goes_on(tmp_path: Path) -> None:
+    session = made_session(tmp_path / "one", 3)
+    damaged = session / "labels-ben.jsonl"
+    damaged.write_text('{"schema_version": 2, "coder": "ben"}\n{}\n')
+    with opened(session) as at_work:
+        (material,) = at_work.materials
+        told = material.told()
+        assert told["others"] == [] and "schema version 2" in told["unreadable"][0]
+        assert material.act("e1", {"verdict": "accepted"})["n"] == 1
+    assert damaged.read_text().startswith('{"schema_version": 2')
+
+
 def test_a_damaged_label_file_stays_closed(tmp_path: Path) -> None:
     session = made_session(tmp_path / "one", 2)
     with LabelLog(session / "labels-anna.jsonl", "anna") as log:
