@@ -11,6 +11,7 @@ from model.console import CleanConsole
 from model.errors import ContractError
 from model.guards import private_files
 from model.quiet import hold_standard_streams
+from model.ray_cluster import ClusterError
 from model.signals import EndSignals
 from train.clips.store import StoreError
 from train.datasets.source import DatasetError
@@ -60,11 +61,12 @@ def _main(argv: list[str]) -> int:
     except BrokenPipeError:  # whoever read the output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (TrainError, StoreError, ContractError, DatasetError, OSError) as error:
+    except (TrainError, StoreError, ContractError, ClusterError, DatasetError, OSError) as error:
         if args.debug:
             raise
         line = os_error_text(error) if isinstance(error, OSError) else str(error)
-        return _say(line, 2 if isinstance(error, UsageError | StoreError | ContractError | DatasetError) else 1)
+        usage = UsageError | StoreError | ContractError | ClusterError | DatasetError
+        return _say(line, 2 if isinstance(error, usage) else 1)
     except Exception as error:
         if args.debug:
             raise

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from model.errors import MicroliveError
+from model.types import EventKind
 
 Severity = Literal["error", "warning"]
 """error: a clip or row that cannot be used. warning: a known quirk that was dealt with, as the text says."""
@@ -23,9 +24,10 @@ class FrameFolder:
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A clip as a video; its frames are numbered from 0."""
+    """A clip as a video; its frames are numbered from `first`."""
 
     path: Path
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,46 @@ class SourceClip:
 
 
 @dataclass(frozen=True)
+class AnnotatedEvent:
+    """A movement that coders saw in a long video.
+
+    `onset`, `apex` and `offset` are the dataset's own frame numbers, onset and offset both within the event: it is
+    offset - onset + 1 frames long. `apex` is None where nobody annotated it. `emotion` as annotated, "" where it is not;
+    `label` one of the reading's classes, None for none of them. `row`: of the sheet, as a spreadsheet counts.
+    """
+
+    kind: EventKind
+    onset: int
+    offset: int
+    apex: int | None = None
+    emotion: str = ""
+    label: str | None = None
+    action_units: tuple[str, ...] = ()
+    row: int | None = None
+
+
+@dataclass(frozen=True)
+class SourceVideo:
+    """A long video as it was recorded. `dataset`, `subject` and `video` together are its only key.
+
+    `pictures` are numbered as the events are, with the camera's gaps; None when nothing lies on the disk for it. `events` by
+    onset; a video without any is one in which nothing may be found.
+    """
+
+    dataset: str
+    subject: str
+    video: str
+    fps: float
+    pictures: FrameFolder | VideoFile | None
+    events: tuple[AnnotatedEvent, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """dataset/subject/video."""
+        return f"{self.dataset}/{self.subject}/{self.video}"
+
+
+@dataclass(frozen=True)
 class Defect:
     """Something wrong or odd: where (file, and row of the sheet as a spreadsheet counts, from 1) and what, in words."""
 
@@ -96,17 +138,33 @@ class Defect:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader found: the clips, in the order of their keys, the defects, and the annotation sheets it read."""
+    """What a reader found: the clips, in the order of their keys, the defects, and the annotation sheets it read.
+
+    `class_map` says in words which emotion is which class, where that can be chosen.
+    """
 
     dataset: str
     classes: tuple[str, ...]
     clips: tuple[SourceClip, ...]
     defects: tuple[Defect, ...] = field(default=())
     sheets: tuple[Path, ...] = ()
+    class_map: str = ""
 
     def labelled(self) -> tuple[SourceClip, ...]:
         """The clips that belong to one of the classes."""
         return tuple(clip for clip in self.clips if clip.label is not None)
+
+
+@dataclass(frozen=True)
+class VideoReading:
+    """What a reader of long videos found, in the order of their keys. `class_map` says in words which emotion is which class."""
+
+    dataset: str
+    classes: tuple[str, ...]
+    videos: tuple[SourceVideo, ...]
+    defects: tuple[Defect, ...] = ()
+    sheets: tuple[Path, ...] = ()
+    class_map: str = ""
 
 
 class DatasetError(MicroliveError, ValueError):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from model.ray_cluster import imported_ray
 from train.clips.features import features_key
 from train.clips.samples import (
     FoldSplit,
@@ -27,7 +28,7 @@ from train.fit.pretrained import Pretrained, open_pretrained
 from train.fit_config import TrainConfig
 from train.loso.fold_job import FoldData, FoldJob, FoldResult, fold_name
 from train.loso.pooled_scores import write_scores
-from train.loso.ray import imported_ray, ray_folds
+from train.loso.ray import ray_folds
 from train.loso.run_folder import FoldKey, LosoDir
 from train.loso.workers import FoldProgress, Started, default_workers, local_folds
 from train.progress import clip_progress

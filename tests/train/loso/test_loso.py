@@ -203,7 +203,7 @@ def test_a_full_ray_cluster_is_told_of(data, tmp_path, monkeypatch):
 def test_a_ray_address_that_does_not_answer_is_told_of(data, tmp_path):
     """Something takes the connection, and never says a word."""
     pytest.importorskip("ray")
-    code = "import sys, train.loso.ray as r; r._START_S = 3.0; from train.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys, model.ray_cluster as r; r._START_S = 3.0; from train.__main__ import main; sys.exit(main(sys.argv[1:]))"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         command = [sys.executable, "-c", code, *flags(data, tmp_path / "run"), "--ray", address]

@@ -1,0 +1,1 @@
+"""Long videos scored as the Micro-Expression Grand Challenges score them."""
