@@ -120,12 +120,12 @@ def curve(videos: Sequence[SpottedVideo], quiet: Sequence[SpottedVideo]) -> list
             annotated.false_per_min(threshold),
             still.false_per_min(threshold),
         )
-        for threshold in _thresholds(np.concatenate([annotated.probabilities, still.probabilities]))
+        for threshold in thresholds(np.concatenate([annotated.probabilities, still.probabilities]))
     ]
 
 
-def _thresholds(probabilities: NDArray[np.float64]) -> list[float]:
-    """Growing: 0 and the probabilities, at most `_CURVE_POINTS`, thinned evenly in the logarithm of how many are above."""
+def thresholds(probabilities: NDArray[np.float64]) -> list[float]:
+    """Least probabilities to draw a curve over, growing: 0 and the probabilities, at most `_CURVE_POINTS`, thinned evenly in the logarithm of how many are above."""
     falling = np.unique(np.append(probabilities, 0.0))[::-1]
     if len(falling) > _CURVE_POINTS:
         places = np.geomspace(1, len(falling), _CURVE_POINTS).round().astype(int) - 1

@@ -168,15 +168,17 @@ def timing_errors(
         for t, f in match(truth, found):
             for name, list_ms in errors.items():
                 list_ms.append(1000 * (getattr(found[f], f"{name}_s") - getattr(truth[t], f"{name}_s")))
+    return {name: spread_of(list_ms, "ms") for name, list_ms in errors.items()}
+
+
+def spread_of(errors: Sequence[float], unit: str) -> dict[str, float] | None:
+    """`median_UNIT` and `p95_UNIT` of the errors' size, `bias_UNIT` the median of the errors themselves; None of none."""
+    if not errors:
+        return None
     return {
-        name: {
-            "median_ms": float(np.median(np.abs(list_ms))),
-            "p95_ms": float(np.percentile(np.abs(list_ms), 95)),
-            "bias_ms": float(np.median(list_ms)),
-        }
-        if list_ms
-        else None
-        for name, list_ms in errors.items()
+        f"median_{unit}": float(np.median(np.abs(errors))),
+        f"p95_{unit}": float(np.percentile(np.abs(errors), 95)),
+        f"bias_{unit}": float(np.median(errors)),
     }
 
 
