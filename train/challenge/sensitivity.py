@@ -36,5 +36,7 @@ def chosen_by_others(videos: Sequence[ScoredVideo], otherwise: float, rules: Rul
 def in_words(choose: Choose, least: float, given: bool) -> str:
     """How it was chosen, for every result. `given`: by the user, not by the model."""
     if choose == "loso":
-        return "chosen for each subject as the one that gives all other subjects the best micro F1 (leave one subject out)"
+        return (
+            "chosen for each subject as the one that gives all other subjects the best micro F1 (leave one subject out)"
+        )
     return f"fixed in advance: {least:.3g}, " + ("as asked for" if given else "the model's own")

@@ -5,14 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model.ray_cluster import imported_ray
 from stream.events.judgement import Judge
@@ -20,11 +20,10 @@ from stream.machine import VERSION
 from stream.session.facts import file_hash
 from train.challenge.challenge_scores import score
 from train.challenge.rules import Rules
-from train.challenge.scored_video import ScoredVideo
 from train.challenge.sensitivity import Choose, chosen_by_others, in_words
 from train.challenge.spot_folder import KIND, SpotDir, VideoKey, data_sha256, scored_video, video_line
-from train.challenge.watch_many import Watching, default_jobs, watch_here, watch_on_ray
-from train.challenge.watch_recorded import RecordedWatcher, WatchedVideo, frame_span, true_events
+from train.challenge.watch_many import default_jobs, watch_here, watch_on_ray
+from train.challenge.watch_recorded import RecordedWatcher, WatchedVideo
 from train.datasets.class_maps import ClassMap
 from train.datasets.source import FrameFolder, SourceVideo, VideoReading
 from train.errors import UsageError
@@ -56,7 +55,7 @@ class SpotSettings:
     out: Path
     annotations: tuple[Path, ...] = ()
     layout: str | None = None
-    class_map: ClassMap = ClassMap()
+    class_map: ClassMap = field(default_factory=ClassMap)
     model: Path | None = None
     predictions: Path | None = None
     choose: Choose = "fixed"
@@ -171,7 +170,7 @@ def spot_score(
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         if settings.predictions:
-            watching = _predicted(settings.predictions, waiting)
+            raise NotImplementedError
         elif ray:
             watching = watch_on_ray(ray, settings.model, waiting, jobs, warn)
         else:
@@ -182,7 +181,7 @@ def spot_score(
                 progress.finished(video, watched)
         lines = run.in_order(keys)
         scores = _scores(reading, settings, chosen, lines, least)
-        _write_predictions(run, [scored_video(line) for line in lines], scores["sensitivity"]["by_subject"])
+        # _write_predictions(run, [scored_video(line) for line in lines], scores["sensitivity"]["by_subject"])
         write_text(run.scores, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
     return scores
 
@@ -252,9 +251,7 @@ def _scores(
     videos = [scored_video(line) for line in lines]
     subjects = sorted({video.subject for video in videos})
     by_subject = (
-        chosen_by_others(videos, least, settings.rules)
-        if settings.choose == "loso"
-        else dict.fromkeys(subjects, least)
+        chosen_by_others(videos, least, settings.rules) if settings.choose == "loso" else dict.fromkeys(subjects, least)
     )
     statuses: Counter[str] = Counter()
     for line in lines:
@@ -271,7 +268,7 @@ def _scores(
             "in_words": in_words(settings.choose, least, settings.min_probability is not None),
             "by_subject": by_subject,
         },
-        **score(videos, by_subject if settings.choose == "loso" else least, settings.rules, classes=reading.classes),
+        **score(videos, by_subject if settings.choose == "loso" else least, settings.rules),
         "statuses": dict(sorted(statuses.items())),
         "remarks": [f"{line['subject']}/{line['video']}: {remark}" for line in lines for remark in line["remarks"]],
     }

@@ -61,9 +61,9 @@ def watch_on_ray(
         require_workers(ray, address)
         if ray.available_resources().get("CPU", 0) < 1:
             told(f"--ray {address}: others use all of the cluster; the videos wait until it has room")
-        actor = ray.remote(
-            num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES, scheduling_strategy="SPREAD"
-        )(_RayWatcher)
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES, scheduling_strategy="SPREAD")(
+            _RayWatcher
+        )
         idle, waiting = [actor.remote(model) for _ in range(workers)], deque(videos)
         running: dict[Any, tuple[Any, SourceVideo]] = {}
         while waiting or running:
