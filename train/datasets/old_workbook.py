@@ -144,7 +144,7 @@ def _opened(data: bytes) -> Any:
 
 
 def _sheet_cells(
-    sheet: Any, datemode: int, left: OldWorkbookLimits, limits: OldWorkbookLimits
+    sheet: Any, datemode: Any, left: OldWorkbookLimits, limits: OldWorkbookLimits
 ) -> tuple[OldCells, OldWorkbookLimits]:
     """A sheet's rows, and what of the limits is left for the next one."""
     too_large = TooLargeError(f"up to {limits.cells} cells with {limits.text_bytes >> 20} MB of text")
@@ -172,7 +172,7 @@ def _sheet_cells(
     return cells, OldWorkbookLimits(left.cells - seen, left.text_bytes - length, limits.seconds)
 
 
-def _text_of(cell: Any, datemode: int) -> str:
+def _text_of(cell: Any, datemode: Any) -> str:
     import xlrd
 
     value = cell.value

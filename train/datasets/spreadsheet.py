@@ -122,7 +122,9 @@ def candidates(
     `annotations` alone where there are any; else the files `found` under the roots, then those that lie beside a root or
     one folder higher; in each the one with the usual name first, then those highest up.
     """
-    groups = [annotations] if annotations else [_by_likeness(usual_file, found), _by_likeness(usual_file, _beside(roots))]
+    groups = (
+        [annotations] if annotations else [_by_likeness(usual_file, found), _by_likeness(usual_file, _beside(roots))]
+    )
     return [list(dict.fromkeys(paths)) for paths in groups]
 
 
