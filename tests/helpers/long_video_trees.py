@@ -107,7 +107,7 @@ def casme2_long_rows(videos: Sequence[MadeVideo]) -> Rows:
         number = CASME2_SUBJECTS.index(int(video.subject[1:])) + 1
         stimulus = by_code[video.video.split("_")[1]]
         for count, event in enumerate(video.events, 1):
-            rows.append([number, f"{stimulus}_{count}", event.onset, event.apex or 0, event.offset,
+            rows.append([number, f"{stimulus}_{count}", event.onset, event.apex, event.offset,
                          "+".join(event.action_units), event.emotion, f"{event.kind}-expression", event.emotion])  # fmt: skip
     return rows
 
