@@ -245,7 +245,7 @@ def _chance(
     rng = np.random.default_rng(seed)
     f1: dict[str, list[float]] = {part: [] for part in PARTS}
     for _ in range(draws):
-        drawn = [replace(video, found=elsewhere(video, rng)) for video in counting]
+        drawn = elsewhere(counting, rng)
         for part, counts in _counted(drawn, least_by_subject(drawn, least, rules), rules).items():
             f1[part].append(_total(counts).f1)
     return {part: {"f1": float(np.mean(values)), **_interval(values), "draws": draws} for part, values in f1.items()}
@@ -255,14 +255,20 @@ def _all_found(video: ScoredVideo, least: float) -> tuple[FrameEvent, ...]:
     return tuple(event for kind in KINDS for event in video.found_events(kind, least))
 
 
-def elsewhere(video: ScoredVideo, rng: np.random.Generator) -> tuple[FrameEvent, ...]:
-    """What was found, each event as long as it is, anywhere in the video; what is longer than the video fills it."""
-    placed = []
-    for event in video.found:
-        frames = min(event.frames, video.last - video.first + 1)
-        onset = int(rng.integers(video.first, video.last - frames + 2))
-        placed.append(FrameEvent(event.kind, onset, onset + frames - 1, probability=event.probability))
-    return tuple(placed)
+def elsewhere(videos: Sequence[ScoredVideo], rng: np.random.Generator) -> list[ScoredVideo]:
+    """What was found, each event as long as it is, anywhere in its video; what is longer than the video fills it."""
+    places = [
+        (video.first, max(video.first, video.last - event.frames + 1), video.last)
+        for video in videos
+        for event in video.found
+    ]
+    first, latest, last = np.array(places, np.int64).reshape(-1, 3).T
+    drawn = zip(rng.integers(first, latest + 1).tolist(), last.tolist(), strict=True)
+    return [replace(video, found=tuple(_moved(event, *next(drawn)) for event in video.found)) for video in videos]
+
+
+def _moved(event: FrameEvent, onset: int, last: int) -> FrameEvent:
+    return FrameEvent(event.kind, onset, min(onset + event.frames - 1, last), probability=event.probability)
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:

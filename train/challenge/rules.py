@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from model.types import EventKind
@@ -28,60 +27,66 @@ KINDS: tuple[EventKind, EventKind] = ("micro", "macro")
 
 Pairs = list[tuple[int, int]]
 """(index of a true, index of a found event)."""
+Overlap = tuple[int, int, float]
+"""Index of a true and of a found event, and their IoU, above 0."""
 Hit = tuple[FrameEvent, FrameEvent]
 """A true event and the found one that hits it."""
 
 
-def overlaps(truth: Sequence[FrameEvent], found: Sequence[FrameEvent], inclusive: bool = True) -> NDArray[np.float64]:
-    """IoU (true, found) of all pairs, 0..1. Not `inclusive`: an interval of n frames has n - 1 of them, a single one none."""
-    starts, ends = _ends(truth)
-    others, other_ends = _ends(found)
+def overlaps(truth: Sequence[FrameEvent], found: Sequence[FrameEvent], inclusive: bool = True) -> list[Overlap]:
+    """All that overlap, the true ones first to last. Not `inclusive`: n frames have a length of n - 1, a single one none."""
     more = int(inclusive)
-    shared = np.minimum(ends[:, None], other_ends) - np.maximum(starts[:, None], others) + more
-    shared = np.maximum(shared, 0)
-    both = (ends - starts + more)[:, None] + (other_ends - others + more) - shared
-    return np.divide(shared, both, out=np.zeros(shared.shape), where=both > 0)
-
-
-def _ends(events: Sequence[FrameEvent]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    ends = np.array([(event.onset, event.offset) for event in events], np.int64).reshape(-1, 2)
-    return ends[:, 0], ends[:, 1]
-
-
-def most_pairs(iou: NDArray[np.float64]) -> Pairs:
-    """One to one, as many as there can be; of those ways the one with the largest sum of IoU. `iou` (true, found)."""
-    fits = iou >= MIN_IOU
-    if (fits.sum(axis=0) <= 1).all() and (fits.sum(axis=1) <= 1).all():
-        return _pairs(fits)
-    # A pair more is worth more than all that IoU can add.
-    worth = np.where(fits, min(iou.shape) + 1 + iou, 0.0)
-    chosen = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
-    return [(int(t), int(f)) for t, f in chosen if fits[t, f]]
-
-
-def _all_pairs(iou: NDArray[np.float64]) -> Pairs:
-    return _pairs(iou >= MIN_IOU)
-
-
-def _first_come(iou: NDArray[np.float64]) -> Pairs:
-    """The likeliest found event first, each with the true one that it overlaps most: taken already, it is false."""
-    pairs: Pairs = []
-    taken: set[int] = set()
-    for f in range(iou.shape[1] if len(iou) else 0):
-        best = int(np.argmax(iou[:, f]))
-        if iou[best, f] >= MIN_IOU and best not in taken:
-            taken.add(best)
-            pairs.append((best, f))
+    pairs: list[Overlap] = []
+    for t, true in enumerate(truth):
+        for f, event in enumerate(found):
+            shared = min(true.offset, event.offset) - max(true.onset, event.onset) + more
+            if shared > 0:
+                both = true.offset - true.onset + event.offset - event.onset + 2 * more - shared
+                pairs.append((t, f, shared / both))
     return pairs
 
 
-def _each_with_any(iou: NDArray[np.float64]) -> Pairs:
+def most_pairs(overlapping: Sequence[Overlap]) -> Pairs:
+    """One to one, as many as there can be; of those ways the one with the largest sum of IoU."""
+    fits = [pair for pair in overlapping if pair[2] >= MIN_IOU]
+    truth, found = sorted({t for t, _, _ in fits}), sorted({f for _, f, _ in fits})
+    if len(truth) == len(found) == len(fits):
+        return [(t, f) for t, f, _ in fits]
+    # A pair more is worth more than all that IoU can add.
+    worth = np.zeros((len(truth), len(found)))
+    for t, f, iou in fits:
+        worth[truth.index(t), found.index(f)] = min(worth.shape) + 1 + iou
+    chosen = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
+    return [(truth[row], found[column]) for row, column in chosen if worth[row, column]]
+
+
+def _all_pairs(overlapping: Sequence[Overlap]) -> Pairs:
+    return [(t, f) for t, f, iou in overlapping if iou >= MIN_IOU]
+
+
+def _first_come(overlapping: Sequence[Overlap]) -> Pairs:
+    """The likeliest found event first, each with the true one that it overlaps most: taken already, it is false."""
+    pairs: Pairs = []
+    taken: set[int] = set()
+    for f, (t, iou) in sorted(_best_of_found(overlapping).items()):
+        if iou >= MIN_IOU and t not in taken:
+            taken.add(t)
+            pairs.append((t, f))
+    return pairs
+
+
+def _each_with_any(overlapping: Sequence[Overlap]) -> Pairs:
     """Every found event with the true one that it overlaps most, be it taken or not."""
-    return [(int(np.argmax(iou[:, f])), int(f)) for f in np.flatnonzero((iou > MIN_IOU).any(axis=0))]
+    return [(t, f) for f, (t, iou) in _best_of_found(overlapping).items() if iou > MIN_IOU]
 
 
-def _pairs(fits: NDArray[np.bool_]) -> Pairs:
-    return [(int(t), int(f)) for t, f in np.argwhere(fits)]
+def _best_of_found(overlapping: Sequence[Overlap]) -> dict[int, tuple[int, float]]:
+    """By found event, the true one that it overlaps most (the first of equals), and by how much."""
+    best: dict[int, tuple[int, float]] = {}
+    for t, f, iou in overlapping:
+        if f not in best or iou > best[f][1]:
+            best[f] = (t, iou)
+    return best
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class RuleSet:
     """A way to count, in words and as it is done.
 
     `words`: what it does. `hides`: what it lets pass that the proper rules do not. `used_by`: whose published figures are
-    counted so. `pairs` of an IoU (true, found), found events the likeliest first. `empty_videos`: those without a true event
+    counted so. `pairs` of what overlaps, found events the likeliest first. `empty_videos`: those without a true event
     of the wanted kind count. `on_test`: the sensitivity is the best on each test subject itself.
     """
 
@@ -97,7 +102,7 @@ class RuleSet:
     words: str
     hides: str
     used_by: str
-    pairs: Callable[[NDArray[np.float64]], Pairs]
+    pairs: Callable[[Sequence[Overlap]], Pairs]
     inclusive: bool = True
     empty_videos: bool = True
     on_test: bool = False
@@ -146,9 +151,8 @@ RULES: Mapping[Rules, RuleSet] = MappingProxyType(
 
 def hits(video: ScoredVideo, kind: EventKind, least: float, rules: Rules = "pooled") -> list[Hit]:
     """Pairs of one kind of a video, when a micro-expression must be at least so probable, by the true event's onset."""
-    truth, found = _counted(video, kind, least, RULES[rules])
-    pairs = _paired(truth, found, RULES[rules])
-    return sorted(((truth[t], found[f]) for t, f in pairs), key=lambda hit: (_order(hit[0]), _order(hit[1])))
+    truth, found, pairs = _paired(video, kind, least, RULES[rules])
+    return [(truth[t], found[f]) for t, f in sorted(pairs, key=lambda pair: (pair[0], _order(found[pair[1]])))]
 
 
 def count_video(video: ScoredVideo, kind: EventKind, least: float, rules: Rules = "pooled") -> Counts:
@@ -157,35 +161,30 @@ def count_video(video: ScoredVideo, kind: EventKind, least: float, rules: Rules 
     As `abpn` counts, misses are the true events less the hits: a true one that was hit twice makes up for another.
     """
     rule = RULES[rules]
-    truth, found = _counted(video, kind, least, rule)
-    if not truth or not found:
-        return Counts(0, len(found), len(truth))
-    pairs = _paired(truth, found, rule)
+    truth, found, pairs = _paired(video, kind, least, rule)
     missed = len(truth) - (len(pairs) if rule.on_test else len({t for t, _ in pairs}))
     return Counts(len(pairs), len(found) - len({f for _, f in pairs}), missed)
 
 
-def _counted(video: ScoredVideo, kind: EventKind, least: float, rule: RuleSet) -> tuple[list[FrameEvent], ...]:
-    """The true and the found events that the rules look at, in an order that does not depend on how they were listed."""
+def _paired(
+    video: ScoredVideo, kind: EventKind, least: float, rule: RuleSet
+) -> tuple[list[FrameEvent], list[FrameEvent], Pairs]:
+    """The true and the found events that the rules look at, and their pairs, whatever the order in which they were listed."""
     truth = video.true_events(kind)
-    if not truth and not rule.empty_videos:
-        return [], []
-    found = sorted(video.found_events(kind, least), key=_order)
-    return sorted(truth, key=_order), sorted(found, key=lambda event: -probability(event))
-
-
-def _paired(truth: Sequence[FrameEvent], found: Sequence[FrameEvent], rule: RuleSet) -> Pairs:
-    return rule.pairs(overlaps(truth, found, rule.inclusive)) if truth and found else []
+    if not truth:
+        return [], video.found_events(kind, least) if rule.empty_videos else [], []
+    truth.sort(key=_order)
+    found = sorted(video.found_events(kind, least), key=_likeliest_first)
+    return truth, found, rule.pairs(overlaps(truth, found, rule.inclusive))
 
 
 def _order(event: FrameEvent) -> tuple[int, int, int, str, float]:
-    return (
-        event.onset,
-        event.offset,
-        -1 if event.apex is None else event.apex,
-        event.label or "",
-        probability(event),
-    )
+    apex = -1 if event.apex is None else event.apex
+    return event.onset, event.offset, apex, event.label or "", probability(event)
+
+
+def _likeliest_first(event: FrameEvent) -> tuple[float, tuple[int, int, int, str, float]]:
+    return -probability(event), _order(event)
 
 
 def probability(event: FrameEvent) -> float:
@@ -202,8 +201,8 @@ def best_on_itself(videos: Sequence[ScoredVideo], rules: Rules = "abpn") -> floa
     told: list[tuple[float, bool]] = []
     true = 0
     for video in videos:
-        truth, found = _counted(video, "micro", 0.0, rule)
-        hit = {f for _, f in _paired(truth, found, rule)}
+        truth, found, pairs = _paired(video, "micro", 0.0, rule)
+        hit = {f for _, f in pairs}
         told += [(probability(event), f in hit) for f, event in enumerate(found)]
         true += len(truth)
     if not told:

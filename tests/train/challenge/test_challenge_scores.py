@@ -215,7 +215,7 @@ def test_the_best_sensitivity_on_the_test_subject_lifts_chance_as_well() -> None
 @given(seed=st.integers(0, 1000))
 def test_events_elsewhere_are_as_many_and_as_long_and_within_the_video(seed: int) -> None:
     one = made(1, seed)[1]
-    placed = elsewhere(one, np.random.default_rng(seed))
+    placed = elsewhere([one], np.random.default_rng(seed))[0].found
     assert [(e.kind, e.frames, e.probability) for e in placed] == [(e.kind, e.frames, e.probability) for e in one.found]
     assert all(one.first <= e.onset and e.offset <= one.last for e in placed)
 

@@ -37,23 +37,31 @@ every_rule = st.sampled_from(list(RULES))
 # --- intersection over union ----------------------------------------------------------------------------------------
 
 
+def iou_of(truth: Sequence[FrameEvent], found: Sequence[FrameEvent], inclusive: bool = True) -> np.ndarray:
+    """(true, found), 0 for what does not overlap."""
+    iou = np.zeros((len(truth), len(found)))
+    for t, f, value in overlaps(truth, found, inclusive):
+        iou[t, f] = value
+    return iou
+
+
 def test_frames_are_counted_inclusively() -> None:
-    assert overlaps([event(10, 19)], [event(10, 19)])[0, 0] == 1
-    assert overlaps([event(10, 19)], [event(15, 24)])[0, 0] == 5 / 15
-    assert overlaps([event(10, 19)], [event(10, 14)])[0, 0] == 0.5
-    assert overlaps([event(10, 19)], [event(10, 14)], inclusive=False)[0, 0] == 4 / 9
-    assert overlaps([event(10, 10)], [event(10, 10)])[0, 0] == 1
-    assert overlaps([event(10, 10)], [event(10, 10)], inclusive=False)[0, 0] == 0
-    assert overlaps([event(10, 19)], [event(20, 29)])[0, 0] == 0
+    assert iou_of([event(10, 19)], [event(10, 19)])[0, 0] == 1
+    assert iou_of([event(10, 19)], [event(15, 24)])[0, 0] == 5 / 15
+    assert iou_of([event(10, 19)], [event(10, 14)])[0, 0] == 0.5
+    assert iou_of([event(10, 19)], [event(10, 14)], inclusive=False)[0, 0] == 4 / 9
+    assert iou_of([event(10, 10)], [event(10, 10)])[0, 0] == 1
+    assert iou_of([event(10, 10)], [event(10, 10)], inclusive=False)[0, 0] == 0
+    assert iou_of([event(10, 19)], [event(20, 29)])[0, 0] == 0
 
 
 @given(truth=truths, found=founds, inclusive=st.booleans())
 def test_the_iou_is_a_symmetric_share_of_the_frames(
     truth: list[FrameEvent], found: list[FrameEvent], inclusive: bool
 ) -> None:
-    iou = overlaps(truth, found, inclusive)
+    iou = iou_of(truth, found, inclusive)
     assert iou.shape == (len(truth), len(found)) and ((iou >= 0) & (iou <= 1)).all()
-    assert (iou == overlaps(found, truth, inclusive).T).all()
+    assert (iou == iou_of(found, truth, inclusive).T).all()
     for (t, true), (f, other) in itertools.product(enumerate(truth), enumerate(found)):
         ours, theirs = (set(range(one.onset, one.offset + inclusive)) for one in (true, other))
         assert iou[t, f] == (len(ours & theirs) / len(ours | theirs) if ours | theirs else 0)
@@ -77,8 +85,8 @@ def most(iou: np.ndarray) -> tuple[int, float]:
 
 @given(truth=truths.filter(lambda t: len(t) < 5), found=founds.filter(lambda f: len(f) < 5))
 def test_as_many_pairs_as_there_can_be_one_to_one(truth: list[FrameEvent], found: list[FrameEvent]) -> None:
-    iou = overlaps(truth, found)
-    pairs = most_pairs(iou)
+    iou = iou_of(truth, found)
+    pairs = most_pairs(overlaps(truth, found))
     assert len({t for t, _ in pairs}) == len({f for _, f in pairs}) == len(pairs)
     assert all(iou[pair] >= 0.5 for pair in pairs)
     assert (len(pairs), pytest.approx(sum(iou[pair] for pair in pairs))) == most(iou)
@@ -86,10 +94,10 @@ def test_as_many_pairs_as_there_can_be_one_to_one(truth: list[FrameEvent], found
 
 def test_the_best_pair_gives_way_where_two_are_to_be_had() -> None:
     truth, found = [event(0, 9), event(4, 11)], [event(2, 10), event(0, 5)]
-    iou = overlaps(truth, found)
+    iou = iou_of(truth, found)
     assert iou[1, 0] == 7 / 10 and iou[0, 0] == 8 / 11  # the best of all is no pair of the pairing of most pairs
     assert iou[0, 1] == 6 / 10 and iou[1, 1] < 0.5
-    assert sorted(most_pairs(iou)) == [(0, 1), (1, 0)]
+    assert sorted(most_pairs(overlaps(truth, found))) == [(0, 1), (1, 0)]
 
 
 @given(truth=truths, found=founds, rules=every_rule, seed=st.integers(0, 99))
