@@ -26,7 +26,7 @@ def caveats(scores: Mapping[str, Any]) -> list[str]:
         f"found by {by}; least probability of a micro-expression {scores['sensitivity']['in_words']}",
         f"rules {scores['rules']}: {scores['rules_in_words']}",
         *([scores["class_map"]] if scores["class_map"] else []),
-        *(f"not the whole dataset: {line}" for line in scores["left_out"]),
+        *scores["notes"],
     ]
 
 

@@ -44,7 +44,6 @@ class SpotSettings:
         choose: the least probability of a micro-expression that counts: fixed in advance, `min_probability` or the model's own; or
             chosen by leave-one-subject-out.
         subjects, limit_videos: only a part of the dataset, for trying.
-        max_frames: longer micro-expressions are no truth.
 
     Raises:
         UsageError: values do not go together, or are out of range.
@@ -63,17 +62,14 @@ class SpotSettings:
     rules: Rules = "pooled"
     subjects: tuple[str, ...] = ()
     limit_videos: int | None = None
-    max_frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.min_probability is not None and not 0 <= self.min_probability <= 1:
             raise UsageError(f"--min-probability: expected a number from 0 to 1, found {self.min_probability:g}")
         if self.min_probability is not None and self.choose != "fixed":
             raise UsageError("--min-probability goes with --choose fixed: what is fixed is not chosen")
-        for name in ("limit_videos", "max_frames"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')}: expected 1 or more, found {value}")
+        if self.limit_videos is not None and self.limit_videos < 1:
+            raise UsageError(f"--limit-videos: expected 1 or more, found {self.limit_videos}")
         if self.model and self.predictions:
             raise UsageError("--model does not go with --predictions: no model runs")
 
@@ -82,55 +78,36 @@ class SpotSettings:
         return "predictions" if self.predictions else "live"
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The videos that are scored, and in words what that leaves out, for every result: nothing, for the whole dataset as it is."""
-
-    videos: tuple[SourceVideo, ...]
-    left_out: tuple[str, ...]
-
-
-def choose_videos(reading: VideoReading, settings: SpotSettings) -> Chosen:
-    """Raises UsageError for subjects who are not there, and when no video is left."""
-    videos, told = list(reading.videos), []
+def choose_videos(reading: VideoReading, settings: SpotSettings) -> VideoReading:
+    """The reading with the videos that are to be scored, what is left out in its notes. Raises UsageError for subjects who are not
+    there, and when no video is left."""
+    videos, notes = list(reading.videos), list(reading.notes)
     known = sorted({video.subject for video in videos})
     unknown = [subject for subject in settings.subjects if subject not in known]
     if unknown:
         raise UsageError(f"--subjects: expected some of {', '.join(known)}, found {', '.join(unknown)}")
-    if not settings.predictions and (absent := [video for video in videos if video.pictures is None]):
+    absent = [video for video in videos if video.pictures is None]
+    if absent and not settings.predictions:
         events = sum(len(video.events) for video in absent)
-        told.append(
-            f"{len(absent)} of {len(videos)} videos have no pictures here; they are left out with their {events} events "
-            f"(the first is {absent[0].id})"
+        notes.append(
+            f"{len(absent)} of {len(videos)} videos have no pictures here: they are left out with their {events} events (the first "
+            f"is {absent[0].id})"
         )
         videos = [video for video in videos if video.pictures is not None]
     if settings.subjects:
         kept = [video for video in videos if video.subject in settings.subjects]
-        told.append(f"{len(kept)} of {len(videos)} videos: --subjects {','.join(settings.subjects)}")
+        notes.append(
+            f"not the whole dataset: {len(kept)} of {len(videos)} videos (--subjects {','.join(settings.subjects)})"
+        )
         videos = kept
     if settings.limit_videos is not None and settings.limit_videos < len(videos):
-        told.append(f"{settings.limit_videos} of {len(videos)} videos: --limit-videos {settings.limit_videos}")
+        notes.append(f"not the whole dataset: {settings.limit_videos} of {len(videos)} videos (--limit-videos)")
         videos = videos[: settings.limit_videos]
-    if settings.max_frames is not None:
-        shorter = [_without_long(video, settings.max_frames) for video in videos]
-        dropped = sum(len(video.events) for video in videos) - sum(len(video.events) for video in shorter)
-        told.append(
-            f"{dropped} micro-expressions of more than {settings.max_frames} frames are no truth: to find one is false "
-            f"(--max-frames {settings.max_frames})"
-        )
-        videos = shorter
     if not videos:
-        raise UsageError(f"{reading.dataset}: {len(reading.videos)} videos read, none is left to score" + _why(told))
-    return Chosen(tuple(videos), tuple(told))
-
-
-def _why(told: Sequence[str]) -> str:
-    return f" ({'; '.join(told)})" if told else ""
-
-
-def _without_long(video: SourceVideo, most: int) -> SourceVideo:
-    kept = (event for event in video.events if event.kind != "micro" or event.offset - event.onset + 1 <= most)
-    return replace(video, events=tuple(kept))
+        raise UsageError(
+            f"{reading.dataset}: none of {len(reading.videos)} videos is left to score; {'; '.join(notes)}"
+        )
+    return replace(reading, videos=tuple(videos), notes=tuple(notes))
 
 
 def spot_score(
@@ -154,16 +131,16 @@ def spot_score(
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
     if ray:
         imported_ray()
-    chosen = choose_videos(reading, settings)
+    reading = choose_videos(reading, settings)
     facts, least = _predicted_by(settings) if settings.predictions else _watched_by(settings, reading.classes)
     warn = partial(console.print, style="yellow", highlight=False, soft_wrap=True, markup=False)
-    for line in chosen.left_out:
+    for line in reading.notes:
         warn(line)
-    run, keys = SpotDir(settings.out), [_key(video) for video in chosen.videos]
+    run, keys = SpotDir(settings.out), [_key(video) for video in reading.videos]
     with sole_use(run.path):
-        resumes = run.begin(_head(reading, settings, chosen, facts, least, command), overwrite)
+        resumes = run.begin(_head(reading, settings, facts, least, command), overwrite)
         done = run.recover(keys)
-        waiting = [video for video in chosen.videos if _key(video) not in done]
+        waiting = [video for video in reading.videos if _key(video) not in done]
         begun = f"going on with {run.path}" if resumes else str(run.path)
         console.print(
             f"{begun}: {len(keys)} videos of {len({subject for subject, _ in keys})} subjects, {len(done)} done",
@@ -180,7 +157,7 @@ def spot_score(
                 run.append(video_line(video, watched))
                 progress.finished(video, watched)
         lines = run.in_order(keys)
-        scores = _scores(reading, settings, chosen, lines, least)
+        scores = _scores(reading, settings, lines, least)
         # _write_predictions(run, [scored_video(line) for line in lines], scores["sensitivity"]["by_subject"])
         write_text(run.scores, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
     return scores
@@ -215,7 +192,6 @@ def _predicted_by(settings: SpotSettings) -> tuple[dict[str, Any], float]:
 def _head(
     reading: VideoReading,
     settings: SpotSettings,
-    chosen: Chosen,
     facts: Mapping[str, Any],
     least: float,
     command: str,
@@ -230,8 +206,8 @@ def _head(
         "classes": list(reading.classes),
         **facts,
         "by": settings.by,
-        "left_out": list(chosen.left_out),
-        "data_sha256": data_sha256(chosen.videos),
+        "notes": list(reading.notes),
+        "data_sha256": data_sha256(reading.videos),
         "choose": settings.choose,
         "min_probability": least if settings.choose == "fixed" else None,
         "rules": settings.rules,
@@ -243,7 +219,6 @@ def _head(
 def _scores(
     reading: VideoReading,
     settings: SpotSettings,
-    chosen: Chosen,
     lines: Sequence[Mapping[str, Any]],
     least: float,
 ) -> dict[str, Any]:
@@ -262,7 +237,7 @@ def _scores(
         "classes": list(reading.classes),
         "class_map": reading.class_map,
         "by": settings.by,
-        "left_out": list(chosen.left_out),
+        "notes": list(reading.notes),
         "sensitivity": {
             "choose": settings.choose,
             "in_words": in_words(settings.choose, least, settings.min_probability is not None),
