@@ -22,8 +22,8 @@ VideoKey = tuple[str, str]
 """Subject and video."""
 
 KIND = "spot-score"
-_SCORING = frozenset({"choose", "min_probability", "rules", "command", "model"})
-"""Settings that change nothing in what is found: a run may be scored anew with others. Of the model its content counts."""
+_SCORING = frozenset({"choose", "min_probability", "rules", "command", "model", "predictions"})
+"""Settings that change nothing in what is found: a run may be scored anew with others. Of a file its content counts."""
 
 
 class SpotDir:

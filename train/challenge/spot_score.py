@@ -1,36 +1,30 @@
 """Long videos from their annotations to scores: watched by the live program, or found by anybody, and counted as the field counts."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from model.ray_cluster import imported_ray
-from stream.events.judgement import Judge
 from stream.machine import VERSION
-from stream.session.facts import file_hash
 from train.challenge.challenge_scores import score
+from train.challenge.finder import Finder, live, predicted
+from train.challenge.prediction_files import write_predictions
 from train.challenge.rules import Rules
 from train.challenge.sensitivity import Choose, chosen_by_others, in_words
 from train.challenge.spot_folder import KIND, SpotDir, VideoKey, data_sha256, scored_video, video_line
-from train.challenge.watch_many import default_jobs, watch_here, watch_on_ray
-from train.challenge.watch_recorded import RecordedWatcher, WatchedVideo
+from train.challenge.video_progress import VideoProgress
 from train.datasets.class_maps import ClassMap
-from train.datasets.source import FrameFolder, SourceVideo, VideoReading
+from train.datasets.source import SourceVideo, VideoReading
 from train.errors import UsageError
 from train.files import sole_use, write_text
 
 SCHEMA = 1
-BUNDLED = "bundled"
 
 
 @dataclass(frozen=True)
@@ -129,16 +123,17 @@ def spot_score(
     """
     if jobs < 0:
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
-    if ray:
-        imported_ray()
-    reading = choose_videos(reading, settings)
-    facts, least = _predicted_by(settings) if settings.predictions else _watched_by(settings, reading.classes)
     warn = partial(console.print, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    if settings.predictions:
+        finder = predicted(settings.predictions, reading, settings.min_probability, warn)
+    else:
+        finder = live(settings.model, reading.classes, settings.min_probability, jobs, ray, warn)
+    reading = choose_videos(reading, settings)
     for line in reading.notes:
         warn(line)
     run, keys = SpotDir(settings.out), [_key(video) for video in reading.videos]
     with sole_use(run.path):
-        resumes = run.begin(_head(reading, settings, facts, least, command), overwrite)
+        resumes = run.begin(_head(reading, settings, finder, command), overwrite)
         done = run.recover(keys)
         waiting = [video for video in reading.videos if _key(video) not in done]
         begun = f"going on with {run.path}" if resumes else str(run.path)
@@ -146,19 +141,22 @@ def spot_score(
             f"{begun}: {len(keys)} videos of {len({subject for subject, _ in keys})} subjects, {len(done)} done",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
-        if settings.predictions:
-            raise NotImplementedError
-        elif ray:
-            watching = watch_on_ray(ray, settings.model, waiting, jobs, warn)
-        else:
-            watching = watch_here(settings.model, waiting, jobs or default_jobs())
-        with VideoProgress(console, waiting, len(keys)) as progress, closing(watching):
-            for video, watched in watching:
-                run.append(video_line(video, watched))
-                progress.finished(video, watched)
+        if waiting:
+            with VideoProgress(console, waiting, len(keys)) as progress, closing(finder.find(waiting)) as found:
+                for video, watched in found:
+                    run.append(video_line(video, watched))
+                    progress.finished(video, watched)
         lines = run.in_order(keys)
-        scores = _scores(reading, settings, lines, least)
-        # _write_predictions(run, [scored_video(line) for line in lines], scores["sensitivity"]["by_subject"])
+        videos = [scored_video(line) for line in lines]
+        least = finder.least
+        chosen = chosen_by_others(videos, least, settings.rules) if settings.choose == "loso" else least
+        scores = {
+            **_about(reading, settings, finder, chosen),
+            **score(videos, chosen, settings.rules),
+            **_seen(lines),
+        }
+        write_predictions(run.predictions_2021, videos, "megc2021", chosen)
+        write_predictions(run.predictions_2023, videos, "megc2023", chosen)
         write_text(run.scores, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
     return scores
 
@@ -167,35 +165,7 @@ def _key(video: SourceVideo) -> VideoKey:
     return video.subject, video.video
 
 
-def _watched_by(settings: SpotSettings, classes: Sequence[str]) -> tuple[dict[str, Any], float]:
-    """What is to be known of the model, and the least probability where it is fixed."""
-    watcher = RecordedWatcher(settings.model)
-    contract, path = watcher.recognizer.contract, watcher.recognizer.model_path
-    strange = [name for name in classes if name not in contract.class_names]
-    if strange:
-        raise UsageError(
-            f"--classes: expected classes that the model tells ({', '.join(contract.class_names)}), found {', '.join(strange)}"
-        )
-    own = Judge(contract.decision).least_probability
-    facts = {"model": str(settings.model or BUNDLED), "model_sha256": file_hash(path)}
-    watcher.close()
-    return facts, own if settings.min_probability is None else settings.min_probability
-
-
-def _predicted_by(settings: SpotSettings) -> tuple[dict[str, Any], float]:
-    """Of predictions, what is to be known of the file. All of them count unless somebody says otherwise."""
-    assert settings.predictions
-    facts = {"predictions": str(settings.predictions), "predictions_sha256": file_hash(settings.predictions)}
-    return facts, settings.min_probability or 0.0
-
-
-def _head(
-    reading: VideoReading,
-    settings: SpotSettings,
-    facts: Mapping[str, Any],
-    least: float,
-    command: str,
-) -> dict[str, Any]:
+def _head(reading: VideoReading, settings: SpotSettings, finder: Finder, command: str) -> dict[str, Any]:
     """`settings.json`."""
     return {
         "schema": SCHEMA,
@@ -204,33 +174,23 @@ def _head(
         "roots": [str(root) for root in settings.roots],
         "class_map": reading.class_map,
         "classes": list(reading.classes),
-        **facts,
+        **finder.facts,
         "by": settings.by,
         "notes": list(reading.notes),
         "data_sha256": data_sha256(reading.videos),
         "choose": settings.choose,
-        "min_probability": least if settings.choose == "fixed" else None,
+        "min_probability": finder.least if settings.choose == "fixed" else None,
         "rules": settings.rules,
         "command": command,
         "microlive": VERSION,
     }
 
 
-def _scores(
-    reading: VideoReading,
-    settings: SpotSettings,
-    lines: Sequence[Mapping[str, Any]],
-    least: float,
+def _about(
+    reading: VideoReading, settings: SpotSettings, finder: Finder, chosen: float | Mapping[str, float]
 ) -> dict[str, Any]:
-    """`scores.json`."""
-    videos = [scored_video(line) for line in lines]
-    subjects = sorted({video.subject for video in videos})
-    by_subject = (
-        chosen_by_others(videos, least, settings.rules) if settings.choose == "loso" else dict.fromkeys(subjects, least)
-    )
-    statuses: Counter[str] = Counter()
-    for line in lines:
-        statuses.update(line["statuses"])
+    """What `scores.json` says besides the scores."""
+    subjects = dict.fromkeys(video.subject for video in reading.videos)
     return {
         "schema": SCHEMA,
         "dataset": reading.dataset,
@@ -240,59 +200,18 @@ def _scores(
         "notes": list(reading.notes),
         "sensitivity": {
             "choose": settings.choose,
-            "in_words": in_words(settings.choose, least, settings.min_probability is not None),
-            "by_subject": by_subject,
+            "in_words": in_words(settings.choose, finder.least, finder.origin),
+            "by_subject": {s: chosen[s] if isinstance(chosen, Mapping) else chosen for s in subjects},
         },
-        **score(videos, by_subject if settings.choose == "loso" else least, settings.rules),
-        "statuses": dict(sorted(statuses.items())),
-        "remarks": [f"{line['subject']}/{line['video']}: {remark}" for line in lines for remark in line["remarks"]],
     }
 
 
-class VideoProgress:
-    """A bar over videos with frames a second and the time left; where there is no terminal, a line a video."""
-
-    def __init__(self, console: Console, waiting: Sequence[SourceVideo], total: int) -> None:
-        self._console = console
-        self._total, self._done = total, total - len(waiting)
-        self._frames, self._started_s = 0, time.monotonic()
-        columns = (
-            TextColumn("videos {task.fields[videos]}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=console, transient=True)
-        self._task = self._bar.add_task("", total=sum(map(_weight, waiting)), videos=self._videos, speed="")
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:  # elsewhere the bar would leave an empty line
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
-
-    @property
-    def _videos(self) -> str:
-        return f"{self._done}/{self._total}"
-
-    def finished(self, video: SourceVideo, watched: WatchedVideo) -> None:
-        """A video is done and written."""
-        self._done += 1
-        self._frames += sum(watched.statuses.values())
-        speed = f"{self._frames / max(time.monotonic() - self._started_s, 1e-3):.0f} frames/s" if self._frames else ""
-        self._bar.update(self._task, advance=_weight(video), videos=self._videos, speed=speed)
-        if not self._console.is_terminal and self._frames:
-            found = watched.scored.found
-            micro = sum(event.kind == "micro" for event in found)
-            line = f"video {self._videos}, {video.subject}/{video.video}: {micro} candidates, {len(found) - micro} macro, {speed}"
-            self._console.print(line, highlight=False, soft_wrap=True)
-
-
-def _weight(video: SourceVideo) -> int:
-    """Its frames; of video files, which would have to be read for that, each counts the same."""
-    return len(video.pictures.files) if isinstance(video.pictures, FrameFolder) else 1
+def _seen(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many frames had which status, and what was odd about the pictures."""
+    statuses: Counter[str] = Counter()
+    for line in lines:
+        statuses.update(line["statuses"])
+    return {
+        "statuses": dict(sorted(statuses.items())),
+        "remarks": [f"{line['subject']}/{line['video']}: {remark}" for line in lines for remark in line["remarks"]],
+    }

@@ -139,6 +139,20 @@ def source_of(video: SourceVideo) -> FrameSource:
     raise ValueError(f"{video.id}: expected pictures, found none")
 
 
+def unwatched(video: SourceVideo) -> ScoredVideo:
+    """The video with its true events, and nothing found. Raises TrainError when it is a file that cannot be read."""
+    frames = None
+    if isinstance(video.pictures, VideoFile):
+        try:
+            with source_of(video) as source:
+                frames = source.info.frames
+        except SourceError as error:
+            raise TrainError(f"{video.id}: {error}") from error
+    return ScoredVideo(
+        video.subject, video.video, video.fps, *frame_span(video, frames), truth=true_events(video), found=()
+    )
+
+
 def _begin_s(video: SourceVideo, times_s: NDArray[np.float64]) -> float:
     """The time of the frame that `frame_span` begins with: of pictures it is 0, whether the first one can be read or not."""
     return float(times_s[0]) if isinstance(video.pictures, VideoFile) else 0.0

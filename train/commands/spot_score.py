@@ -153,8 +153,12 @@ def run(args: argparse.Namespace) -> int:
 
 def settings_of(args: argparse.Namespace) -> SpotSettings:
     """What the flags say. Raises UsageError, DatasetError."""
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError(f"--jobs: expected 1 or more, found {args.jobs}")
+    for name in ("jobs", "max_frames"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')}: expected 1 or more, found {value}")
+    if args.predictions and (args.ray or args.jobs):
+        raise UsageError("--ray and --jobs do not go with --predictions: nothing is watched")
     return SpotSettings(
         dataset=args.dataset,
         roots=tuple(args.root),
