@@ -27,6 +27,7 @@ with real datasets:
   python -m train list --help     what is on your disk, compared with the published lists
   python -m train prepare --help  frames and sheets to aligned crops
   python -m train loso --help     leave-one-subject-out
+  python -m train spot-score --help    long videos, scored as the field scores them
   python -m train adapt --help    a model goes on learning from few clips, as of reviewed sessions
   python -m train report --help   its page: scores beside chance, confusions, mistakes
   python -m train ablate --help   the rows of the paper's ablation table"""
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     from train.commands import spot_eval as command_spot_eval
     from train.commands import spot_fit as command_spot_fit
     from train.commands import spot_rates as command_spot_rates
+    from train.commands import spot_score as command_spot_score
     from train.commands import synth as command_synth
     from train.commands import transfer as command_transfer
 
@@ -117,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         command_spot_fit,
         command_spot_eval,
         command_spot_rates,
+        command_spot_score,
         command_transfer,
     ):
         command.add_parser(subparsers)

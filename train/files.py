@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from model.atomic import regular_file, whole_file
 from model.checked import MisfitError, checked_json
 from train.config_file import config_from, read_config_file
-from train.errors import UsageError
+from train.errors import TrainError, UsageError
 from train.fit_config import TrainConfig
 
 
@@ -174,6 +174,42 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
         return checked_json(TypeAdapter(dict[str, Any]), regular_file(path).read_bytes())
     except MisfitError as error:
         raise UsageError(f"{path}: expected {what}, found something else ({error})") from None
+
+
+def json_line(values: Mapping[str, Any]) -> str:
+    """An object as a line of a .jsonl file."""
+    return json.dumps(values, ensure_ascii=False) + "\n"
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a .jsonl file whose lines are whole; none without the file."""
+    if not path.is_file():
+        return []
+    lines = []
+    # Not splitlines: JSON strings may hold other line separators.
+    for text in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            line = parsed_json(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines
+
+
+def append_text(path: Path, text: str, kept: str) -> None:
+    """Adds to a file of a run; once this returns it survives a kill of the machine. Raises TrainError, which says that what was
+    added before, `kept` in words, is kept."""
+    try:
+        with path.open("ab") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise TrainError(
+            f"{path}: cannot be written ({error.strerror or error}); {kept} before are kept: make room and give the same "
+            "command again"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from train.datasets.source import DatasetError, Reading
+from train.datasets.class_maps import USUAL_MAP, ClassMap
+from train.datasets.source import DatasetError, Reading, VideoReading
 
-DATASETS = ("smic", "casme2", "samm", "composite", "folder", "sessions")
+VIDEO_DATASETS = ("casme2-long", "samm-long", "casme3", "casme3-c")
+"""Those with whole videos in which events are to be found."""
+DATASETS = ("smic", "casme2", "samm", "composite", *VIDEO_DATASETS, "folder", "sessions")
+_MODULES = {"casme2-long": "casme2_long", "samm-long": "samm_long", "casme3-c": "casme3_c"}
+"""Of names that cannot be a module's."""
 
 
 def read_dataset(
@@ -16,6 +21,7 @@ def read_dataset(
     layout: str | None = None,
     filmed_fps: float | None = None,
     coder: str | None = None,
+    class_map: ClassMap = USUAL_MAP,
 ) -> Reading:
     """Reads what lies under `roots`.
 
@@ -25,8 +31,41 @@ def read_dataset(
     says one. Raises DatasetError when there is nothing to read; what is wrong
     with single clips and rows is in the reading's defects.
     """
-    if name not in DATASETS:
-        raise DatasetError(f"--dataset: expected one of {', '.join(DATASETS)}, found {name!r}")
+    _require_there(name, DATASETS, roots, annotations)
+    reader = import_module(f"train.datasets.{_MODULES.get(name, name)}")
+    if name == "sessions":
+        return reader.read(roots, annotations, coder)
+    if name in VIDEO_DATASETS:
+        return reader.read(roots, annotations, layout, class_map)
+    if name != "folder":
+        return reader.read(roots, annotations, layout)
+    if len(roots) > 1 or len(annotations) > 2:
+        found = f"{len(roots)} and {len(annotations)}"
+        raise DatasetError(f"folder: expected one --root and at most two --annotation, found {found}")
+    return reader.read(roots[0], *annotations, filmed_fps=filmed_fps)
+
+
+def read_videos(
+    name: str,
+    roots: Sequence[Path],
+    annotations: Sequence[Path] = (),
+    layout: str | None = None,
+    class_map: ClassMap = USUAL_MAP,
+    max_frames: int | None = None,
+) -> VideoReading:
+    """Reads the whole videos that lie under `roots`, with what is to be found in them; arguments and errors as of
+    `read_dataset`. `max_frames`: micro-expressions that are longer are left out, which the notes say."""
+    _require_there(name, VIDEO_DATASETS, roots, annotations)
+    module = import_module(f"train.datasets.{_MODULES.get(name, name)}")
+    reading = module.read_videos(roots, annotations, layout, class_map)
+    if max_frames is None:
+        return reading
+    return import_module("train.datasets.long_videos").without_longer(reading, max_frames)
+
+
+def _require_there(name: str, known: Sequence[str], roots: Sequence[Path], annotations: Sequence[Path]) -> None:
+    if name not in known:
+        raise DatasetError(f"--dataset: expected one of {', '.join(known)}, found {name!r}")
     if not roots:
         raise DatasetError(f"{name}: no folder given; add --root DIR")
     for path in roots:
@@ -35,12 +74,3 @@ def read_dataset(
     for path in annotations:
         if not path.is_file():
             raise DatasetError(f"--annotation {path}: expected a file, found {'a folder' if path.exists() else 'none'}")
-    reader = import_module(f"train.datasets.{name}")
-    if name == "sessions":
-        return reader.read(roots, annotations, coder)
-    if name != "folder":
-        return reader.read(roots, annotations, layout)
-    if len(roots) > 1 or len(annotations) > 2:
-        found = f"{len(roots)} and {len(annotations)}"
-        raise DatasetError(f"folder: expected one --root and at most two --annotation, found {found}")
-    return reader.read(roots[0], *annotations, filmed_fps=filmed_fps)

@@ -5,7 +5,6 @@ else lies in them is dropped when the run goes on, so that a kill costs the fold
 """
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 from train.clips.samples import Samples
 from train.config_file import config_from
-from train.errors import TrainError, UsageError
-from train.files import other_files, parsed_json, require_regular, write_text
+from train.errors import UsageError
+from train.files import append_text, json_line, other_files, parsed_json, require_regular, whole_lines, write_text
 from train.loso.fold_job import FoldResult
 
 FoldKey = tuple[int, str]
@@ -52,19 +51,19 @@ class LosoDir:
             self._require_same(settings, samples)
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.settings, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
-        write_text(self.samples, "".join(_line(sample) for sample in samples))
+        write_text(self.samples, "".join(json_line(sample) for sample in samples))
         return resumes
 
     def recover(self, expected: Mapping[FoldKey, Iterable[str]]) -> set[FoldKey]:
         """The folds that are done, of the expected ones and their sample ids; everything else is dropped from the files."""
-        folds, predictions = _read(self.folds), _read(self.predictions)
+        folds, predictions = whole_lines(self.folds), whole_lines(self.predictions)
         found: dict[FoldKey, list[str]] = defaultdict(list)
         for line in predictions:
             found[_key(line)].append(str(line.get("id")))
         named = Counter(_key(line) for line in folds)
         done = {key for key, ids in expected.items() if named[key] == 1 and sorted(found[key]) == sorted(ids)}
         for path, lines in ((self.predictions, predictions), (self.folds, folds)):
-            text = "".join(_line(line) for line in lines if _key(line) in done)
+            text = "".join(json_line(line) for line in lines if _key(line) in done)
             if path.is_file() and path.read_bytes() != text.encode():
                 write_text(path, text)
         return done
@@ -74,7 +73,7 @@ class LosoDir:
         key = {"seed": result.seed, "fold": result.person}
         names = samples.class_names
         predictions = "".join(
-            _line(
+            json_line(
                 key
                 | {
                     "id": samples.ids[row],
@@ -100,8 +99,8 @@ class LosoDir:
             "seconds": round(result.seconds, 3),
             "clips_per_s": round(result.clips_per_s, 2),
         }
-        _append(self.predictions, predictions)
-        _append(self.folds, _line(fold))
+        append_text(self.predictions, predictions, "the folds")
+        append_text(self.folds, json_line(fold), "the folds")
 
     def _require_same(self, settings: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> None:
         try:
@@ -115,7 +114,7 @@ class LosoDir:
             raise UsageError(
                 f"{self.path}: holds an unfinished run with other settings ({'; '.join(changed)}); choose another --out, or add --overwrite"
             )
-        if self.samples.is_file() and _read(self.samples) != list(samples):
+        if self.samples.is_file() and whole_lines(self.samples) != list(samples):
             raise UsageError(
                 f"{self.path}: the clips changed since this run began; choose another --out, or add --overwrite"
             )
@@ -138,43 +137,11 @@ def run_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     return told
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    """The lines that are whole; none without the file."""
-    if not path.is_file():
-        return []
-    lines = []
-    # Not splitlines: JSON strings may hold other line separators.
-    for text in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            line = parsed_json(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict):
-            lines.append(line)
-    return lines
-
-
 def _key(line: Mapping[str, Any]) -> FoldKey:
     seed, fold = line.get("seed"), line.get("fold")
     return (seed, fold) if isinstance(seed, int) and isinstance(fold, str) else (-1, "")
 
 
-def _line(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, ensure_ascii=False) + "\n"
-
-
 def _digits(value: float) -> float:
     """Nine digits: as many as tell any two float32 apart."""
     return float(f"{float(value):.9g}")
-
-
-def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("ab") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise TrainError(
-            f"{path}: cannot be written ({error.strerror or error}); the folds before are kept: make room and give the same command again"
-        ) from error

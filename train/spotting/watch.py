@@ -34,7 +34,7 @@ class WatchedRun:
     `times_s` (n,) and `probabilities` (n, classes), NaN where there was no answer, are those of every frame;
     `statuses` counts frames by status. `seconds` is the video's length, `took_s` how long it took, drawing included.
     `read_s`: of the length, so long the first face was read and calibrated. `watchable_s`: so long a micro-expression of usual
-    size would have been noticed in it.
+    size would have been noticed in it. Of a gap without pictures either counts as the contract's `max_gap_s` at the most.
     `smallest_px`: the median of the smallest movement that would have been, in pixels of a crop with 44 between the eyes;
     None where there never was one.
     """
@@ -80,6 +80,7 @@ def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lam
     times_s = np.array(times, np.float64)
     # A frame lasts until the next one; the last one as long as they do.
     lasts_s = np.append(np.diff(times_s), np.median(np.diff(times_s))) if len(times_s) > 1 else np.zeros(len(times_s))
+    seen_s = np.minimum(lasts_s, recognizer.contract.max_gap_s)
     return WatchedRun(
         events=tuple(sorted(events, key=lambda event: event.onset_s)),
         seconds=float(lasts_s.sum()),
@@ -87,8 +88,8 @@ def run_live(recognizer: Recognizer, source: FrameSource, advance: Advance = lam
         times_s=times_s,
         probabilities=np.array(rows, np.float32).reshape(len(rows), len(class_names)),
         statuses=dict(statuses),
-        read_s=float(lasts_s[np.array(read, bool)].sum()),
-        watchable_s=float(lasts_s[np.array(watchable, bool)].sum()),
+        read_s=float(seen_s[np.array(read, bool)].sum()),
+        watchable_s=float(seen_s[np.array(watchable, bool)].sum()),
         smallest_px=float(np.median(smallest_px)) if smallest_px else None,
     )
 
