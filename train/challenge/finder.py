@@ -55,8 +55,8 @@ def live(
     strange = [name for name in classes if name not in contract.class_names]
     if strange:
         raise UsageError(
-            f"classes: expected those that the model tells ({', '.join(contract.class_names)}), found {', '.join(strange)}; "
-            "choose fewer, or another --model"
+            f"--label-map: expected classes that the model tells ({', '.join(contract.class_names)}), found {', '.join(strange)}; "
+            "choose a smaller one, or another --model"
         )
     if ray:
         find = partial(watch_on_ray, ray, model, workers=jobs, told=told)

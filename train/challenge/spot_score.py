@@ -15,6 +15,7 @@ from stream.machine import VERSION
 from train.challenge.challenge_scores import score
 from train.challenge.finder import Finder, live, predicted
 from train.challenge.prediction_files import write_predictions
+from train.challenge.published_spotting import published_beside
 from train.challenge.rules import Rules
 from train.challenge.sensitivity import Choose, chosen_by_others, in_words
 from train.challenge.spot_folder import KIND, SpotDir, VideoKey, data_sha256, scored_video, video_line
@@ -23,6 +24,7 @@ from train.datasets.class_maps import ClassMap
 from train.datasets.source import SourceVideo, VideoReading
 from train.errors import UsageError
 from train.files import sole_use, write_text
+from train.prepare.overview import count
 
 SCHEMA = 1
 
@@ -138,7 +140,7 @@ def spot_score(
         waiting = [video for video in reading.videos if _key(video) not in done]
         begun = f"going on with {run.path}" if resumes else str(run.path)
         console.print(
-            f"{begun}: {len(keys)} videos of {len({subject for subject, _ in keys})} subjects, {len(done)} done",
+            f"{begun}: {count(len(keys), 'video')} of {count(len({s for s, _ in keys}), 'subject')}, {len(done)} done",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         if waiting:
@@ -153,6 +155,7 @@ def spot_score(
         scores = {
             **_about(reading, settings, finder, chosen),
             **score(videos, chosen, settings.rules),
+            "published": published_beside(reading.dataset),
             **_seen(lines),
         }
         write_predictions(run.predictions_2021, videos, "megc2021", chosen)

@@ -13,8 +13,7 @@ from train.challenge.score_tables import caveats, tables
 from train.challenge.sensitivity import Choose
 from train.challenge.spot_folder import SpotDir
 from train.challenge.spot_score import SpotSettings, spot_score
-from train.commands.flags import require_places, write_json
-from train.datasets.class_maps import ClassMap, Contempt, OneSided12
+from train.commands.flags import add_class_map_flags, add_max_frames, read_class_map, require_places, write_json
 from train.datasets.registry import VIDEO_DATASETS, read_videos
 from train.datasets.source import Defect, VideoReading
 from train.errors import UsageError
@@ -67,14 +66,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     data.add_argument("--layout", metavar="NAME", help="which copy of the pictures to read (the fullest there is)")
     data.add_argument("--subjects", type=_names, default=(), metavar="A,B", help="only these, for trying (all)")
     data.add_argument("--limit-videos", type=int, metavar="N", help="only the first N of them, for trying (all)")
-    data.add_argument(
-        "--max-frames",
-        type=int,
-        metavar="N",
-        help="micro-expressions of more frames are no truth (all are, however long)",
-    )
+    add_max_frames(parser)
     data.add_argument("--strict", action="store_true", help="end with exit code 2 when anything in the dataset is odd")
-    add_class_map_flags(parser.add_argument_group("classes, of the recognition"))
+    add_class_map_flags(parser)
     found = parser.add_argument_group("what is found")
     found.add_argument("--model", type=Path, metavar="ONNX", help="exported model (the bundled one)")
     found.add_argument(
@@ -107,17 +101,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     run_group.add_argument("--ray", metavar="ADDRESS", help="watch on a Ray cluster; local starts one on this machine")
     parser.set_defaults(run=run)
     return parser
-
-
-def add_class_map_flags(group: Any) -> None:
-    group.add_argument("--classes", type=int, choices=(3, 4, 7), default=3, help="how many (%(default)s)")
-    group.add_argument("--contempt", choices=get_args(Contempt), default="negative", help="of 3 or 4 (%(default)s)")
-    group.add_argument(
-        "--one-sided-12",
-        choices=get_args(OneSided12),
-        default="annotated",
-        help="what a smile on one side alone means (as %(default)s)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -165,7 +148,7 @@ def settings_of(args: argparse.Namespace) -> SpotSettings:
         out=args.out,
         annotations=tuple(args.annotation),
         layout=args.layout,
-        class_map=ClassMap(args.classes, args.contempt, args.one_sided_12),
+        class_map=read_class_map(args),
         **{
             name: getattr(args, name)
             for name in (
