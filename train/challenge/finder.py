@@ -23,26 +23,24 @@ _MOST_TOLD = 20
 class Finder:
     """`find` gives videos with what was found in them, as they are done; `facts` tell of it in a run's settings.
 
-    `least`: the probability of a micro-expression that counts where it is fixed; `origin`: who fixed it, in words.
+    `least`: the probability of a micro-expression that counts, where it is fixed and nobody says another.
     """
 
     find: Callable[[Sequence[SourceVideo]], Watching]
     facts: Mapping[str, Any]
     least: float
-    origin: str
 
 
 def live(
     model: Path | None,
     classes: Sequence[str],
-    least: float | None,
     jobs: int,
     ray: str | None,
     told: Callable[[str], object],
 ) -> Finder:
     """The live program with a model (None: the bundled one), in `jobs` processes (0: one a core) or, with an address, on Ray.
 
-    `classes` are those of the annotations. `least`: None for the model's own. `told` gets what is to be known on the way.
+    `classes` are those of the annotations. `told` gets what is to be known on the way.
 
     Raises:
         UsageError: the model cannot be used, or does not tell these classes. ClusterError: Ray is not installed.
@@ -63,13 +61,12 @@ def live(
     else:
         find = partial(watch_here, model, jobs=jobs or default_jobs())
     facts = {"model": str(model or BUNDLED), "model_sha256": file_hash(path)}
-    if least is not None:
-        return Finder(find, facts, least, "as asked for")
-    return Finder(find, facts, Judge(contract.decision).least_probability, "the model's own")
+    return Finder(find, facts, Judge(contract.decision).least_probability)
 
 
-def predicted(path: Path, reading: VideoReading, least: float | None, told: Callable[[str], object]) -> Finder:
-    """What a file says was found in videos of this dataset. All of it counts unless `least` says otherwise; `told` gets what is odd.
+def predicted(path: Path, reading: VideoReading, told: Callable[[str], object]) -> Finder:
+    """What a file says was found in videos of this dataset. All of it counts unless somebody says another least probability. `told`
+    gets what is odd.
 
     Raises:
         DatasetError: it is no table of predictions. UsageError: a row cannot be used.
@@ -86,6 +83,4 @@ def predicted(path: Path, reading: VideoReading, least: float | None, told: Call
             yield video, WatchedVideo(by_key[video.subject, video.video], {})
 
     facts = {"predictions": str(path), "predictions_sha256": file_hash(path)}
-    if least is not None:
-        return Finder(find, facts, least, "as asked for")
-    return Finder(find, facts, 0.0, "all that was predicted")
+    return Finder(find, facts, 0.0)

@@ -45,10 +45,12 @@ def _counts_at(video: ScoredVideo, tried: NDArray[np.float64], rules: Rules) -> 
     return table[np.searchsorted(own, tried, side="left")]
 
 
-def in_words(choose: Choose, least: float, origin: str) -> str:
-    """How it was chosen, for every result. `origin`: who fixed it, where it is fixed."""
+def in_words(choose: Choose, least: float, given: bool) -> str:
+    """How it was chosen, for every result. `given`: by the user, where it is fixed."""
     if choose == "loso":
         return (
             "chosen for each subject as the one that gives all other subjects the best micro F1 (leave one subject out)"
         )
-    return f"fixed in advance: {least:.3g}, {origin}"
+    if least <= 0:
+        return "fixed in advance: 0, all that was found counts"
+    return f"fixed in advance: {least:.3g}, " + ("as asked for" if given else "the model's own")

@@ -13,18 +13,21 @@ from rich.console import Console
 
 from stream.machine import VERSION
 from train.challenge.challenge_scores import score
-from train.challenge.finder import Finder, live, predicted
+from train.challenge.finder import live, predicted
 from train.challenge.prediction_files import write_predictions
 from train.challenge.published_spotting import published_beside
+from train.challenge.refit import WORDS, refitted
 from train.challenge.rules import Rules
 from train.challenge.sensitivity import Choose, chosen_by_others, in_words
 from train.challenge.spot_folder import KIND, SpotDir, VideoKey, data_sha256, scored_video, video_line
 from train.challenge.video_progress import VideoProgress
+from train.challenge.watch_many import default_jobs
 from train.datasets.class_maps import ClassMap
 from train.datasets.source import SourceVideo, VideoReading
 from train.errors import UsageError
 from train.files import sole_use, write_text
 from train.prepare.overview import count
+from train.progress import clip_progress
 
 SCHEMA = 1
 
@@ -39,6 +42,7 @@ class SpotSettings:
         model: an exported model, None for the bundled one; not used with `predictions`, somebody's found events.
         choose: the least probability of a micro-expression that counts: fixed in advance, `min_probability` or the model's own; or
             chosen by leave-one-subject-out.
+        refit: the decision which movements are micro-expressions is learned anew for each subject from all others.
         subjects, limit_videos: only a part of the dataset, for trying.
 
     Raises:
@@ -55,6 +59,7 @@ class SpotSettings:
     predictions: Path | None = None
     choose: Choose = "fixed"
     min_probability: float | None = None
+    refit: bool = False
     rules: Rules = "pooled"
     subjects: tuple[str, ...] = ()
     limit_videos: int | None = None
@@ -66,6 +71,10 @@ class SpotSettings:
             raise UsageError("--min-probability goes with --choose fixed: what is fixed is not chosen")
         if self.limit_videos is not None and self.limit_videos < 1:
             raise UsageError(f"--limit-videos: expected 1 or more, found {self.limit_videos}")
+        if self.refit and self.choose != "loso":
+            raise UsageError("--refit goes with --choose loso: probabilities of a new decision have no least one yet")
+        if self.refit and self.predictions:
+            raise UsageError("--refit does not go with --predictions: they say nothing to learn from")
         if self.model and self.predictions:
             raise UsageError("--model does not go with --predictions: no model runs")
 
@@ -127,15 +136,16 @@ def spot_score(
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
     warn = partial(console.print, style="yellow", highlight=False, soft_wrap=True, markup=False)
     if settings.predictions:
-        finder = predicted(settings.predictions, reading, settings.min_probability, warn)
+        finder = predicted(settings.predictions, reading, warn)
     else:
-        finder = live(settings.model, reading.classes, settings.min_probability, jobs, ray, warn)
+        finder = live(settings.model, reading.classes, jobs, ray, warn)
+    fixed = finder.least if settings.min_probability is None else settings.min_probability
     reading = choose_videos(reading, settings)
     for line in reading.notes:
         warn(line)
     run, keys = SpotDir(settings.out), [_key(video) for video in reading.videos]
     with sole_use(run.path):
-        resumes = run.begin(_head(reading, settings, finder, command), overwrite)
+        resumes = run.begin(_head(reading, settings, finder.facts, fixed, command), overwrite)
         done = run.recover(keys)
         waiting = [video for video in reading.videos if _key(video) not in done]
         begun = f"going on with {run.path}" if resumes else str(run.path)
@@ -149,17 +159,24 @@ def spot_score(
                     run.append(video_line(video, watched))
                     progress.finished(video, watched)
         lines = run.in_order(keys)
+        least: float | dict[str, float] = fixed
+        if settings.refit:
+            with clip_progress(
+                console, "subjects, learned anew without", len({line["subject"] for line in lines})
+            ) as advance:
+                lines, least = refitted(lines, settings.rules, jobs or default_jobs(), advance)
+            run.write(lines)
         videos = [scored_video(line) for line in lines]
-        least = finder.least
-        chosen = chosen_by_others(videos, least, settings.rules) if settings.choose == "loso" else least
+        if settings.choose == "loso" and not settings.refit:
+            least = chosen_by_others(videos, fixed, settings.rules)
         scores = {
-            **_about(reading, settings, finder, chosen),
-            **score(videos, chosen, settings.rules),
+            **_about(reading, settings, fixed, least),
+            **score(videos, least, settings.rules),
             "published": published_beside(reading.dataset),
             **_seen(lines),
         }
-        write_predictions(run.predictions_2021, videos, "megc2021", chosen)
-        write_predictions(run.predictions_2023, videos, "megc2023", chosen)
+        write_predictions(run.predictions_2021, videos, "megc2021", least)
+        write_predictions(run.predictions_2023, videos, "megc2023", least)
         write_text(run.scores, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
     return scores
 
@@ -168,7 +185,9 @@ def _key(video: SourceVideo) -> VideoKey:
     return video.subject, video.video
 
 
-def _head(reading: VideoReading, settings: SpotSettings, finder: Finder, command: str) -> dict[str, Any]:
+def _head(
+    reading: VideoReading, settings: SpotSettings, facts: Mapping[str, Any], fixed: float, command: str
+) -> dict[str, Any]:
     """`settings.json`."""
     return {
         "schema": SCHEMA,
@@ -177,12 +196,13 @@ def _head(reading: VideoReading, settings: SpotSettings, finder: Finder, command
         "roots": [str(root) for root in settings.roots],
         "class_map": reading.class_map,
         "classes": list(reading.classes),
-        **finder.facts,
+        **facts,
         "by": settings.by,
         "notes": list(reading.notes),
         "data_sha256": data_sha256(reading.videos),
         "choose": settings.choose,
-        "min_probability": finder.least if settings.choose == "fixed" else None,
+        "refit": settings.refit,
+        "min_probability": fixed if settings.choose == "fixed" else None,
         "rules": settings.rules,
         "command": command,
         "microlive": VERSION,
@@ -190,7 +210,7 @@ def _head(reading: VideoReading, settings: SpotSettings, finder: Finder, command
 
 
 def _about(
-    reading: VideoReading, settings: SpotSettings, finder: Finder, chosen: float | Mapping[str, float]
+    reading: VideoReading, settings: SpotSettings, fixed: float, least: float | Mapping[str, float]
 ) -> dict[str, Any]:
     """What `scores.json` says besides the scores."""
     subjects = dict.fromkeys(video.subject for video in reading.videos)
@@ -203,8 +223,10 @@ def _about(
         "notes": list(reading.notes),
         "sensitivity": {
             "choose": settings.choose,
-            "in_words": in_words(settings.choose, finder.least, finder.origin),
-            "by_subject": {s: chosen[s] if isinstance(chosen, Mapping) else chosen for s in subjects},
+            "refit": settings.refit,
+            "in_words": in_words(settings.choose, fixed, settings.min_probability is not None)
+            + (WORDS if settings.refit else ""),
+            "by_subject": {s: least[s] if isinstance(least, Mapping) else least for s in subjects},
         },
     }
 

@@ -87,6 +87,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--min-probability", type=float, metavar="P", help="the fixed one (the model's own; for --predictions 0)"
     )
     found.add_argument(
+        "--refit",
+        action="store_true",
+        help="with --choose loso: the decision which movements are micro-expressions is learned anew for each subject from all "
+        "others; takes about a minute a subject",
+    )
+    found.add_argument(
         "--rules", choices=tuple(RULES), default="pooled", help="how hits are counted (%(default)s, the proper ones)"
     )
     run_group = parser.add_argument_group("run")
@@ -152,7 +158,7 @@ def settings_of(args: argparse.Namespace) -> SpotSettings:
         **{
             name: getattr(args, name)
             for name in (
-                "model", "predictions", "choose", "min_probability", "rules", "subjects", "limit_videos"
+                "model", "predictions", "choose", "min_probability", "refit", "rules", "subjects", "limit_videos"
             )
         },
     )  # fmt: skip

@@ -78,5 +78,7 @@ def plain_f1(videos: list[ScoredVideo], least: float) -> float:
 
 
 def test_how_it_was_chosen_is_said() -> None:
-    assert in_words("fixed", 0.25, "as asked for") == "fixed in advance: 0.25, as asked for"
-    assert "all other subjects" in in_words("loso", 0.25, "as asked for")
+    assert in_words("fixed", 0.25, given=True) == "fixed in advance: 0.25, as asked for"
+    assert in_words("fixed", 0.25, given=False) == "fixed in advance: 0.25, the model's own"
+    assert in_words("fixed", 0.0, given=False) == "fixed in advance: 0, all that was found counts"
+    assert "all other subjects" in in_words("loso", 0.25, given=False)

@@ -180,6 +180,7 @@ def test_what_is_left_out_is_in_the_result(reference: Path, made: Made, tmp_path
         (["--limit-videos", "0"], "--limit-videos: expected 1 or more, found 0"),
         (["--min-probability", "1.5"], "--min-probability: expected a number from 0 to 1, found 1.5"),
         (["--min-probability", ".5", "--choose", "loso"], "--min-probability goes with --choose fixed"),
+        (["--refit"], "--refit goes with --choose loso"),
         (["--subjects", "s19,anna"], "--subjects: expected some of s19, s20, found anna"),
         (["--label-map", "7"], "--label-map: expected classes that the model tells (negative, positive, surprise"),
         (["--predictions", "none.csv"], "none.csv: expected a sheet's file, found none"),

@@ -13,10 +13,10 @@ from stream.sources.base import SourceError
 from tests.helpers.long_video_trees import MadeVideo, tiny, write_video_pictures
 from train.challenge.watch_recorded import (
     UNREADABLE,
+    FrameNumbers,
     NumberedPictures,
     RecordedWatcher,
     WatchStopped,
-    found_events,
     frame_span,
     source_of,
     true_events,
@@ -101,7 +101,7 @@ def test_an_event_from_frame_to_frame_has_their_numbers(steps: list[int], fps: f
     onset_s, apex_s, offset_s = (float(times_s[end]) + data.draw(st.floats(-0.49, 0.49)) / fps for end in ends)
     onset_s, apex_s, offset_s = sorted((onset_s, apex_s, offset_s))
     event = Event(1, "micro", "negative", onset_s, apex_s, offset_s, 0.5, 1.0, probability=0.25)
-    (found,) = found_events([event], times_s, numbers)
+    (found,) = FrameNumbers(times_s, numbers).found([event])
     assert (found.onset, found.apex, found.offset) == tuple(int(numbers[end]) for end in ends)
     assert found.frames == numbers[ends[2]] - numbers[ends[0]] + 1
     assert (found.label, found.probability) == ("negative", 0.25)
@@ -119,7 +119,7 @@ def test_what_can_never_count_is_left_out_and_the_rest_is_by_onset() -> None:
         event("macro", 2.5, None, None),
         event("macro", 4.0, "speech", None),
     ]
-    found = found_events(events, np.arange(200) / 30, np.arange(200))
+    found = FrameNumbers(np.arange(200) / 30, np.arange(200)).found(events)
     assert [(e.kind, e.onset, e.offset, e.probability) for e in found] == [
         ("micro", 30, 39, 0.1), ("macro", 75, 84, None), ("micro", 90, 99, 0.9),
     ]  # fmt: skip
