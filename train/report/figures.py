@@ -20,6 +20,8 @@ from train.charts import DARK, LIGHT, PIXELS_A_POINT, Theme, blended, label, leg
 from train.files import write_with
 from train.report.runs import RunCurves
 
+MISTAKES_SHEET = "mistakes"
+"""The picture that shows people."""
 _WIDTH_IN = 5.3
 
 Draw = Callable[[Theme], Figure]

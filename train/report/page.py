@@ -7,7 +7,7 @@ from typing import Any
 from train.errors import UsageError
 from train.files import write_text
 from train.report.ablation import Ablation, ablation_notices, ablation_section, is_ablation, open_ablation
-from train.report.figures import PictureBook, count_text
+from train.report.figures import MISTAKES_SHEET, PictureBook, count_text
 from train.report.html import PAGE, Report, rendered
 from train.report.runs import ScoredRun, open_run
 from train.report.sections import (
@@ -77,6 +77,8 @@ def _made(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: expected a folder to write into, found a file; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
+    # What shows people must not stay beside a page that was made anew without.
+    (out / f"{MISTAKES_SHEET}.png").unlink(missing_ok=True)
     return out
 
 

@@ -63,10 +63,12 @@ def show_moments(moments: Sequence[Moment], sheet: Path) -> tuple[tuple[ShownMom
     strips: list[NDArray[np.uint8]] = []
     problems: dict[str, None] = {}
     for moment in moments:
-        pictures = _Pictures(moment.pictures)
-        tiles = [pictures.at(frame) for frame in moment.frames]
-        there = [tile for tile in tiles if tile is not None]
-        if len(there) < len(tiles):
+        pictures, there = _Pictures(moment.pictures), list[NDArray[np.uint8]]()
+        for frame in moment.frames:
+            if (picture := pictures.at(frame)) is None:
+                break
+            there.append(picture)
+        if len(there) < len(moment.frames):
             problems[f"{moment.video.subject}/{moment.video.video}: {pictures.problem}; no pictures of it"] = None
             continue
         strip = _strip(there)

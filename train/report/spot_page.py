@@ -10,7 +10,7 @@ from train.challenge.published_spotting import published_beside
 from train.challenge.rules import KINDS, RULES
 from train.challenge.scored_video import FrameEvent
 from train.files import write_text
-from train.report.figures import PagePicture, PictureBook, draw_confusion
+from train.report.figures import MISTAKES_SHEET, PagePicture, PictureBook, draw_confusion
 from train.report.html import PAGE, Report, rendered
 from train.report.spot_figures import draw_f1, draw_sensitivity
 from train.report.spot_moments import Moment, show_moments
@@ -207,7 +207,7 @@ def _moments(run: SpotRun, events: Sequence[VideoEvents], most: int, book: Pictu
     text = f"{len(false)} false and {len(missed)} missed micro-expressions."
     if not chosen:
         return {"text": text, "shown": (), "problems": (), "rows": [*false, *missed]}
-    sheet = book.path("mistakes")
+    sheet = book.path(MISTAKES_SHEET)
     shown, problems = show_moments(chosen, sheet)
     if not shown:
         book.files.remove(sheet)
