@@ -36,8 +36,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_spot_run(folder / "run<b>", videos, write_pictures(folder / "data", videos, PICTURE))
 
 
-def test_the_page_says_what_the_scores_say(run: Path) -> None:
-    page, scores = report(run, "--mistakes", "6"), json.loads((run / "scores.json").read_text())
+@pytest.fixture(scope="module")
+def page(run: Path) -> Page:
+    return report(run, "--mistakes", "6")
+
+
+def test_the_page_says_what_the_scores_say(run: Path, page: Page) -> None:
+    scores = json.loads((run / "scores.json").read_text())
     for part in ("micro", "macro", "overall"):
         one = scores[part]
         assert page.tables["score-table"].row(part) == [
@@ -69,8 +74,8 @@ def test_the_page_says_what_the_scores_say(run: Path) -> None:
     assert names == {"scores", "sensitivity", "confusion", "mistakes"}
 
 
-def test_every_event_is_drawn_once_and_false_and_missed_ones_are_shown(run: Path) -> None:
-    page, opened = report(run, "--mistakes", "6"), open_spot_run(run)
+def test_every_event_is_drawn_once_and_false_and_missed_ones_are_shown(run: Path, page: Page) -> None:
+    opened = open_spot_run(run)
     scores = opened.scores["overall"]
     for name, count in (("hit", 2 * scores["tp"]), ("miss", scores["fn"]), ("false", scores["fp"])):
         # The legend has one of each.
@@ -85,21 +90,25 @@ def test_every_event_is_drawn_once_and_false_and_missed_ones_are_shown(run: Path
     assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_can_be_read_aloud(run: Path) -> None:
-    page = report(run)
+def test_the_page_needs_nothing_from_elsewhere_and_can_be_read_aloud(page: Page) -> None:
     assert all(url.startswith("data:image/") or url.removeprefix("#") in page.anchors for url in page.addresses)
     assert not {"script", "link", "iframe", "object", "form"} & set(page.tags)
     assert "http:" not in page.source and "https:" not in page.source and "@import" not in page.source
     assert page.headings[0] == "h1" and page.headings.count("h1") == 1 and page.loose_headers == []
     drawn = [image for image in page.images if str(image["src"]).startswith("data:image/png")]
     assert len(drawn) == 3 and all(image["alt"] and image["width"] for image in drawn)
-    assert page.source == report(run).source
 
 
-def test_without_pictures_of_people(run: Path) -> None:
-    page = report(run, "--mistakes", "0")
+def test_the_same_run_gives_the_same_page_and_one_without_pictures_of_people(
+    run: Path, page: Page, tmp_path: Path
+) -> None:
+    assert main(["report", str(run), "--out", str(tmp_path), "--open", "no", "--mistakes", "6"]) == 0
+    assert (tmp_path / PAGE).read_text(encoding="utf-8") == page.source
+    assert main(["report", str(run), "--out", str(tmp_path), "--open", "no", "--mistakes", "0"]) == 0
+    assert not (tmp_path / "mistakes.png").exists(), "what shows people stayed beside a page without"
+    page = Page(tmp_path / PAGE)
     assert not any(str(image["src"]).startswith("data:image/jpeg") for image in page.images)
-    assert "They show people" not in page.text and not (run.parent / "page" / "mistakes.png").exists()
+    assert "They show people" not in page.text
     assert len(page.tables["mistakes-table"].rows) > 1
 
 
@@ -199,16 +208,16 @@ def test_against_another_run_is_refused(run: Path, capsys) -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@pytest.mark.usefixtures("page")
 def test_in_a_browser_nothing_is_wider_than_a_phone_and_dark_is_dark(run: Path) -> None:
-    report(run, "--mistakes", "2")
     asyncio.run(_looked_at(run.parent / "page" / PAGE))
 
 
-async def _looked_at(page: Path) -> None:
+async def _looked_at(path: Path) -> None:
     async with browser_tab() as tab:
         await tab.size(390, 800, mobile=True)
         await tab.scheme("dark")
-        await tab.open(page.as_uri())
+        await tab.open(path.as_uri())
         await tab.until("document.readyState === 'complete'")
         assert await tab.run("document.documentElement.scrollWidth") <= 390
         fill = "getComputedStyle(document.querySelector('rect.lane')).fill"
