@@ -14,8 +14,8 @@ from train.synth.long_video_script import ScriptSettings, TruthEvent
 EMOTIONS = {"negative": "disgust", "positive": "happiness", "surprise": "surprise"}
 """What the sheets call the classes' expressions."""
 SHORT = ScriptSettings(
-    duration_s=9.0, lead_s=2.5, gap_min_s=1.6, gap_max_s=2.2, peak_min_px=1.8, rest_share=0.0, busy=0.3, blinks_per_min=4.0,
-    talk_share=0.0, macro_share=0.3,
+    duration_s=7.0, lead_s=2.0, gap_min_s=1.4, gap_max_s=1.8, peak_min_px=1.8, rest_share=0.0, busy=0.3, blinks_per_min=4.0,
+    talk_share=0.0, macro_share=0.0,
 )  # fmt: skip
 _GAP = range(30, 36)
 """Places of pictures that the camera lost, counted from a video's first."""

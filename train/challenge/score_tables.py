@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from train.prepare.overview import count
 from train.text_table import TextTable
 
 PARTS = ("micro", "macro", "overall")
@@ -16,7 +17,8 @@ def tables(scores: Mapping[str, Any]) -> list[TextTable]:
         found.append(_recognition(scores))
     if any(scores["timing"][kind]["n"] for kind in ("micro", "macro")):
         found.append(_timing(scores["timing"]))
-    return [*found, _false(scores), _by_subject(scores["by_subject"]), _rules(scores)]
+    found += [_false(scores), _by_subject(scores["by_subject"]), _rules(scores)]
+    return [*found, _published(scores)] if scores["published"]["rows"] else found
 
 
 def caveats(scores: Mapping[str, Any]) -> list[str]:
@@ -33,7 +35,8 @@ def caveats(scores: Mapping[str, Any]) -> list[str]:
 def _main(scores: Mapping[str, Any]) -> TextTable:
     watchable = scores["watchable_minutes"]
     told = "" if watchable is None else f", {watchable:.1f} of them watchable"
-    title = f"{scores['dataset']}: {scores['videos_n']} videos of {scores['subjects_n']} subjects, {scores['minutes']:.1f} min{told}"
+    videos, subjects = count(scores["videos_n"], "video"), count(scores["subjects_n"], "subject")
+    title = f"{scores['dataset']}: {videos} of {subjects}, {scores['minutes']:.1f} min{told}"
     rows = []
     for part in PARTS:
         found, interval = scores[part], scores[part]["interval"]
@@ -120,6 +123,18 @@ def _rules(scores: Mapping[str, Any]) -> TextTable:
     ]
     hides = "; ".join(f"{name} hides: {told['hides']}" for name, told in scores["under_rules"].items() if told["hides"])
     return TextTable("The same events under the rules of public code", ["rules", *PARTS, "used by"], rows, hides)
+
+
+def _published(scores: Mapping[str, Any]) -> TextTable:
+    keys = ("micro", "macro", "overall", "strs")
+    rows = [
+        [f"{row['method']} ({row['year']})", *(_number(row[key], 3) for key in keys), row["rules"] or "not known"]
+        for row in scores["published"]["rows"]
+    ]
+    ours = (_f1(scores[part]) for part in PARTS)
+    rows.append(["this run", *ours, _number(scores["strs"], 3), scores["rules"]])
+    note = " ".join((scores["published"]["note"], scores["published"]["unseen"]))
+    return TextTable("Published, F1", ["method", *PARTS, "STRS", "rules"], rows, note, last_apart=True)
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -22,8 +22,8 @@ VideoKey = tuple[str, str]
 """Subject and video."""
 
 KIND = "spot-score"
-_SCORING = frozenset({"choose", "min_probability", "rules", "command", "model"})
-"""Settings that change nothing in what is found: a run may be scored anew with others. Of the model its content counts."""
+_SCORING = frozenset({"choose", "min_probability", "refit", "rules", "command", "model", "predictions"})
+"""Settings that change nothing in what is found: a run may be scored anew with others. Of a file its content counts."""
 
 
 class SpotDir:
@@ -79,16 +79,20 @@ class SpotDir:
         append_text(self.videos, json_line(line), "the videos")
 
     def in_order(self, keys: Sequence[VideoKey]) -> list[dict[str, Any]]:
-        """All lines in the order of the keys, as the file has them from now on. Raises TrainError when one is missing."""
+        """All lines as they were watched, in the order of the keys, as the file has them from now on. Raises TrainError when one is missing."""
         lines = {_key(line): line for line in whole_lines(self.videos)}
         missing = [f"{subject}/{video}" for subject, video in keys if (subject, video) not in lines]
         if missing:
             raise TrainError(f"{self.videos}: expected a line for every video, found none for {missing[0]}")
-        ordered = [lines[key] for key in keys]
-        text = "".join(map(json_line, ordered))
+        ordered = [as_watched(lines[key]) for key in keys]
+        self.write(ordered)
+        return ordered
+
+    def write(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """All lines anew."""
+        text = "".join(map(json_line, lines))
         if self.videos.read_bytes() != text.encode():
             write_text(self.videos, text)
-        return ordered
 
     def _require_spot_run(self) -> dict[str, Any]:
         before = read_object(self.settings, "a run's settings")
@@ -137,7 +141,19 @@ def video_line(source: SourceVideo, watched: WatchedVideo) -> dict[str, Any]:
         "statuses": watched.statuses,
         "remarks": list(watched.remarks),
         "pictures": _pictures(source),
+        "candidates": [{**asdict(one.event), "evidence": one.evidence} for one in watched.candidates],
     }
+
+
+def learned_anew(line: Mapping[str, Any], found: Sequence[FrameEvent]) -> dict[str, Any]:
+    """The line with what another decision found; what the model's own found stays beside it."""
+    return {**line, "found": [asdict(event) for event in found], "found_live": line["found"]}
+
+
+def as_watched(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The line as it was before `learned_anew`."""
+    told = {name: value for name, value in line.items() if name != "found_live"}
+    return {**told, "found": line.get("found_live", line["found"])}
 
 
 def scored_video(line: Mapping[str, Any]) -> ScoredVideo:

@@ -1,36 +1,35 @@
 """Long videos from their annotations to scores: watched by the live program, or found by anybody, and counted as the field counts."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from model.ray_cluster import imported_ray
-from stream.events.judgement import Judge
 from stream.machine import VERSION
-from stream.session.facts import file_hash
 from train.challenge.challenge_scores import score
+from train.challenge.finder import live, predicted
+from train.challenge.prediction_files import write_predictions
+from train.challenge.published_spotting import published_beside
+from train.challenge.refit import WORDS, refitted
 from train.challenge.rules import Rules
 from train.challenge.sensitivity import Choose, chosen_by_others, in_words
 from train.challenge.spot_folder import KIND, SpotDir, VideoKey, data_sha256, scored_video, video_line
-from train.challenge.watch_many import default_jobs, watch_here, watch_on_ray
-from train.challenge.watch_recorded import RecordedWatcher, WatchedVideo
+from train.challenge.video_progress import VideoProgress
+from train.challenge.watch_many import default_jobs
 from train.datasets.class_maps import ClassMap
-from train.datasets.source import FrameFolder, SourceVideo, VideoReading
+from train.datasets.source import SourceVideo, VideoReading
 from train.errors import UsageError
 from train.files import sole_use, write_text
+from train.prepare.overview import count
+from train.progress import clip_progress
 
 SCHEMA = 1
-BUNDLED = "bundled"
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class SpotSettings:
         model: an exported model, None for the bundled one; not used with `predictions`, somebody's found events.
         choose: the least probability of a micro-expression that counts: fixed in advance, `min_probability` or the model's own; or
             chosen by leave-one-subject-out.
+        refit: the decision which movements are micro-expressions is learned anew for each subject from all others.
         subjects, limit_videos: only a part of the dataset, for trying.
 
     Raises:
@@ -59,6 +59,7 @@ class SpotSettings:
     predictions: Path | None = None
     choose: Choose = "fixed"
     min_probability: float | None = None
+    refit: bool = False
     rules: Rules = "pooled"
     subjects: tuple[str, ...] = ()
     limit_videos: int | None = None
@@ -70,6 +71,10 @@ class SpotSettings:
             raise UsageError("--min-probability goes with --choose fixed: what is fixed is not chosen")
         if self.limit_videos is not None and self.limit_videos < 1:
             raise UsageError(f"--limit-videos: expected 1 or more, found {self.limit_videos}")
+        if self.refit and self.choose != "loso":
+            raise UsageError("--refit goes with --choose loso: probabilities of a new decision have no least one yet")
+        if self.refit and self.predictions:
+            raise UsageError("--refit does not go with --predictions: they say nothing to learn from")
         if self.model and self.predictions:
             raise UsageError("--model does not go with --predictions: no model runs")
 
@@ -129,36 +134,49 @@ def spot_score(
     """
     if jobs < 0:
         raise UsageError(f"--jobs: expected 1 or more, found {jobs}")
-    if ray:
-        imported_ray()
-    reading = choose_videos(reading, settings)
-    facts, least = _predicted_by(settings) if settings.predictions else _watched_by(settings, reading.classes)
     warn = partial(console.print, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    if settings.predictions:
+        finder = predicted(settings.predictions, reading, warn)
+    else:
+        finder = live(settings.model, reading.classes, jobs, ray, warn)
+    fixed = finder.least if settings.min_probability is None else settings.min_probability
+    reading = choose_videos(reading, settings)
     for line in reading.notes:
         warn(line)
     run, keys = SpotDir(settings.out), [_key(video) for video in reading.videos]
     with sole_use(run.path):
-        resumes = run.begin(_head(reading, settings, facts, least, command), overwrite)
+        resumes = run.begin(_head(reading, settings, finder.facts, fixed, command), overwrite)
         done = run.recover(keys)
         waiting = [video for video in reading.videos if _key(video) not in done]
         begun = f"going on with {run.path}" if resumes else str(run.path)
         console.print(
-            f"{begun}: {len(keys)} videos of {len({subject for subject, _ in keys})} subjects, {len(done)} done",
+            f"{begun}: {count(len(keys), 'video')} of {count(len({s for s, _ in keys}), 'subject')}, {len(done)} done",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
-        if settings.predictions:
-            raise NotImplementedError
-        elif ray:
-            watching = watch_on_ray(ray, settings.model, waiting, jobs, warn)
-        else:
-            watching = watch_here(settings.model, waiting, jobs or default_jobs())
-        with VideoProgress(console, waiting, len(keys)) as progress, closing(watching):
-            for video, watched in watching:
-                run.append(video_line(video, watched))
-                progress.finished(video, watched)
+        if waiting:
+            with VideoProgress(console, waiting, len(keys)) as progress, closing(finder.find(waiting)) as found:
+                for video, watched in found:
+                    run.append(video_line(video, watched))
+                    progress.finished(video, watched)
         lines = run.in_order(keys)
-        scores = _scores(reading, settings, lines, least)
-        # _write_predictions(run, [scored_video(line) for line in lines], scores["sensitivity"]["by_subject"])
+        least: float | dict[str, float] = fixed
+        if settings.refit:
+            with clip_progress(
+                console, "subjects, learned anew without", len({line["subject"] for line in lines})
+            ) as advance:
+                lines, least = refitted(lines, settings.rules, jobs or default_jobs(), advance)
+            run.write(lines)
+        videos = [scored_video(line) for line in lines]
+        if settings.choose == "loso" and not settings.refit:
+            least = chosen_by_others(videos, fixed, settings.rules)
+        scores = {
+            **_about(reading, settings, fixed, least),
+            **score(videos, least, settings.rules),
+            "published": published_beside(reading.dataset),
+            **_seen(lines),
+        }
+        write_predictions(run.predictions_2021, videos, "megc2021", least)
+        write_predictions(run.predictions_2023, videos, "megc2023", least)
         write_text(run.scores, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
     return scores
 
@@ -167,34 +185,8 @@ def _key(video: SourceVideo) -> VideoKey:
     return video.subject, video.video
 
 
-def _watched_by(settings: SpotSettings, classes: Sequence[str]) -> tuple[dict[str, Any], float]:
-    """What is to be known of the model, and the least probability where it is fixed."""
-    watcher = RecordedWatcher(settings.model)
-    contract, path = watcher.recognizer.contract, watcher.recognizer.model_path
-    strange = [name for name in classes if name not in contract.class_names]
-    if strange:
-        raise UsageError(
-            f"--classes: expected classes that the model tells ({', '.join(contract.class_names)}), found {', '.join(strange)}"
-        )
-    own = Judge(contract.decision).least_probability
-    facts = {"model": str(settings.model or BUNDLED), "model_sha256": file_hash(path)}
-    watcher.close()
-    return facts, own if settings.min_probability is None else settings.min_probability
-
-
-def _predicted_by(settings: SpotSettings) -> tuple[dict[str, Any], float]:
-    """Of predictions, what is to be known of the file. All of them count unless somebody says otherwise."""
-    assert settings.predictions
-    facts = {"predictions": str(settings.predictions), "predictions_sha256": file_hash(settings.predictions)}
-    return facts, settings.min_probability or 0.0
-
-
 def _head(
-    reading: VideoReading,
-    settings: SpotSettings,
-    facts: Mapping[str, Any],
-    least: float,
-    command: str,
+    reading: VideoReading, settings: SpotSettings, facts: Mapping[str, Any], fixed: float, command: str
 ) -> dict[str, Any]:
     """`settings.json`."""
     return {
@@ -209,28 +201,19 @@ def _head(
         "notes": list(reading.notes),
         "data_sha256": data_sha256(reading.videos),
         "choose": settings.choose,
-        "min_probability": least if settings.choose == "fixed" else None,
+        "refit": settings.refit,
+        "min_probability": fixed if settings.choose == "fixed" else None,
         "rules": settings.rules,
         "command": command,
         "microlive": VERSION,
     }
 
 
-def _scores(
-    reading: VideoReading,
-    settings: SpotSettings,
-    lines: Sequence[Mapping[str, Any]],
-    least: float,
+def _about(
+    reading: VideoReading, settings: SpotSettings, fixed: float, least: float | Mapping[str, float]
 ) -> dict[str, Any]:
-    """`scores.json`."""
-    videos = [scored_video(line) for line in lines]
-    subjects = sorted({video.subject for video in videos})
-    by_subject = (
-        chosen_by_others(videos, least, settings.rules) if settings.choose == "loso" else dict.fromkeys(subjects, least)
-    )
-    statuses: Counter[str] = Counter()
-    for line in lines:
-        statuses.update(line["statuses"])
+    """What `scores.json` says besides the scores."""
+    subjects = dict.fromkeys(video.subject for video in reading.videos)
     return {
         "schema": SCHEMA,
         "dataset": reading.dataset,
@@ -240,59 +223,20 @@ def _scores(
         "notes": list(reading.notes),
         "sensitivity": {
             "choose": settings.choose,
-            "in_words": in_words(settings.choose, least, settings.min_probability is not None),
-            "by_subject": by_subject,
+            "refit": settings.refit,
+            "in_words": in_words(settings.choose, fixed, settings.min_probability is not None)
+            + (WORDS if settings.refit else ""),
+            "by_subject": {s: least[s] if isinstance(least, Mapping) else least for s in subjects},
         },
-        **score(videos, by_subject if settings.choose == "loso" else least, settings.rules),
-        "statuses": dict(sorted(statuses.items())),
-        "remarks": [f"{line['subject']}/{line['video']}: {remark}" for line in lines for remark in line["remarks"]],
     }
 
 
-class VideoProgress:
-    """A bar over videos with frames a second and the time left; where there is no terminal, a line a video."""
-
-    def __init__(self, console: Console, waiting: Sequence[SourceVideo], total: int) -> None:
-        self._console = console
-        self._total, self._done = total, total - len(waiting)
-        self._frames, self._started_s = 0, time.monotonic()
-        columns = (
-            TextColumn("videos {task.fields[videos]}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=console, transient=True)
-        self._task = self._bar.add_task("", total=sum(map(_weight, waiting)), videos=self._videos, speed="")
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:  # elsewhere the bar would leave an empty line
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
-
-    @property
-    def _videos(self) -> str:
-        return f"{self._done}/{self._total}"
-
-    def finished(self, video: SourceVideo, watched: WatchedVideo) -> None:
-        """A video is done and written."""
-        self._done += 1
-        self._frames += sum(watched.statuses.values())
-        speed = f"{self._frames / max(time.monotonic() - self._started_s, 1e-3):.0f} frames/s" if self._frames else ""
-        self._bar.update(self._task, advance=_weight(video), videos=self._videos, speed=speed)
-        if not self._console.is_terminal and self._frames:
-            found = watched.scored.found
-            micro = sum(event.kind == "micro" for event in found)
-            line = f"video {self._videos}, {video.subject}/{video.video}: {micro} candidates, {len(found) - micro} macro, {speed}"
-            self._console.print(line, highlight=False, soft_wrap=True)
-
-
-def _weight(video: SourceVideo) -> int:
-    """Its frames; of video files, which would have to be read for that, each counts the same."""
-    return len(video.pictures.files) if isinstance(video.pictures, FrameFolder) else 1
+def _seen(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many frames had which status, and what was odd about the pictures."""
+    statuses: Counter[str] = Counter()
+    for line in lines:
+        statuses.update(line["statuses"])
+    return {
+        "statuses": dict(sorted(statuses.items())),
+        "remarks": [f"{line['subject']}/{line['video']}: {remark}" for line in lines for remark in line["remarks"]],
+    }

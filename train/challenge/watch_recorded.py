@@ -22,6 +22,7 @@ from stream.sources.file import FileSource
 from train.challenge.scored_video import FrameEvent, ScoredVideo
 from train.datasets.source import FrameFolder, SourceVideo, VideoFile
 from train.errors import TrainError, UsageError
+from train.spotting.decision_fit import is_candidate
 from train.spotting.watch import run_live
 
 UNREADABLE = "unreadable"
@@ -82,11 +83,13 @@ class NumberedPictures(FrameSource):
 
 @dataclass(frozen=True)
 class WatchedVideo:
-    """What the live program made of a video: `scored`, frames by status (`UNREADABLE` too), and in words what was odd."""
+    """What the live program made of a video: `scored`, frames by status (`UNREADABLE` too), in words what was odd, and all
+    movements that may be micro-expressions."""
 
     scored: ScoredVideo
     statuses: dict[str, int]
     remarks: tuple[str, ...] = ()
+    candidates: "tuple[Candidate, ...]" = ()
 
 
 class RecordedWatcher:
@@ -116,13 +119,15 @@ class RecordedWatcher:
         first, last = frame_span(video, len(run.times_s))
         unreadable = sum(source.losses.values())
         statuses = dict(sorted((run.statuses | ({UNREADABLE: unreadable} if unreadable else {})).items()))
-        if not len(run.times_s):
-            found, watchable_s = (), 0.0
-        else:
+        found, candidates = (), ()
+        if len(run.times_s):
             numbers = first + np.rint((run.times_s - _begin_s(video, run.times_s)) * video.fps).astype(np.int64)
-            found, watchable_s = found_events(run.events, run.times_s, numbers), run.watchable_s
-        scored = ScoredVideo(video.subject, video.video, video.fps, first, last, true_events(video), found, watchable_s)
-        return WatchedVideo(scored, statuses, source.remarks())
+            told = FrameNumbers(run.times_s, numbers)
+            found, candidates = told.found(run.events), told.candidates(run.events)
+        scored = ScoredVideo(
+            video.subject, video.video, video.fps, first, last, true_events(video), found, run.watchable_s
+        )
+        return WatchedVideo(scored, statuses, source.remarks(), candidates)
 
     def _go_on(self, _: int) -> None:
         if self._is_stopped():
@@ -137,6 +142,20 @@ def source_of(video: SourceVideo) -> FrameSource:
         case VideoFile():
             return FileSource(video.pictures.path, "fast", video.fps)
     raise ValueError(f"{video.id}: expected pictures, found none")
+
+
+def unwatched(video: SourceVideo) -> ScoredVideo:
+    """The video with its true events, and nothing found. Raises TrainError when it is a file that cannot be read."""
+    frames = None
+    if isinstance(video.pictures, VideoFile):
+        try:
+            with source_of(video) as source:
+                frames = source.info.frames
+        except SourceError as error:
+            raise TrainError(f"{video.id}: {error}") from error
+    return ScoredVideo(
+        video.subject, video.video, video.fps, *frame_span(video, frames), truth=true_events(video), found=()
+    )
 
 
 def _begin_s(video: SourceVideo, times_s: NDArray[np.float64]) -> float:
@@ -172,27 +191,41 @@ def true_events(video: SourceVideo) -> tuple[FrameEvent, ...]:
     )
 
 
-def found_events(
-    events: Sequence[Event], times_s: NDArray[np.float64], numbers: NDArray[np.int64]
-) -> tuple[FrameEvent, ...]:
-    """Events in frame numbers, both ends included, by onset: those that count, and micro-expressions that would where less is asked
-    for. `times_s` and `numbers` (n,) are those of the frames, growing; a moment belongs to the frame that is nearest to it."""
+@dataclass(frozen=True)
+class Candidate:
+    """A movement that may be a micro-expression, counted or not, with what its probability was reckoned from."""
 
-    def number_at(moment_s: float) -> int:
-        after = min(int(np.searchsorted(times_s, moment_s)), len(times_s) - 1)
-        before = max(after - 1, 0)
-        return int(numbers[before if moment_s - times_s[before] <= times_s[after] - moment_s else after])
+    event: FrameEvent
+    evidence: dict[str, float]
 
-    found = [
-        FrameEvent(
-            event.kind,
-            number_at(event.onset_s),
-            number_at(event.offset_s),
-            number_at(event.apex_s),
-            event.label,
-            event.probability if event.kind == "micro" else None,
+
+class FrameNumbers:
+    """Events of a video in its frame numbers, both ends included. `times_s` and `numbers` (n,) are those of its frames, growing; a
+    moment belongs to the frame that is nearest to it."""
+
+    def __init__(self, times_s: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
+        self._times_s, self._numbers = times_s, numbers
+
+    def found(self, events: Sequence[Event]) -> tuple[FrameEvent, ...]:
+        """By onset: those that count, and micro-expressions that would where less is asked for."""
+        counting = (e for e in events if counts(e.kind, e.probability, e.rejected, 0.0))
+        return tuple(sorted(map(self._event, counting), key=lambda event: (event.onset, event.offset, event.kind)))
+
+    def candidates(self, events: Sequence[Event]) -> tuple[Candidate, ...]:
+        """All that a decision can be learned from, likelier ones at the same time or not."""
+        return tuple(
+            Candidate(self._event(event), {name: round(value, 4) for name, value in event.evidence.items()})
+            for event in events
+            if is_candidate(event)
         )
-        for event in events
-        if counts(event.kind, event.probability, event.rejected, 0.0)
-    ]
-    return tuple(sorted(found, key=lambda event: (event.onset, event.offset, event.kind)))
+
+    def _event(self, event: Event) -> FrameEvent:
+        onset, apex, offset = map(self._number_at, (event.onset_s, event.apex_s, event.offset_s))
+        chance = event.probability if event.kind == "micro" else None
+        return FrameEvent(event.kind, onset, offset, apex, event.label, chance)
+
+    def _number_at(self, moment_s: float) -> int:
+        after = min(int(np.searchsorted(self._times_s, moment_s)), len(self._times_s) - 1)
+        before = max(after - 1, 0)
+        is_before = moment_s - self._times_s[before] <= self._times_s[after] - moment_s
+        return int(self._numbers[before if is_before else after])

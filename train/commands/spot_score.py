@@ -13,8 +13,7 @@ from train.challenge.score_tables import caveats, tables
 from train.challenge.sensitivity import Choose
 from train.challenge.spot_folder import SpotDir
 from train.challenge.spot_score import SpotSettings, spot_score
-from train.commands.flags import require_places, write_json
-from train.datasets.class_maps import ClassMap, Contempt, OneSided12
+from train.commands.flags import add_class_map_flags, add_max_frames, read_class_map, require_places, write_json
 from train.datasets.registry import VIDEO_DATASETS, read_videos
 from train.datasets.source import Defect, VideoReading
 from train.errors import UsageError
@@ -67,14 +66,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     data.add_argument("--layout", metavar="NAME", help="which copy of the pictures to read (the fullest there is)")
     data.add_argument("--subjects", type=_names, default=(), metavar="A,B", help="only these, for trying (all)")
     data.add_argument("--limit-videos", type=int, metavar="N", help="only the first N of them, for trying (all)")
-    data.add_argument(
-        "--max-frames",
-        type=int,
-        metavar="N",
-        help="micro-expressions of more frames are no truth (all are, however long)",
-    )
+    add_max_frames(parser)
     data.add_argument("--strict", action="store_true", help="end with exit code 2 when anything in the dataset is odd")
-    add_class_map_flags(parser.add_argument_group("classes, of the recognition"))
+    add_class_map_flags(parser)
     found = parser.add_argument_group("what is found")
     found.add_argument("--model", type=Path, metavar="ONNX", help="exported model (the bundled one)")
     found.add_argument(
@@ -93,6 +87,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--min-probability", type=float, metavar="P", help="the fixed one (the model's own; for --predictions 0)"
     )
     found.add_argument(
+        "--refit",
+        action="store_true",
+        help="with --choose loso: the decision which movements are micro-expressions is learned anew for each subject from all "
+        "others; takes about a minute a subject",
+    )
+    found.add_argument(
         "--rules", choices=tuple(RULES), default="pooled", help="how hits are counted (%(default)s, the proper ones)"
     )
     run_group = parser.add_argument_group("run")
@@ -107,17 +107,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     run_group.add_argument("--ray", metavar="ADDRESS", help="watch on a Ray cluster; local starts one on this machine")
     parser.set_defaults(run=run)
     return parser
-
-
-def add_class_map_flags(group: Any) -> None:
-    group.add_argument("--classes", type=int, choices=(3, 4, 7), default=3, help="how many (%(default)s)")
-    group.add_argument("--contempt", choices=get_args(Contempt), default="negative", help="of 3 or 4 (%(default)s)")
-    group.add_argument(
-        "--one-sided-12",
-        choices=get_args(OneSided12),
-        default="annotated",
-        help="what a smile on one side alone means (as %(default)s)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -153,19 +142,23 @@ def run(args: argparse.Namespace) -> int:
 
 def settings_of(args: argparse.Namespace) -> SpotSettings:
     """What the flags say. Raises UsageError, DatasetError."""
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError(f"--jobs: expected 1 or more, found {args.jobs}")
+    for name in ("jobs", "max_frames"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')}: expected 1 or more, found {value}")
+    if args.predictions and (args.ray or args.jobs):
+        raise UsageError("--ray and --jobs do not go with --predictions: nothing is watched")
     return SpotSettings(
         dataset=args.dataset,
         roots=tuple(args.root),
         out=args.out,
         annotations=tuple(args.annotation),
         layout=args.layout,
-        class_map=ClassMap(args.classes, args.contempt, args.one_sided_12),
+        class_map=read_class_map(args),
         **{
             name: getattr(args, name)
             for name in (
-                "model", "predictions", "choose", "min_probability", "rules", "subjects", "limit_videos"
+                "model", "predictions", "choose", "min_probability", "refit", "rules", "subjects", "limit_videos"
             )
         },
     )  # fmt: skip

@@ -17,13 +17,12 @@ from train.datasets.long_videos import (
     Coding,
     Key,
     LongDataset,
-    as_clips,
     event_kind,
     join,
     told_in_another_folder,
 )
 from train.datasets.sheet_file import Cells, read_cells
-from train.datasets.source import DatasetError, Defect, Reading, VideoReading
+from train.datasets.source import DatasetError, Defect, VideoReading
 from train.datasets.spreadsheet import candidates, several_fit
 
 DATASET = LongDataset(
@@ -59,16 +58,6 @@ class _Code:
     subjects: dict[int, int]
     stimuli: dict[str, str]
     unnamed: bool
-
-
-def read(
-    roots: Sequence[Path],
-    annotations: Sequence[Path] = (),
-    layout: str | None = None,
-    class_map: ClassMap = USUAL_MAP,
-) -> Reading:
-    """The micro-expressions as clips; as `read_videos`."""
-    return as_clips(read_videos(roots, annotations, layout, class_map))
 
 
 def read_videos(

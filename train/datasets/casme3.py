@@ -11,8 +11,8 @@ from pathlib import Path
 
 from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.frames import Folder, FoundClip, Tree, parts_below, passed_over, scan
-from train.datasets.long_videos import CodedRow, Coding, Key, LongDataset, as_clips, event_kind, join
-from train.datasets.source import DatasetError, Defect, Reading, VideoReading
+from train.datasets.long_videos import CodedRow, Coding, Key, LongDataset, event_kind, join
+from train.datasets.source import DatasetError, Defect, VideoReading
 from train.datasets.spreadsheet import Sheet, SheetKind, SheetRow, find_sheet, frame_number, key, no_sheet, open_sheet
 
 DATASET = LongDataset("casme3", "CAS(ME)³ part A", 30.0, ("colour",), first=None)
@@ -57,16 +57,6 @@ KIND_BLINKS = SheetKind(
     sheets=KIND.others,
     others=KIND.sheets,
 )
-
-
-def read(
-    roots: Sequence[Path],
-    annotations: Sequence[Path] = (),
-    layout: str | None = None,
-    class_map: ClassMap = USUAL_MAP,
-) -> Reading:
-    """The micro-expressions as clips; as `read_videos`."""
-    return as_clips(read_videos(roots, annotations, layout, class_map))
 
 
 def read_videos(

@@ -11,8 +11,8 @@ from pathlib import Path
 from train.datasets.casme3 import CODED, KIND_EMOTIONS, LETTER, UNITS, colour_place, left_over, subject_of
 from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.frames import FoundClip, Tree, scan
-from train.datasets.long_videos import CodedRow, Coding, LongDataset, as_clips, join
-from train.datasets.source import Defect, Reading, VideoReading
+from train.datasets.long_videos import CodedRow, Coding, LongDataset, join
+from train.datasets.source import Defect, VideoReading
 from train.datasets.spreadsheet import Sheet, SheetKind, find_sheet, no_sheet
 
 DATASET = LongDataset("casme3-c", "CAS(ME)³ part C", 30.0, ("colour",), first=None)
@@ -27,16 +27,6 @@ KIND = SheetKind(
     optional=(UNITS, CODED[3]),
     sheets=("mockCrimeME",),
 )
-
-
-def read(
-    roots: Sequence[Path],
-    annotations: Sequence[Path] = (),
-    layout: str | None = None,
-    class_map: ClassMap = USUAL_MAP,
-) -> Reading:
-    """The micro-expressions as clips; as `read_videos`."""
-    return as_clips(read_videos(roots, annotations, layout, class_map))
 
 
 def read_videos(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from model.types import EventKind
 from train.datasets.class_maps import emotions_in
@@ -52,8 +53,21 @@ class EventCountCheck:
     def matches(self) -> bool:
         return not self.differences
 
+    def to_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return {
+            "part": self.name,
+            "matches": self.matches,
+            "events": dict(self.found.events),
+            "expected_events": dict(self.published.events),
+            "differences": list(self.differences),
+            "text": str(self),
+        }
+
     def __str__(self) -> str:
-        told = f"{self.published.title}: {_events(self.found)}"
+        kinds = [kind for kind in _KINDS if self.published.events[kind] or self.found.events[kind]]
+        counts = " + ".join(str(self.found.events[kind]) for kind in kinds)
+        told = f"{self.published.title}, {' + '.join(kinds)}: {counts}"
         if self.matches:
             return f"{told} as published"
         return f"{told}, not as published: {'; '.join(self.differences)}; usual cause: not all of it is here, or rows left out"
@@ -100,7 +114,3 @@ def check_counts(reading: VideoReading) -> EventCountCheck | None:
         pairs = (("subjects", found.subjects, published.subjects), ("videos", found.videos, published.videos))
         differences += [f"{noun} {ours} instead of {full}" for noun, ours, full in pairs if full not in (None, ours)]
     return EventCountCheck(reading.dataset, found, published, tuple(differences))
-
-
-def _events(counts: EventCounts) -> str:
-    return f"{counts.events['macro']} + {counts.events['micro']}"

@@ -172,7 +172,9 @@ def as_clips(reading: VideoReading) -> Reading:
                 clip = replace(clip, clip=f"{name}_{event.offset}")
             clips[clip.id] = clip
     found = tuple(clips.values())
-    return Reading(reading.dataset, reading.classes, found, reading.defects, reading.sheets, reading.class_map)
+    return Reading(
+        reading.dataset, reading.classes, found, reading.defects, reading.sheets, reading.class_map, reading.notes
+    )
 
 
 def without_longer(reading: VideoReading, max_frames: int) -> VideoReading:
@@ -184,7 +186,7 @@ def without_longer(reading: VideoReading, max_frames: int) -> VideoReading:
     )
     note = (
         f"micro-expressions of more than {max_frames} frames are left out: {before - _micro(videos)} of {before} "
-        f"(--max-frames {max_frames}); who finds one is told of a false event"
+        f"(--max-frames {max_frames})"
     )
     return replace(reading, videos=videos, notes=(*reading.notes, note))
 

@@ -22,21 +22,25 @@ def read_dataset(
     filmed_fps: float | None = None,
     coder: str | None = None,
     class_map: ClassMap = USUAL_MAP,
+    max_frames: int | None = None,
 ) -> Reading:
     """Reads what lies under `roots`.
 
     `annotations`: sheets to use instead of those found under the roots, told apart by their content; for "folder" those
     of subjects and of frames, for "sessions" that of subjects. `coder`: for "sessions", whose labels alone. `layout`: which of several copies under the roots to read (smic: raw, cropped; casme2:
     raw_selected, raw, cropped), None for the fullest. `filmed_fps`: for "folder", the rate of clips of which no sheet
-    says one. Raises DatasetError when there is nothing to read; what is wrong
-    with single clips and rows is in the reading's defects.
+    says one. `max_frames`: of long videos, micro-expressions that are longer are left out, which the notes say. Raises
+    DatasetError when there is nothing to read; what is wrong with single clips and rows is in the reading's defects.
     """
     _require_there(name, DATASETS, roots, annotations)
+    if name in VIDEO_DATASETS:
+        reading = read_videos(name, roots, annotations, layout, class_map, max_frames)
+        return import_module("train.datasets.long_videos").as_clips(reading)
+    if max_frames is not None:
+        raise DatasetError(f"--max-frames: {name} has clips, not long videos; it is for {', '.join(VIDEO_DATASETS)}")
     reader = import_module(f"train.datasets.{_MODULES.get(name, name)}")
     if name == "sessions":
         return reader.read(roots, annotations, coder)
-    if name in VIDEO_DATASETS:
-        return reader.read(roots, annotations, layout, class_map)
     if name != "folder":
         return reader.read(roots, annotations, layout)
     if len(roots) > 1 or len(annotations) > 2:
@@ -54,8 +58,10 @@ def read_videos(
     max_frames: int | None = None,
 ) -> VideoReading:
     """Reads the whole videos that lie under `roots`, with what is to be found in them; arguments and errors as of
-    `read_dataset`. `max_frames`: micro-expressions that are longer are left out, which the notes say."""
+    `read_dataset`."""
     _require_there(name, VIDEO_DATASETS, roots, annotations)
+    if max_frames is not None and max_frames < 1:
+        raise DatasetError(f"--max-frames: expected 1 or more, found {max_frames}")
     module = import_module(f"train.datasets.{_MODULES.get(name, name)}")
     reading = module.read_videos(roots, annotations, layout, class_map)
     if max_frames is None:

@@ -13,8 +13,8 @@ from train.datasets import samm
 from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.frames import FoundClip, Tree, passed_over, scan
 from train.datasets.labels import SAMM_LABELS
-from train.datasets.long_videos import CodedRow, Coding, Key, LongDataset, as_clips, event_kind, join
-from train.datasets.source import DatasetError, Defect, Reading, VideoReading
+from train.datasets.long_videos import CodedRow, Coding, Key, LongDataset, event_kind, join
+from train.datasets.source import DatasetError, Defect, VideoReading
 from train.datasets.spreadsheet import Sheet, SheetKind, SheetRow, find_sheet, frame_number, no_sheet, open_sheet
 
 DATASET = LongDataset("samm-long", "SAMM Long Videos", 200.0, ("raw",), first=1)
@@ -39,16 +39,6 @@ KIND = SheetKind(
     optional=(("Action Units", "Action Unit", "AUs", "AU"),),
     sheets=("FACS_Movement_Only",),
 )
-
-
-def read(
-    roots: Sequence[Path],
-    annotations: Sequence[Path] = (),
-    layout: str | None = None,
-    class_map: ClassMap = USUAL_MAP,
-) -> Reading:
-    """The micro-expressions as clips; as `read_videos`."""
-    return as_clips(read_videos(roots, annotations, layout, class_map))
 
 
 def read_videos(

@@ -150,7 +150,8 @@ class Defect:
 class Reading:
     """What a reader found: the clips, in the order of their keys, the defects, and the annotation sheets it read.
 
-    `class_map` says in words which emotion is which class, where that can be chosen.
+    `class_map` says in words which emotion is which class, where that can be chosen; `notes` what every result of these clips
+    has to say besides, a line each.
     """
 
     dataset: str
@@ -159,6 +160,7 @@ class Reading:
     defects: tuple[Defect, ...] = field(default=())
     sheets: tuple[Path, ...] = ()
     class_map: str = ""
+    notes: tuple[str, ...] = ()
 
     def labelled(self) -> tuple[SourceClip, ...]:
         """The clips that belong to one of the classes."""

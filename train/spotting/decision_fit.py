@@ -201,7 +201,7 @@ def count_at(videos: Sequence[JudgedVideo], chances: Sequence[Rows], least: floa
     """At the least probability; of candidates with apexes close together only the likeliest counts, as live."""
     true = found = false = 0
     for video, chance in zip(videos, chances, strict=True):
-        counted = [video.candidates[n] for n in _likeliest(video, chance) if chance[n] >= least]
+        counted = [video.candidates[n] for n in likeliest(video, chance) if chance[n] >= least]
         used: set[int] = set()
         for event in video.truth:
             near = [n for n, candidate in enumerate(counted) if n not in used and is_hit(candidate, event)]
@@ -211,8 +211,8 @@ def count_at(videos: Sequence[JudgedVideo], chances: Sequence[Rows], least: floa
     return Counted(true, found, false)
 
 
-def _likeliest(video: JudgedVideo, chance: Rows) -> list[int]:
-    """Candidates that no other one nearby is likelier than; of equally likely ones that which stands out more, then the first."""
+def likeliest(video: JudgedVideo, chance: Rows) -> list[int]:
+    """Places of the candidates that no other one nearby is likelier than; of equally likely ones that which stands out more, then the first."""
     apexes_s = np.array([event.apex_s for event in video.candidates])
     clear = np.array([event.evidence["over noise"] for event in video.candidates])
     rival_s = EventSettings().rival_s
