@@ -115,7 +115,7 @@ RULES: Mapping[Rules, RuleSet] = MappingProxyType(
             "Hits at an IoU of .5 or more of inclusive frames, one to one; hits, false events and misses are pooled over all "
             "videos, those without any event included.",
             "",
-            "what the grand challenges ask for",
+            "the grand challenges, who ask for it",
             most_pairs,
         ),
         "megc2020": RuleSet(

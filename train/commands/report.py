@@ -1,4 +1,4 @@
-"""`python -m train report`: a page about a leave-one-subject-out run or an ablation."""
+"""`python -m train report`: a page about a leave-one-subject-out run, an ablation, or a run over long videos."""
 
 import argparse
 import os
@@ -17,25 +17,32 @@ _EPILOG = """examples:
   python -m train report runs/weighted --against runs/plain       both runs' scores, their losses over each other
   python -m train report runs/ablation                            all rows of an ablation
   python -m train report runs/loso --mistakes 0 --out public      without pictures of people
+  python -m train report runs/casme2-long                         timelines, false and missed events of `train spot-score`
 
 The page is one file that needs nothing else, not even a network. A run that is not finished is reported as far as it
-is. Pictures of misclassified clips come from the clip stores that the run was made of; they show people, so mind what
-the datasets' licence agreements say before you pass the page on."""
+is. Pictures of misclassified clips come from the clip stores that the run was made of, those of false and missed events
+from the recorded videos; they show people, so mind what the datasets' licence agreements say before you pass the page on."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "report",
-        help="a page about a leave-one-subject-out run",
-        description="Make one HTML page about a leave-one-subject-out run or an ablation, and its pictures as PNG.",
+        help="a page about a leave-one-subject-out run, or one over long videos",
+        description="Make one HTML page about a run, and its pictures as PNG.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=Path, metavar="RUN", help="folder of `train loso` or `train ablate`")
+    parser.add_argument(
+        "path", type=Path, metavar="RUN", help="folder of `train loso`, `train ablate` or `train spot-score`"
+    )
     parser.add_argument("--against", type=Path, metavar="RUN2", help="another run to compare with")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the page and its pictures (RUN/report)")
     parser.add_argument(
-        "--mistakes", type=int, default=24, metavar="N", help="misclassified clips to show with pictures (%(default)s)"
+        "--mistakes",
+        type=int,
+        default=24,
+        metavar="N",
+        help="misclassified clips, or false and missed events, to show with pictures (%(default)s)",
     )
     parser.add_argument(
         "--open",

@@ -20,6 +20,8 @@ from train.charts import DARK, LIGHT, PIXELS_A_POINT, Theme, blended, label, leg
 from train.files import write_with
 from train.report.runs import RunCurves
 
+MISTAKES_SHEET = "mistakes"
+"""The picture that shows people."""
 _WIDTH_IN = 5.3
 
 Draw = Callable[[Theme], Figure]
@@ -82,16 +84,19 @@ def draw_scores(lines: Sequence[ScoreLine], theme: Theme) -> Figure:
     return figure
 
 
-def draw_confusion(matrices: ArrayLike, class_names: Sequence[str], title: str, theme: Theme) -> Figure:
-    """Confusion matrices (seeds, classes, classes), rows truth: the mean count, shaded by the share of the row."""
+def draw_confusion(
+    matrices: ArrayLike, class_names: Sequence[str], title: str, theme: Theme, answers: Sequence[str] = ()
+) -> Figure:
+    """Confusion matrices (seeds, classes, answers), rows truth: the mean count, shaded by the share of the row. `answers` are the
+    classes unless given."""
     counts = np.asarray(matrices, float).mean(axis=0)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
-    size_in = 2.0 + 0.8 * len(class_names)
-    figure, (ax,) = new_figure(theme, size_in, size_in)
+    answers = answers or class_names
+    figure, (ax,) = new_figure(theme, 2.0 + 0.8 * len(answers), 2.0 + 0.8 * len(class_names))
     ax.grid(False)
     image = ax.imshow(shares, vmin=0, vmax=1, cmap=LinearSegmentedColormap.from_list("shares", theme.shades))
     ticks = range(len(class_names))
-    ax.set_xticks(ticks, class_names, rotation=30 if max(map(len, class_names)) > 8 or len(ticks) > 3 else 0)
+    ax.set_xticks(range(len(answers)), answers, rotation=30 if max(map(len, answers)) > 8 or len(answers) > 3 else 0)
     ax.set_yticks(ticks, class_names, rotation=90 if len(ticks) <= 4 else 0, va="center")
     for (row, column), count in np.ndenumerate(counts):
         ink = readable_on(image.cmap(shares[row, column]))

@@ -1,17 +1,14 @@
 """A run's report: one HTML page that holds everything it shows, and its pictures as PNG beside it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from train.errors import UsageError
 from train.files import write_text
 from train.report.ablation import Ablation, ablation_notices, ablation_section, is_ablation, open_ablation
-from train.report.figures import PictureBook, count_text
+from train.report.figures import MISTAKES_SHEET, PictureBook, count_text
+from train.report.html import PAGE, Report, rendered
 from train.report.runs import ScoredRun, open_run
 from train.report.sections import (
     compared,
@@ -23,6 +20,8 @@ from train.report.sections import (
     run_names,
     scores_picture,
 )
+from train.report.spot_page import write_spot_report
+from train.report.spot_run import is_spot_run, open_spot_run
 from train.report.text import (
     MEASURES,
     facts,
@@ -37,37 +36,27 @@ from train.report.text import (
 )
 from train.text_table import spread_text
 
-PAGE = "report.html"
 MISTAKES = 24
-_TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was written, and what a reader of the page is told first."""
-
-    page: Path
-    pictures: tuple[Path, ...]
-    notices: tuple[str, ...]
 
 
 def write_report(path: Path, out: Path, against: Path | None = None, most_mistakes: int = MISTAKES) -> Report:
-    """Makes the report of the run or ablation in `path`, beside the run in `against`, in the folder `out`.
+    """Makes the report of the run, ablation or run over long videos in `path`, beside the run in `against`, in the folder `out`.
 
-    `most_mistakes`: how many misclassified clips are shown with pictures.
+    `most_mistakes`: how many misclassified clips, or false and missed events, are shown with pictures.
 
     Raises:
-        UsageError: there is no run, or none of its folds is finished. OSError: `out` cannot be written.
+        UsageError: there is no run, or nothing of it is finished. OSError: `out` cannot be written.
     """
+    if is_spot_run(path):
+        if against:
+            raise UsageError(f"--against: {path} is a run over long videos, which has nothing beside it; leave it out")
+        return write_spot_report(open_spot_run(path), _made(out), most_mistakes)
     ablation = open_ablation(path) if is_ablation(path) else None
     if ablation and against:
         raise UsageError(f"--against: {path} is an ablation, whose rows stand beside each other already; leave it out")
     opened = ablation.main if ablation else open_run(path)
     other = open_run(against) if against else None
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: expected a folder to write into, found a file; choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    book = PictureBook(out)
+    book = PictureBook(_made(out))
     context = _context(opened, book, most_mistakes)
     if ablation:
         context |= _ablation(ablation, context, book)
@@ -78,8 +67,19 @@ def write_report(path: Path, out: Path, against: Path | None = None, most_mistak
         context["losses"] = losses({names[0]: opened, names[1]: other}, book)
     else:
         context["losses"] = losses({opened.name: opened}, book)
-    write_text(out / PAGE, _rendered(context))
+    filters = {"part_title": part_title, "count": count_text, "mean_sd": spread_text}
+    page = rendered("report.html", context | {"measures": MEASURES, "sections": _sections(context)}, filters)
+    write_text(out / PAGE, page)
     return Report(out / PAGE, tuple(book.files), tuple(context["notices"]))
+
+
+def _made(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: expected a folder to write into, found a file; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    # What shows people must not stay beside a page that was made anew without.
+    (out / f"{MISTAKES_SHEET}.png").unlink(missing_ok=True)
+    return out
 
 
 def _context(opened: ScoredRun, book: PictureBook, most_mistakes: int) -> dict[str, Any]:
@@ -145,25 +145,3 @@ def _sections(context: Mapping[str, Any]) -> dict[str, str]:
     }
     absent = {name for name, key in (("ablation", "ablation"), ("optimistic", "published")) if not context[key]}
     return {anchor: name for anchor, name in named.items() if anchor not in absent}
-
-
-def _rendered(context: Mapping[str, Any]) -> str:
-    """The page. Everything from runs is escaped: names of clips and people come from files."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "score": score_text,
-        "mean_sd": spread_text,
-        "part_title": part_title,
-        "count": count_text,
-        "capitalise": lambda text: text[:1].upper() + text[1:],
-    }
-    style = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))
-    return environment.get_template("report.html").render(
-        context, style=style, measures=MEASURES, sections=_sections(context)
-    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from train.loso.predictions import COMPOSITE
 from train.report.figures import (
+    MISTAKES_SHEET,
     PagePicture,
     PictureBook,
     ScoreLine,
@@ -124,7 +125,7 @@ def mistakes(opened: ScoredRun, most: int, book: PictureBook) -> dict[str, Any]:
     rows = found[:most]
     if not rows:
         return {"text": text, "problems": (), "shown": (), "rows": found, "n": len(found)}
-    sheet = book.path("mistakes")
+    sheet = book.path(MISTAKES_SHEET)
     shown, problems = show_mistakes(rows, sheet)
     if not shown:
         book.files.remove(sheet)
