@@ -120,6 +120,10 @@ class ClassMap:
         return OTHERS if label is None and self.classes == 4 and emotion in _THREE else label
 
 
+USUAL_MAP = ClassMap()
+"""What is taken unless something else is asked for."""
+
+
 def emotions_in(text: str) -> tuple[str, ...]:
     """The emotions that a cell names, each as in `EMOTIONS` where it is one of them; empty for an empty cell."""
     words = [" ".join(part.split()) for part in _SEVERAL.split(text.strip().casefold())]

@@ -103,6 +103,35 @@ def find_sheet(
     `annotations` alone are looked at where there are any; else the files `found` under the roots, then those that lie
     beside a root or one folder higher.
     """
+    fitting, reasons = _fitting(kind, roots, found, annotations)
+    if not fitting:
+        return None, [], reasons
+    rest = ", ".join(str(sheet.path) for sheet in fitting[1:])
+    reason = f"this annotation sheet is used; {rest} would fit as well; choose with --annotation FILE"
+    return fitting[0], [*fitting[0].remarks, *([Defect("warning", fitting[0].path, reason)] if rest else [])], reasons
+
+
+def find_sheets(
+    kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
+) -> tuple[tuple[Sheet, ...], list[Defect], list[str]]:
+    """All sheets that fit, of a dataset that comes in several, without copies: those whose clips are all in another."""
+    fitting, reasons = _fitting(kind, roots, found, annotations)
+    kept: list[tuple[Sheet, set[str]]] = []
+    defects: list[Defect] = []
+    for sheet in fitting:
+        names = {row["Filename"].casefold() for row in sheet.rows}
+        copied = next((other.path for other, others in kept if names <= others), None)
+        if copied is None:
+            kept.append((sheet, names))
+            defects += sheet.remarks
+        else:
+            defects.append(Defect("warning", sheet.path, f"all of its clips are in {copied} already: passed over"))
+    return tuple(sorted((sheet for sheet, _ in kept), key=lambda sheet: sheet.path.name)), defects, reasons
+
+
+def _fitting(
+    kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
+) -> tuple[list[Sheet], list[str]]:
     fitting: list[Sheet] = []
     reasons: list[str] = []
     for paths in [annotations] if annotations else [_by_likeness(kind, found), _by_likeness(kind, _beside(roots))]:
@@ -113,11 +142,7 @@ def find_sheet(
                 reasons.append(str(error))
         if fitting:
             break
-    if not fitting:
-        return None, [], reasons
-    rest = ", ".join(str(sheet.path) for sheet in fitting[1:])
-    reason = f"this annotation sheet is used; {rest} would fit as well; choose with --annotation FILE"
-    return fitting[0], [*fitting[0].remarks, *([Defect("warning", fitting[0].path, reason)] if rest else [])], reasons
+    return fitting, reasons
 
 
 def no_sheet(
