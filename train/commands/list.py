@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from rich.table import Table
 
 from model.console import CleanConsole
 from model.guards import shown
-from train.commands.flags import add_filmed_fps, read_coder, read_filmed_fps
+from train.commands.flags import add_class_map_flags, add_filmed_fps, read_class_map, read_coder, read_filmed_fps
 from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
+from train.datasets.published_counts import CountCheck
 from train.datasets.registry import DATASETS, read_dataset
 from train.datasets.source import DatasetError, Defect, FrameFolder, Reading, SourceClip
 
@@ -28,7 +30,8 @@ _EPILOG = """examples:
   python -m train list --dataset composite --root ~/SMIC ~/CASME2 ~/SAMM --canonical | sha256sum
 
 Sheets and clips are found by what they hold: give the folder an archive was unpacked to, or one above or below it.
-smic, casme2 and samm come in the three classes of MEGC2019, and their lists are compared with the published one.
+smic, casme2 and samm come in the three classes of MEGC2019, and their lists are compared with the published one; of mmew, dfme,
+4dme and smic-e the numbers of clips and subjects are. --label-map 4 or 7 takes other classes where the emotions allow it.
 folder is for clips of your own, <root>/<class>/<subject>_<clip>.mp4 or folders of frames: see prepare --help.
 Warnings are oddities that were dealt with; errors are clips or rows that cannot be used. --strict ends with exit code 2
 when there are errors."""
@@ -56,10 +59,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--layout",
         metavar="NAME",
-        help="which copy of the pictures: raw or cropped, casme2 also raw_selected (the fullest there is)",
+        help="which copy of the pictures: raw or cropped, casme2 also raw_selected; casme: raw_selected, sections, cropped; "
+        "smic-e: the camera, hs, vis or nir (the fullest there is)",
     )
     add_filmed_fps(parser)
     parser.add_argument("--coder", metavar="NAME", help="sessions: the labels of this coder alone")
+    add_class_map_flags(parser)
     parser.add_argument("--strict", action="store_true", help="errors end the command with exit code 2")
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -74,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     console = CleanConsole(stderr=True)
     with console.status(f"reading {args.dataset} ..."):
         fps, coder = read_filmed_fps(args), read_coder(args)
-        reading = read_dataset(args.dataset, args.root, args.annotation, args.layout, fps, coder)
+        class_map = read_class_map(args)
+        reading = read_dataset(args.dataset, args.root, args.annotation, args.layout, fps, coder, class_map)
     outcome = checks(reading)
     errors = [defect for defect in reading.defects if defect.severity == "error"]
     if args.json:
@@ -91,14 +97,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def print_outcome(reading: Reading, outcome: list[Check], console: Console) -> None:
-    """The comparison with the published list, then every warning and error, a line each."""
+def print_outcome(reading: Reading, outcome: Sequence[Check | CountCheck], console: Console) -> None:
+    """The class map, the comparison with what is published, then every warning and error, a line each."""
 
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     for sheet in reading.sheets:
         say(f"annotation: {sheet}")
+    if reading.class_map:
+        say(f"class map: {reading.class_map}")
     for check in outcome:
         say(str(check), "green" if check.matches else "yellow")
     for severity, style in (("warning", "yellow"), ("error", "red")):
@@ -127,6 +135,10 @@ def _print_tables(reading: Reading, console: Console) -> None:
     for name in columns:
         table.add_column(escape(name), justify="right", footer=str(total[name]))
     table.add_column("clips", justify="right", footer=str(len(reading.clips)))
+    rates = Counter(clip.fps for clip in reading.clips)
+    if len(rates) > 1:
+        told = ", ".join(f"{fps:g} ({_count(number, 'clip')})" for fps, number in sorted(rates.items()))
+        table.caption = f"frames a second: {told}"
     several = len({dataset for dataset, _ in people}) > 1
     for (dataset, subject), counts in people.items():
         name = f"{dataset}/{subject}" if several else subject
@@ -146,18 +158,19 @@ def _print_tables(reading: Reading, console: Console) -> None:
         console.print(classes)
 
 
-def _report(reading: Reading, outcome: list[Check]) -> dict[str, Any]:
+def _report(reading: Reading, outcome: Sequence[Check | CountCheck]) -> dict[str, Any]:
     people: dict[str, Counter[str]] = {}
     for clip in reading.labelled():
         people.setdefault(f"{clip.dataset}/{clip.subject}", Counter())[str(clip.label)] += 1
     return {
         "dataset": reading.dataset,
         "classes": list(reading.classes),
+        "class_map": reading.class_map,
         "n": len(reading.labelled()),
         "per_class": {name: sum(counts[name] for counts in people.values()) for name in reading.classes},
         "subjects": {name: {label: counts[label] for label in reading.classes} for name, counts in people.items()},
         "sha256": canonical_sha256(canonical_lines(reading.clips, reading.classes)),
-        "checks": [_check(check) for check in outcome],
+        "checks": [check.to_dict() for check in outcome],
         "sheets": [str(path) for path in reading.sheets],
         "clips": [_clip(clip) for clip in reading.clips],
         "errors": [_defect(defect) for defect in reading.defects if defect.severity == "error"],
@@ -165,20 +178,21 @@ def _report(reading: Reading, outcome: list[Check]) -> dict[str, Any]:
     }
 
 
-def _check(check: Check) -> dict[str, Any]:
-    return {
-        "part": check.name,
-        "matches": check.matches,
-        "n": check.found.clips,
-        "expected_n": check.expected.clips,
-        "sha256": check.found.sha256,
-        "expected_sha256": check.expected.sha256,
-        "text": str(check),
-    }
-
-
 def _clip(clip: SourceClip) -> dict[str, Any]:
-    names = ("id", "dataset", "subject", "clip", "emotion", "label", "fps", "onset", "apex", "offset", "cropped")
+    names = (
+        "id",
+        "dataset",
+        "subject",
+        "clip",
+        "emotion",
+        "label",
+        "fps",
+        "onset",
+        "apex",
+        "offset",
+        "cropped",
+        "part",
+    )
     return {
         **{name: getattr(clip, name) for name in names},
         "action_units": list(clip.action_units),

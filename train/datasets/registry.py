@@ -7,9 +7,9 @@ from pathlib import Path
 from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.source import DatasetError, Reading, VideoReading
 
-OF_ONES_OWN = ("folder", "sessions")
+OF_ONES_OWN = ("folder", "sessions", "synthetic")
 """Their classes are what their owner calls them."""
-DATASETS = ("smic", "casme2", "samm", "composite", "mmew", "dfme", "4dme", "casme", "smic-e", *OF_ONES_OWN)
+DATASETS = ("smic", "casme2", "samm", "composite", "mmew", "dfme", "4dme", "casme", "smic-e", "folder", "sessions")
 VIDEO_DATASETS = ("smic-e",)
 """Those with whole videos in which events are to be found."""
 _MODULES = {"4dme": "fourdme", "smic-e": "smic_e"}
@@ -36,8 +36,7 @@ def read_dataset(
     """
     _require_there(name, DATASETS, roots, annotations)
     reader = import_module(f"train.datasets.{_MODULES.get(name, name)}")
-    if name in OF_ONES_OWN and class_map != USUAL_MAP:
-        raise DatasetError(f"{name}: its classes are its own; leave out --label-map, --contempt and --one-sided-12")
+    require_mappable(name, class_map)
     if name == "sessions":
         return reader.read(roots, annotations, coder)
     if name != "folder":
@@ -61,6 +60,12 @@ def read_videos(
     return import_module(f"train.datasets.{_MODULES.get(name, name)}").read_videos(
         roots, annotations, layout, class_map
     )
+
+
+def require_mappable(name: str, class_map: ClassMap) -> None:
+    """Raises DatasetError for a choice of classes where there is none."""
+    if name in OF_ONES_OWN and class_map != USUAL_MAP:
+        raise DatasetError(f"{name}: its classes are its own; leave out --label-map, --contempt and --one-sided-12")
 
 
 def _require_there(name: str, known: Sequence[str], roots: Sequence[Path], annotations: Sequence[Path]) -> None:
