@@ -4,11 +4,12 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from model.atomic import Named, clash, lies_in
 from stream.engine.model_file import BUNDLED_MODEL
 from train.clips.store import CLIPS_FILE, MANIFEST_FILE, RECORDS_FILE
+from train.datasets.class_maps import ClassCount, ClassMap, Contempt, OneSided12
 from train.errors import UsageError
 from train.files import RunDir, write_text
 from train.fit_config import TrainConfig
@@ -146,6 +147,37 @@ def read_coder(args: argparse.Namespace) -> str | None:
     if args.coder is not None and args.dataset != "sessions":
         raise UsageError(f"--coder: {args.dataset} has no coders' labels; it is for --dataset sessions")
     return args.coder
+
+
+def add_class_map_flags(parser: argparse.ArgumentParser) -> None:
+    """Of datasets whose annotations name emotions; what is chosen is stated in every result."""
+    usual = ClassMap()
+    group = parser.add_argument_group("classes", "which emotion is which class; stated in every result")
+    group.add_argument(
+        "--label-map",
+        type=int,
+        choices=get_args(ClassCount),
+        default=usual.classes,
+        help="3: negative, positive, surprise; 4: others as well; 7: anger, contempt, disgust, fear, happiness, sadness, surprise "
+        "(default %(default)s)",
+    )
+    group.add_argument(
+        "--contempt",
+        choices=get_args(Contempt),
+        default=usual.contempt,
+        help="with 3 or 4: contempt is negative, as in MEGC2019, or in no class (default %(default)s)",
+    )
+    group.add_argument(
+        "--one-sided-12",
+        choices=get_args(OneSided12),
+        default=usual.one_sided_12,
+        help="what a clip shows whose only action unit is a 12 of one side: CASME II and SAMM call it happiness, DFME contempt "
+        "(default: what is %(default)s)",
+    )
+
+
+def read_class_map(args: argparse.Namespace) -> ClassMap:
+    return ClassMap(args.label_map, args.contempt, args.one_sided_12)
 
 
 def require_places(*files: Path | None) -> None:
