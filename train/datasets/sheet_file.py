@@ -25,7 +25,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from model.atomic import regular_file
-from train.datasets.old_workbook import OldWorkbookError, OldWorkbookLimits, LargeWorkbookError, read_old_workbook
+from train.datasets.old_workbook import LargeWorkbookError, OldWorkbookError, OldWorkbookLimits, read_old_workbook
 from train.datasets.source import DatasetError
 
 SHEET_ENDINGS = (".xlsx", ".xlsm", ".xls", ".ods")
