@@ -255,6 +255,23 @@ def test_without_samms_own_sheet_there_are_no_emotions(tmp_path: Path) -> None:
     )
 
 
+# Several datasets in one place
+
+
+def test_everybody_finds_what_is_theirs_among_all_of_them(tmp_path: Path) -> None:
+    expected = {name: make(tmp_path / name) for name, make in QUIRKS.items()}
+    for name, tree in expected.items():
+        reading = read_videos(name, [tmp_path])
+        assert reading.sheets == tree.sheets
+        assert {video.id for video in reading.videos} >= set(tree.videos)
+        assert not any("would fit as well" in defect.reason for defect in reading.defects)
+        events = {video.id: len(video.events) for video in reading.videos}
+        assert {video: events[video] for video in tree.videos} == {v: len(e) for v, (_, e) in tree.videos.items()}
+    expected["casme3-c"].sheets[0].unlink()
+    with pytest.raises(DatasetError, match="part C: no annotation sheet under"):
+        read_videos("casme3-c", [tmp_path])
+
+
 # Names alone
 
 
