@@ -77,17 +77,17 @@ def casme2_tree(
     for index, row in enumerate(rows):
         if row.folder:
             folder = root / archive / archive / f"sub{row.subject}" / row.name
-            _write_frames(folder, [name.format(number) for number in row.numbers(margin)], index, faces)
+            write_pictures(folder, [name.format(number) for number in row.numbers(margin)], index, faces)
             if row.told == JUNK:
-                _write_frames(folder, ["img30 (copy).jpg", name.format(31).replace("jpg", "png")], index, faces=False)
+                write_pictures(folder, ["img30 (copy).jpg", name.format(31).replace("jpg", "png")], index, faces=False)
                 for junk in ("img99.jpg", "Thumbs.db", "._img30.jpg"):
                     (folder / junk).touch()
     errors = _told(rows, "sub", "errors")
     if broken:
-        _write_frames(root / archive / archive / "sub08" / "EP97_01f", ["img1.jpg"], 0, faces=False)
+        write_pictures(root / archive / archive / "sub08" / "EP97_01f", ["img1.jpg"], 0, faces=False)
         errors += [("sub08/EP97_01f", "no row for this clip"), ("", "Subject: expected a number, found ''")]
     clips = [row.expected("casme2", f"sub{row.subject}", margin) for row in rows if not row.repeat]
-    return Expected(root, (sheet,), _sorted(clips), tuple(_told(rows, "sub", "told")), tuple(errors))
+    return Expected(root, (sheet,), in_order(clips), tuple(_told(rows, "sub", "told")), tuple(errors))
 
 
 def samm_tree(root: Path, *, faces: bool = False, revised: bool = False) -> Expected:
@@ -111,9 +111,9 @@ def samm_tree(root: Path, *, faces: bool = False, revised: bool = False) -> Expe
     for index, row in enumerate(SAMM_ROWS):
         digits = 4 + index % 2
         names = [f"{row.subject}_{number:0{digits}d}.jpg" for number in row.numbers(0)]
-        _write_frames(root / "SAMM" / row.subject / row.name, names, index, faces, grey=True)
+        write_pictures(root / "SAMM" / row.subject / row.name, names, index, faces, grey=True)
     clips = [row.expected("samm", row.subject, 0) for row in SAMM_ROWS]
-    return Expected(root, (sheet,), _sorted(clips), tuple(_told(SAMM_ROWS, "", "told")), ())
+    return Expected(root, (sheet,), in_order(clips), tuple(_told(SAMM_ROWS, "", "told")), ())
 
 
 def smic_tree(
@@ -127,9 +127,11 @@ def smic_tree(
     for index, row in enumerate(rows):
         if row.folder:
             folder = archive / row.name.split("_")[0] / "micro" / (row.under or row.label) / row.name
-            _write_frames(folder, [name.format(f"{number:06d}") for number in row.numbers], index, faces)
-    _write_frames(archive / "s7" / "non_micro" / "s7_non_micro_01", [name.format(10001)], 0, faces=False)
-    _write_frames(archive.parent / "VIS" / "s7" / "micro" / "negative" / "s7_ne_01", [name.format(101)], 0, faces=False)
+            write_pictures(folder, [name.format(f"{number:06d}") for number in row.numbers], index, faces)
+    write_pictures(archive / "s7" / "non_micro" / "s7_non_micro_01", [name.format(10001)], 0, faces=False)
+    write_pictures(
+        archive.parent / "VIS" / "s7" / "micro" / "negative" / "s7_ne_01", [name.format(101)], 0, faces=False
+    )
     warnings = [("", "a folder of the VIS or NIR camera")]
     clips = []
     for row in rows:
@@ -142,7 +144,7 @@ def smic_tree(
     errors = [(row.id.split("/")[1], reason) for row in rows for reason in row.errors if sheet or row.folder]
     if not sheet:
         return Expected(
-            root, (), _sorted(clips), (*warnings, ("", "no sheet such as SMIC-HS-E_annotation.xlsx")), tuple(errors)
+            root, (), in_order(clips), (*warnings, ("", "no sheet such as SMIC-HS-E_annotation.xlsx")), tuple(errors)
         )
     path = root / "SMIC-HS-E_annotation.xlsx"
     table = _smic_table(row for row in rows if row.times)
@@ -150,7 +152,7 @@ def smic_tree(
         table.append([99, "total", None, 1, 2])
         errors.append(("", "Filename: expected a name such as s1_ne_01, found 'total'"))
     write_workbook(path, {"VIS": [table[0], [7, "s7_ne_01", None, 1, 2]], "HS": table})
-    return Expected(root, (path,), _sorted(clips), tuple(warnings), tuple(errors))
+    return Expected(root, (path,), in_order(clips), tuple(warnings), tuple(errors))
 
 
 def composite_tree(root: Path, *, faces: bool = False) -> Expected:
@@ -163,7 +165,7 @@ def composite_tree(root: Path, *, faces: bool = False) -> Expected:
     return Expected(
         root,
         tuple(path for part in parts for path in part.sheets),
-        _sorted([clip for part in parts for clip in part.clips]),
+        in_order([clip for part in parts for clip in part.clips]),
         tuple(told for part in parts for told in part.warnings),
         tuple(told for part in parts for told in part.errors),
     )
@@ -191,11 +193,11 @@ def _told(rows: Sequence[SheetRow], before: str, what: str) -> list[Told]:
     return [(f"{before}{row.subject}/{row.name}", reason) for row in rows for reason in getattr(row, what)]
 
 
-def _sorted(clips: Iterable[ExpectedClip]) -> tuple[ExpectedClip, ...]:
+def in_order(clips: Iterable[ExpectedClip]) -> tuple[ExpectedClip, ...]:
     return tuple(sorted(clips, key=lambda clip: clip.id.casefold().split("/")))
 
 
-def _write_frames(folder: Path, names: Sequence[str], seed: int, faces: bool, grey: bool = False) -> None:
+def write_pictures(folder: Path, names: Sequence[str], seed: int, faces: bool, grey: bool = False) -> None:
     """Pictures under the given names: grey noise of 8×8, or the portrait (256×256) that drifts by a pixel or two."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)

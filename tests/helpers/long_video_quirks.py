@@ -246,6 +246,7 @@ def casme3_quirks(root: Path) -> ExpectedVideos:
             ("spNO.7/c", "apex 395 outside 400 to 401: no apex taken"),
             ("spNO.7/b", "overlaps an event before it in the video: both are kept (in 3 rows, this the first)"),
             ("spNO.7/c", "emotion 'bored' is none that is known: in none of the classes"),
+            ("", "sheet 'eye blink': 3 eye blinks of 2 subjects; they are no events and are not scored"),
             ("", "5 frame numbers are missing in 1 videos (most: spNO.7/b 5); frames are found by number"),
         ),
         (

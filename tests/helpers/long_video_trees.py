@@ -175,10 +175,8 @@ def casme3_label_rows(videos: Sequence[MadeVideo]) -> Rows:
 
 def casme3_sheets(rows: Rows, blinks: Rows) -> dict[str, Rows]:
     """`blinks`: subject, file name, onset, apex, offset."""
-    return {
-        "AU+Emotion": [list(CASME3_HEADER), *rows],
-        "eye blink": [["Subject", "Filename", "Onset", "Apex", "Offset"], *blinks],
-    }
+    header: list[Cell] = ["Subject", "Filename", "Onset", "Apex", "Offset"]
+    return {"AU+Emotion": [list(CASME3_HEADER), *rows], "eye blink": [header, *blinks]}
 
 
 def _casme2_long(root: Path, videos: Sequence[MadeVideo]) -> None:

@@ -5,10 +5,10 @@ them, of whom some are held out to choose the epoch on, drawn by seed and name, 
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,16 @@ from model.contract import ClipContract
 from train.clips.features import cached_features
 from train.clips.store import ClipStore
 from train.clips.unit_targets import Targets, unit_targets
+from train.datasets.class_maps import USUAL_MAP
+from train.datasets.labels import KNOWN_PARTS
 from train.errors import UsageError
 from train.fit_config import TrainConfig
 from train.progress import Advance
 
 _CHUNK = 16
+_CLASS_MAP_FLAGS = {"classes": "--label-map", "contempt": "--contempt", "one_sided_12": "--one-sided-12"}
+_SAME_PEOPLE = {"smic-e": "smic", "samm-long": "samm"}
+"""Datasets whose people, by the same names, are those of another."""
 Scheme = Literal["cde", "sde"]
 """Whom a fold trains on: cde, everybody else, whatever the dataset; sde, the others of the left-out person's dataset."""
 
@@ -75,6 +80,8 @@ class Samples:
     """Side of the crops, which flow's pixels are of."""
     units: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """Which action units act, (clips, 2 units); see `train.clips.unit_targets`."""
+    class_map: Mapping[str, str] = field(default_factory=dict)
+    """By dataset, in words which emotion is which class, where that was a choice."""
 
     def counts(self, rows: NDArray[np.int64]) -> list[int]:
         """Clips of each class among these rows."""
@@ -162,6 +169,7 @@ class TrainingSet:
 def open_stores(paths: Sequence[str]) -> tuple[ClipStore, ...]:
     """The stores, checked to fit together. Raises StoreError or UsageError."""
     stores = tuple(ClipStore.open(path) for path in paths)
+    _require_one_class_map(stores)
     first = stores[0]
     for store in stores:
         for name, value in _shared(store).items():
@@ -226,6 +234,11 @@ def samples_of(stores: Sequence[ClipStore]) -> Samples:
         sources=", ".join(sorted({record.dataset for _, record in records})),
         crop_px=stores[0].manifest.crop.size_px,
         units=np.stack([unit_targets(record.label, record.action_units) for _, record in records]),
+        class_map={
+            str(store.manifest.settings.get("source")): words
+            for store in stores
+            if isinstance(words := _told_class_map(store).get("in_words"), str)
+        },
     )
 
 
@@ -352,8 +365,45 @@ def scaling_of(parts: Iterable[NDArray]) -> tuple[float, float]:
     return offset, scale
 
 
+def _told_class_map(store: ClipStore) -> Mapping[str, Any]:
+    """What a store of a dataset of emotions says of its classes; nothing where they are its owner's, or a generator's."""
+    told = store.manifest.settings.get("class_map")
+    return told if isinstance(told, dict) else {}
+
+
+def _chosen_classes(store: ClipStore) -> str | None:
+    """In words, the settings of a store's class map. Stores of before there was a choice have the usual one."""
+    told, usual = _told_class_map(store), USUAL_MAP.to_dict()
+    if not told and store.manifest.settings.get("source") not in KNOWN_PARTS:
+        return None
+    chosen = {name: told.get(name, value) for name, value in usual.items()}
+    return ", ".join(f"{flag} {chosen[name]}" for name, flag in _CLASS_MAP_FLAGS.items())
+
+
+def _require_one_class_map(stores: Sequence[ClipStore]) -> None:
+    """Raises UsageError where a class of one store is not what it is in another."""
+    first: tuple[ClipStore, str] | None = None
+    for store in stores:
+        chosen = _chosen_classes(store)
+        first = first or (None if chosen is None else (store, chosen))
+        if first is not None and chosen not in (None, first[1]):
+            raise UsageError(
+                f"{store.path}: class map: expected {first[1]} as in {first[0].path}, found {chosen}; prepare both alike"
+            )
+
+
 def _require_once(stores: Sequence[ClipStore]) -> None:
-    """Raises UsageError for a dataset's clip that was prepared into two of the stores: it would count twice."""
+    """Raises UsageError for a dataset's clip that was prepared into two of the stores, which would count twice, and for two
+    recordings of the same people under other names: who is left out of one would stay in the other."""
+    recordings: dict[str, tuple[str, Path]] = {}
+    for store in stores:
+        for dataset in dict.fromkeys(record.dataset for record in store.records):
+            name, path = recordings.setdefault(_SAME_PEOPLE.get(dataset, dataset), (dataset, store.path))
+            if name != dataset:
+                raise UsageError(
+                    f"{store.path}: {dataset} shows the same people as {name} in {path}, so that nobody would be left out; "
+                    "leave one of the stores out"
+                )
     seen: dict[tuple[str, str, str], Path] = {}
     for store in stores:
         for record in store.records:

@@ -16,11 +16,19 @@ from rich.table import Table
 
 from model.console import CleanConsole
 from model.guards import shown
-from train.commands.flags import add_filmed_fps, add_max_frames, read_coder, read_filmed_fps
+from train.commands.flags import (
+    add_class_map_flags,
+    add_filmed_fps,
+    add_max_frames,
+    read_class_map,
+    read_coder,
+    read_filmed_fps,
+)
 from train.commands.video_tables import print_videos, videos_report
 from train.datasets.event_counts import EventCountCheck, check_counts
 from train.datasets.labels import Check, canonical_lines, canonical_sha256, checks
-from train.datasets.registry import DATASETS, VIDEO_DATASETS, read_dataset, read_videos
+from train.datasets.published_counts import CountCheck
+from train.datasets.registry import DATASETS, LONG_DATASETS, read_dataset, read_videos
 from train.datasets.source import DatasetError, Defect, FrameFolder, Reading, SourceClip, VideoReading
 
 _NO_CLASS = "no class"
@@ -32,7 +40,8 @@ _EPILOG = """examples:
   python -m train list --dataset casme3 --root ~/CASME3 --max-frames 30
 
 Sheets and clips are found by what they hold: give the folder an archive was unpacked to, or one above or below it.
-smic, casme2 and samm come in the three classes of MEGC2019, and their lists are compared with the published one.
+smic, casme2 and samm come in the three classes of MEGC2019, and their lists are compared with the published one; of mmew, dfme,
+4dme and smic-e the numbers of clips and subjects are. --label-map 4 or 7 takes other classes where the emotions allow it.
 casme2-long, samm-long, casme3 (part A) and casme3-c (part C) are long videos: what happens in them, beside the published counts.
 folder is for clips of your own, <root>/<class>/<subject>_<clip>.mp4 or folders of frames: see prepare --help.
 Warnings are oddities that were dealt with; errors are clips or rows that cannot be used. --strict ends with exit code 2
@@ -61,12 +70,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--layout",
         metavar="NAME",
-        help="which copy of the pictures: raw or cropped, casme2 also raw_selected, casme2-long rawpic, rawvideo or cropped "
-        "(the fullest there is)",
+        help="which copy of the pictures: raw or cropped, casme2 also raw_selected; casme: raw_selected, sections, cropped; "
+        "casme2-long: rawpic, rawvideo, cropped; smic-e: the camera, hs, vis or nir (the fullest there is)",
     )
     add_filmed_fps(parser)
     add_max_frames(parser)
     parser.add_argument("--coder", metavar="NAME", help="sessions: the labels of this coder alone")
+    add_class_map_flags(parser)
     parser.add_argument(
         "--strict", action="store_true", help="errors and mended numbers end the command with exit code 2"
     )
@@ -81,7 +91,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     console = CleanConsole(stderr=True)
-    if args.dataset in VIDEO_DATASETS and not args.canonical:
+    if args.dataset in LONG_DATASETS and not args.canonical:
         reading, show = _read_videos(args, console)
     else:
         reading, show = _read_clips(args, console)
@@ -102,9 +112,9 @@ def strict_words(refused: Sequence[Defect]) -> str:
 def _read_clips(args: argparse.Namespace, console: Console) -> tuple[Reading, Callable[[], None]]:
     """What was read, and what prints it."""
     with console.status(f"reading {args.dataset} ..."):
-        fps, coder = read_filmed_fps(args), read_coder(args)
+        fps, coder, class_map = read_filmed_fps(args), read_coder(args), read_class_map(args)
         reading = read_dataset(
-            args.dataset, args.root, args.annotation, args.layout, fps, coder, max_frames=args.max_frames
+            args.dataset, args.root, args.annotation, args.layout, fps, coder, class_map, args.max_frames
         )
     outcome = checks(reading)
 
@@ -129,7 +139,7 @@ def _read_videos(args: argparse.Namespace, console: Console) -> tuple[VideoReadi
     with console.status(f"reading {args.dataset} ..."):
         read_filmed_fps(args)
         read_coder(args)
-        full = read_videos(args.dataset, args.root, args.annotation, args.layout)
+        full = read_videos(args.dataset, args.root, args.annotation, args.layout, read_class_map(args))
         check = check_counts(full)
         reading = full if args.max_frames is None else without_longer(full, args.max_frames)
 
@@ -144,15 +154,19 @@ def _read_videos(args: argparse.Namespace, console: Console) -> tuple[VideoReadi
 
 
 def print_outcome(
-    reading: Reading | VideoReading, outcome: Sequence[Check | EventCountCheck], console: Console
+    reading: Reading | VideoReading, outcome: Sequence[Check | CountCheck | EventCountCheck], console: Console
 ) -> None:
-    """The comparison with the published list or counts, then every warning and error, a line each."""
+    """The class map, the notes, the comparison with what is published, then every warning and error, a line each."""
 
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     for sheet in reading.sheets:
         say(f"annotation: {sheet}")
+    if reading.class_map:
+        say(f"class map: {reading.class_map}")
+    for note in reading.notes:
+        say(note)
     for check in outcome:
         say(str(check), "green" if check.matches else "yellow")
     for severity, style in (("warning", "yellow"), ("error", "red")):
@@ -181,6 +195,10 @@ def _print_tables(reading: Reading, console: Console) -> None:
     for name in columns:
         table.add_column(escape(name), justify="right", footer=str(total[name]))
     table.add_column("clips", justify="right", footer=str(len(reading.clips)))
+    rates = Counter(clip.fps for clip in reading.clips)
+    if len(rates) > 1:
+        told = ", ".join(f"{fps:g} ({_count(number, 'clip')})" for fps, number in sorted(rates.items()))
+        table.caption = f"frames a second: {told}"
     several = len({dataset for dataset, _ in people}) > 1
     for (dataset, subject), counts in people.items():
         name = f"{dataset}/{subject}" if several else subject
@@ -200,39 +218,42 @@ def _print_tables(reading: Reading, console: Console) -> None:
         console.print(classes)
 
 
-def _report(reading: Reading, outcome: list[Check]) -> dict[str, Any]:
+def _report(reading: Reading, outcome: Sequence[Check | CountCheck]) -> dict[str, Any]:
     people: dict[str, Counter[str]] = {}
     for clip in reading.labelled():
         people.setdefault(f"{clip.dataset}/{clip.subject}", Counter())[str(clip.label)] += 1
     return {
         "dataset": reading.dataset,
         "classes": list(reading.classes),
+        "class_map": reading.class_map,
         "n": len(reading.labelled()),
         "per_class": {name: sum(counts[name] for counts in people.values()) for name in reading.classes},
         "subjects": {name: {label: counts[label] for label in reading.classes} for name, counts in people.items()},
         "sha256": canonical_sha256(canonical_lines(reading.clips, reading.classes)),
-        "checks": [_check(check) for check in outcome],
+        "checks": [check.to_dict() for check in outcome],
         "sheets": [str(path) for path in reading.sheets],
+        "notes": list(reading.notes),
         "clips": [_clip(clip) for clip in reading.clips],
         "errors": [_defect(defect) for defect in reading.defects if defect.severity == "error"],
         "warnings": [_defect(defect) for defect in reading.defects if defect.severity == "warning"],
     }
 
 
-def _check(check: Check) -> dict[str, Any]:
-    return {
-        "part": check.name,
-        "matches": check.matches,
-        "n": check.found.clips,
-        "expected_n": check.expected.clips,
-        "sha256": check.found.sha256,
-        "expected_sha256": check.expected.sha256,
-        "text": str(check),
-    }
-
-
 def _clip(clip: SourceClip) -> dict[str, Any]:
-    names = ("id", "dataset", "subject", "clip", "emotion", "label", "fps", "onset", "apex", "offset", "cropped")
+    names = (
+        "id",
+        "dataset",
+        "subject",
+        "clip",
+        "emotion",
+        "label",
+        "fps",
+        "onset",
+        "apex",
+        "offset",
+        "cropped",
+        "part",
+    )
     return {
         **{name: getattr(clip, name) for name in names},
         "action_units": list(clip.action_units),

@@ -16,11 +16,18 @@ from model.console import CleanConsole
 from model.contract import CropGeometry
 from train.clips.samples import resolve_people
 from train.clips.store import ClipStore, StoreManifest, require_writable
-from train.commands.flags import add_filmed_fps, read_coder, read_filmed_fps
-from train.commands.list import print_outcome
+from train.commands.flags import (
+    add_class_map_flags,
+    add_filmed_fps,
+    add_max_frames,
+    read_class_map,
+    read_coder,
+    read_filmed_fps,
+)
+from train.commands.list import print_outcome, strict_words
 from train.datasets import synthetic
 from train.datasets.labels import checks
-from train.datasets.registry import read_dataset
+from train.datasets.registry import DATASETS, LONG_DATASETS, OF_ONES_OWN, read_dataset, require_mappable
 from train.datasets.source import Defect, Reading, SourceClip
 from train.errors import UsageError
 from train.prepare.crops import MAX_END_GAP_SHARE, MAX_LOST_SHARE, MAX_MISSING_SHARE
@@ -29,7 +36,7 @@ from train.prepare.prepare import PieceFolder, assemble, library_versions, prepa
 from train.prepare.recorded_clip import PrepareSettings
 from train.progress import clip_progress
 
-_GREY_DATASETS = ("samm", "composite")
+_GREY_DATASETS = ("samm", "samm-long", "composite", "4dme")
 TIME_AXIS = (
     "stretched: the window's frames lie at equal steps from onset to offset, whatever time that took (duration_ms in a "
     "clip's notes); fps is nominal"
@@ -40,6 +47,7 @@ LEAD = "the onset's crop repeated, so that a causal reference is that crop when 
 _EPILOG = """examples:
   python -m train prepare --dataset casme2 --root CASME2 --out data/casme2 --preview
   python -m train prepare --dataset composite --root SMIC CASME2 SAMM --out data/composite
+  python -m train prepare --dataset dfme --root DFME --label-map 7 --out data/dfme7
   python -m train prepare --dataset folder --root clips --annotation clips.csv --out data/mine
   python -m train prepare --dataset sessions --root sessions --out data/ours
   python -m train prepare --dataset synthetic --root data/synth --classes negative,positive,surprise --out data/cut
@@ -67,7 +75,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     defaults = PrepareSettings()
     add = parser.add_argument
-    add("--dataset", required=True, choices=("smic", "casme2", "samm", "composite", "folder", "sessions", "synthetic"))
+    add("--dataset", required=True, choices=(*DATASETS, "synthetic"))
     add(
         "--root",
         type=Path,
@@ -87,7 +95,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add("--coder", metavar="NAME", help="sessions: the labels of this coder alone (default: what most agree on)")
     add("--name", metavar="NAME", help="folder: the dataset's name, in front of its subjects (default: the root's)")
     add_filmed_fps(parser)
-    add("--layout", metavar="NAME", help="which of several copies to read, as in `list` (default: the fullest)")
+    add(
+        "--layout",
+        metavar="NAME",
+        help="which of several copies or cameras to read, as in `list` (default: the fullest)",
+    )
+    add_class_map_flags(parser)
+    add_max_frames(parser)
     add("--out", type=Path, required=True, metavar="DIR", help="the clip store to write")
     add(
         "--frames",
@@ -116,7 +130,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         type=_names,
         default=(),
         metavar="A,B",
-        help="only these, in the order of their index (default: all)",
+        help="only these of the classes, in the order of their index (default: all)",
     )
     add("--people", type=_names, default=(), metavar="A,B", help="only these subjects (default: all)")
     add("--limit-per-person", type=int, metavar="N", help="at most so many clips of each, the classes in turn")
@@ -140,9 +154,9 @@ def run(args: argparse.Namespace) -> int:
     with console.status(f"reading {args.dataset} ..."):
         reading = _read(args)
     print_outcome(reading, checks(reading), console)
-    errors = [defect for defect in reading.defects if defect.severity == "error"]
-    if args.strict and errors:
-        raise UsageError(f"{reading.dataset}: {count(len(errors), 'error')}, listed above (--strict)")
+    refused = [defect for defect in reading.defects if defect.strict]
+    if args.strict and refused:
+        raise UsageError(f"{reading.dataset}: {strict_words(refused)}, listed above (--strict)")
     clips = _chosen(reading, args)
     manifest = _manifest(args, settings, reading)
     pieces = PieceFolder(args.out)
@@ -177,7 +191,7 @@ def _settings(args: argparse.Namespace) -> PrepareSettings:
         raise UsageError(f"--jobs: expected 1 or more, found {args.jobs}")
     if args.colour == "rgb" and args.dataset in _GREY_DATASETS:
         raise UsageError(
-            f"--colour rgb: {args.dataset} has clips that are grey (SAMM), and colour would tell the dataset and with it "
+            f"--colour rgb: {args.dataset} has clips that are grey, and colour would tell the dataset and with it "
             "much of the class; leave it at grey"
         )
     full = CropGeometry()
@@ -190,14 +204,25 @@ def _settings(args: argparse.Namespace) -> PrepareSettings:
 
 
 def _read(args: argparse.Namespace) -> Reading:
-    filmed_fps = read_filmed_fps(args)
+    filmed_fps, class_map = read_filmed_fps(args), read_class_map(args)
+    require_mappable(args.dataset, class_map)
+    if args.max_frames is not None and args.dataset not in LONG_DATASETS:
+        raise UsageError(f"--max-frames: {args.dataset} has no long videos; it is for {', '.join(LONG_DATASETS)}")
     if args.dataset == "synthetic":
         if args.annotation:
             raise UsageError("--annotation: a clip store has its own records; leave it out")
         return synthetic.read(args.root, args.classes)
     if args.dataset != "folder":
         coder = read_coder(args)
-        return read_dataset(args.dataset, args.root, args.annotation, args.layout, coder=coder)
+        return read_dataset(
+            args.dataset,
+            args.root,
+            args.annotation,
+            args.layout,
+            coder=coder,
+            class_map=class_map,
+            max_frames=args.max_frames,
+        )
     if len(args.root) > 1 or len(args.annotation) > 2:
         raise UsageError(
             f"folder: expected one --root and at most two --annotation, found {len(args.root)} and {len(args.annotation)}"
@@ -262,6 +287,11 @@ def _manifest(args: argparse.Namespace, settings: PrepareSettings, reading: Read
         },
         "libraries": library_versions(),
     }
+    if args.dataset not in OF_ONES_OWN:
+        told["class_map"] = {
+            **read_class_map(args).to_dict(),
+            "in_words": "; ".join((reading.class_map, *reading.notes)),
+        }
     return StoreManifest(
         class_names=args.classes or reading.classes,
         fps=settings.fps,

@@ -15,7 +15,7 @@ _KINDS = ("macro", "micro")
 
 
 def print_videos(reading: VideoReading, console: Console) -> None:
-    """Videos, frames and events by subject, and which emotion is which class; then the notes."""
+    """Videos, frames and events by subject, and which emotion is which class."""
     people = _people(reading)
     there = sum(video.pictures is not None for video in reading.videos)
     title = (
@@ -40,8 +40,6 @@ def print_videos(reading: VideoReading, console: Console) -> None:
             counts = (str(emotions[emotion, label, kind] or "·") for kind in _KINDS)
             classes.add_row(escape(emotion) or "(empty)", escape(label or "no class"), *counts)
         console.print(classes)
-    for line in (*([reading.class_map] if reading.class_map else []), *reading.notes):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def videos_report(reading: VideoReading, check: EventCountCheck | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
 from train.datasets.frames import Folder, FoundClip, Tree, parts_below, passed_over, registered, scan
 from train.datasets.labels import CASME2_LABELS
@@ -29,16 +30,23 @@ KIND = SheetKind(
 )
 
 
-def read(roots: Sequence[Path], annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
+def read(
+    roots: Sequence[Path],
+    annotations: Sequence[Path] = (),
+    layout: str | None = None,
+    class_map: ClassMap = USUAL_MAP,
+) -> Reading:
     """Reads CASME II; raises DatasetError without its coding sheet."""
     tree = scan(roots)
-    reading = read_tree(tree, annotations, layout)
+    reading = read_tree(tree, annotations, layout, class_map)
     defects = passed_over(tree, claimed(tree), KIND.title, "sub01/EP02_01f")
     return replace(reading, defects=(*reading.defects, *defects))
 
 
-def read_tree(tree: Tree, annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
-    return read_coded(CASME2, tree, find_clips(tree), annotations, layout)
+def read_tree(
+    tree: Tree, annotations: Sequence[Path] = (), layout: str | None = None, class_map: ClassMap = USUAL_MAP
+) -> Reading:
+    return read_coded(CASME2, tree, find_clips(tree), annotations, layout, class_map)
 
 
 def claimed(tree: Tree) -> set[Path]:
@@ -55,7 +63,9 @@ def _key(subject: str, filename: str) -> tuple[str, str] | str:
     return f"sub{int(number[1]):02d}", filename
 
 
-CASME2 = CodedDataset("casme2", 200.0, KIND, LAYOUTS, _key, CASME2_LABELS, needs_apex=True)
+CASME2 = CodedDataset(
+    "casme2", 200.0, KIND, LAYOUTS, _key, tuple(CASME2_LABELS), published=CASME2_LABELS, needs_apex=True
+)
 
 
 def find_clips(tree: Tree) -> list[FoundClip]:

@@ -46,6 +46,7 @@ _CODE = re.compile(r"[0-9]{3,4}")
 _BEFORE_KIND = 7
 """Columns of the sheet before that of the kind: subject, video, onset, apex, offset, action units, emotion."""
 _NOT_VIDEOS = "selectedpic"
+"""Pictures of the expressions alone."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def read_videos(
     reading = join(DATASET, tree, found, coding, layout, class_map)
     strays = [told_in_another_folder(place, said, place.key[0]) for place in found if (said := _stray(place))]
     claimed = {place.folder.path for place in found}
-    claimed |= {folder.path for folder in tree.folders if _NOT_VIDEOS in parts_below(tree, folder)}
+    claimed |= {folder.path for folder in tree.folders if _archive(tree, folder) == _NOT_VIDEOS}
     rest = passed_over(tree, claimed, DATASET.title, "rawpic/s15/15_0101disgustingteeth")
     return replace(reading, defects=(*defects, *reading.defects, *strays, *rest))
 
@@ -85,13 +86,17 @@ def find_videos(tree: Tree) -> list[FoundClip]:
     found: list[FoundClip] = []
     files = [Folder(path, (path.name,)) for path in tree.videos]
     for place in (*tree.folders, *files):
-        name = _VIDEO.fullmatch(place.path.name.strip())
-        parts = parts_below(tree, place)
-        if name is not None and _NOT_VIDEOS not in parts:
-            layout = "rawvideo" if place in files else "cropped" if "cropped" in parts else "rawpic"
-            subject = int(name[1])
+        name, archive = _VIDEO.fullmatch(place.path.name.strip()), _archive(tree, place)
+        if name is not None and archive != _NOT_VIDEOS:
+            subject, layout = int(name[1]), "rawvideo" if place in files else archive
             found.append(FoundClip((f"s{subject:02d}", f"{subject:02d}_{name[2]}"), layout, place))
     return sorted(found, key=lambda clip: _stray(clip) is not None)
+
+
+def _archive(tree: Tree, place: Folder) -> str:
+    """By the nearest folder that says it; pictures are whole ones where none does."""
+    said = (name for part in parts_below(tree, place) for name in ("rawpic", "cropped", _NOT_VIDEOS) if name in part)
+    return next(said, "rawpic")
 
 
 def _stray(place: FoundClip) -> str | None:

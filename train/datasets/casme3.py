@@ -84,7 +84,7 @@ def read_videos(
     reading = join(DATASET, tree, find_videos(tree), coding, layout, class_map)
     left = left_over(tree, "part_A/spNO.138/a/color", DATASET.title)
     sheets = (*reading.sheets, *((emotions.path,) if emotions is not None else ()))
-    return replace(reading, defects=(*defects, *reading.defects, *left), sheets=sheets, notes=_blinks(sheet.path))
+    return replace(reading, defects=(*defects, *reading.defects, *left, *_blinks(sheet.path)), sheets=sheets)
 
 
 def find_videos(tree: Tree) -> list[FoundClip]:
@@ -198,17 +198,18 @@ def subject_of(text: str) -> str | None:
     return f"spNO.{int(number[1])}" if number is not None else None
 
 
-def _blinks(path: Path) -> tuple[str, ...]:
+def _blinks(path: Path) -> list[Defect]:
     """What the sheet of eye blinks holds: they are no events, but who looks for them finds them there."""
     try:
         sheet = open_sheet(path, KIND_BLINKS)
     except DatasetError:
-        return ()
+        return []
     if key(sheet.name) != key(KIND.others[0]):
-        return ()
+        return []
     keys = [video for row in sheet.rows if not isinstance(video := _row_key(row), str)]
     people = len({subject for subject, _ in keys})
-    return (f"{len(keys)} eye blinks of {people} subjects are annotated ({sheet.name!r}): no events, not scored",)
+    reason = f"sheet {sheet.name!r}: {len(keys)} eye blinks of {people} subjects; they are no events and are not scored"
+    return [Defect("warning", path, reason)]
 
 
 def _once(path: Path, rows: Sequence[SheetRow], reason: str) -> list[Defect]:

@@ -5,18 +5,31 @@ from pathlib import Path
 from types import ModuleType
 
 from train.datasets import casme2, samm, smic
+from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.frames import passed_over, scan
+from train.datasets.labels import megc2019_words
 from train.datasets.source import THREE_CLASSES, DatasetError, Reading
 from train.datasets.spreadsheet import open_sheet
 
 _PARTS: tuple[ModuleType, ...] = (smic, casme2, samm)
 
 
-def read(roots: Sequence[Path], annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
-    """Reads all three from roots of any arrangement; raises DatasetError when one of them is not there.
+def read(
+    roots: Sequence[Path],
+    annotations: Sequence[Path] = (),
+    layout: str | None = None,
+    class_map: ClassMap = USUAL_MAP,
+) -> Reading:
+    """Reads all three from roots of any arrangement; raises DatasetError when one of them is not there, and for classes that
+    are not MEGC2019's.
 
     `layout`: as in the single readers; a dataset that does not lie there in it is read in its fullest.
     """
+    if class_map != USUAL_MAP:
+        raise DatasetError(
+            "composite: it is that of MEGC2019, with classes of its own; leave out --label-map, --contempt and "
+            "--one-sided-12, or prepare smic, casme2 and samm apart and give all of their stores to loso"
+        )
     if layout is not None and not any(layout in part.LAYOUTS for part in _PARTS):
         known = dict.fromkeys(name for part in _PARTS for name in part.LAYOUTS)
         raise DatasetError(f"--layout: expected one of {', '.join(known)}, found {layout!r}")
@@ -34,7 +47,7 @@ def read(roots: Sequence[Path], annotations: Sequence[Path] = (), layout: str | 
     )
     defects = dict.fromkeys([*(defect for reading in readings for defect in reading.defects), *rest])
     sheets = tuple(path for reading in readings for path in reading.sheets)
-    return Reading("composite", THREE_CLASSES, tuple(clips), tuple(defects), sheets)
+    return Reading("composite", THREE_CLASSES, tuple(clips), tuple(defects), sheets, megc2019_words("composite"))
 
 
 def _assigned(annotations: Sequence[Path]) -> dict[str, list[Path]]:

@@ -9,11 +9,11 @@ from model.types import EventKind
 from train.datasets.class_maps import emotions_in
 from train.datasets.source import VideoReading
 
-_KINDS: tuple[EventKind, ...] = ("macro", "micro")
+_KINDS: tuple[EventKind, EventKind] = ("macro", "micro")
 
 
 @dataclass(frozen=True)
-class EventCounts:
+class VideoCounts:
     """Of a dataset: events by kind, by kind and emotion where that is known, subjects and videos (None: not known)."""
 
     title: str
@@ -23,20 +23,20 @@ class EventCounts:
     videos: int | None = None
 
 
-PUBLISHED: Mapping[str, EventCounts] = {
-    "casme2-long": EventCounts(
+PUBLISHED: Mapping[str, VideoCounts] = {
+    "casme2-long": VideoCounts(
         "CAS(ME)²", {"macro": 300, "micro": 57},
         {"macro": {"negative": 105, "positive": 116, "surprise": 16, "others": 63},
          "micro": {"negative": 21, "positive": 8, "surprise": 9, "others": 19}},
         subjects=22, videos=97,
     ),
-    "samm-long": EventCounts("SAMM Long Videos", {"macro": 343, "micro": 159}, subjects=30, videos=147),
-    "casme3": EventCounts(
+    "samm-long": VideoCounts("SAMM Long Videos", {"macro": 343, "micro": 159}, subjects=30, videos=147),
+    "casme3": VideoCounts(
         "CAS(ME)³ part A", {"macro": 3346, "micro": 860},
         {"micro": {"disgust": 250, "surprise": 187, "others": 161, "fear": 86, "anger": 64, "sadness": 57, "happiness": 55}},
         subjects=100, videos=1300,
     ),
-    "casme3-c": EventCounts("CAS(ME)³ part C", {"macro": 0, "micro": 165}, subjects=31),
+    "casme3-c": VideoCounts("CAS(ME)³ part C", {"macro": 0, "micro": 165}, subjects=31),
 }  # fmt: skip
 
 
@@ -45,8 +45,8 @@ class EventCountCheck:
     """A reading's counts beside the published ones; `differences` in words, none where all agree."""
 
     name: str
-    found: EventCounts
-    published: EventCounts
+    found: VideoCounts
+    published: VideoCounts
     differences: tuple[str, ...]
 
     @property
@@ -65,7 +65,7 @@ class EventCountCheck:
         }
 
     def __str__(self) -> str:
-        kinds = [kind for kind in _KINDS if self.published.events[kind] or self.found.events[kind]]
+        kinds: list[EventKind] = [kind for kind in _KINDS if self.published.events[kind] or self.found.events[kind]]
         counts = " + ".join(str(self.found.events[kind]) for kind in kinds)
         told = f"{self.published.title}, {' + '.join(kinds)}: {counts}"
         if self.matches:
@@ -73,10 +73,10 @@ class EventCountCheck:
         return f"{told}, not as published: {'; '.join(self.differences)}; usual cause: not all of it is here, or rows left out"
 
 
-def count_events(reading: VideoReading) -> EventCounts:
+def count_events(reading: VideoReading) -> VideoCounts:
     """Events by kind and emotion, subjects and videos."""
     events = [event for video in reading.videos for event in video.events]
-    return EventCounts(
+    return VideoCounts(
         reading.dataset,
         {kind: sum(event.kind == kind for event in events) for kind in _KINDS},
         {

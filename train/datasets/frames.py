@@ -184,6 +184,11 @@ def parts_below(tree: Tree, folder: Folder) -> tuple[str, ...]:
     return tuple(name.casefold() for name in reversed(names))
 
 
+def copy_of(tree: Tree, folder: Folder) -> str:
+    """ "cropped" where the pictures' names or a folder above says so, else "raw"."""
+    return "cropped" if registered(folder) or any("crop" in part for part in parts_below(tree, folder)) else "raw"
+
+
 def _filled(clips: Mapping[tuple[str, str], Sequence[FoundClip]]) -> int:
     return sum(any(place.folder.names for place in places) for places in clips.values())
 

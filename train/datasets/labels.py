@@ -8,10 +8,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from train.datasets.class_maps import NEGATIVE, POSITIVE, SURPRISE, USUAL_MAP
+from train.datasets.published_counts import CountCheck, count_checks
 from train.datasets.source import THREE_CLASSES, Reading, SourceClip
-
-NEGATIVE, POSITIVE, SURPRISE = THREE_CLASSES
 
 SMIC_LABELS: Mapping[str, str] = {"ne": NEGATIVE, "po": POSITIVE, "sur": SURPRISE}
 """By the middle part of a clip's name."""
@@ -20,13 +21,23 @@ CASME2_LABELS: Mapping[str, str | None] = {
     "disgust": NEGATIVE, "repression": NEGATIVE, "happiness": POSITIVE, "surprise": SURPRISE,
     "others": None, "sadness": None, "fear": None,
 }  # fmt: skip
-"""By the annotated emotion in lower case; None is in no class."""
+"""By the annotated emotion, in the spelling of `class_maps`; None is in no class."""
 
 SAMM_LABELS: Mapping[str, str | None] = {
     "anger": NEGATIVE, "contempt": NEGATIVE, "disgust": NEGATIVE, "fear": NEGATIVE, "sadness": NEGATIVE,
-    "happiness": POSITIVE, "surprise": SURPRISE, "other": None,
+    "happiness": POSITIVE, "surprise": SURPRISE, "others": None,
 }  # fmt: skip
-"""By the annotated emotion in lower case; None is in no class."""
+"""By the annotated emotion, in the spelling of `class_maps`; None is in no class."""
+
+
+def megc2019_words(name: str) -> str:
+    """The published classes of a dataset, or of the composite, in words."""
+    labels = {
+        "smic": {label: label for label in SMIC_LABELS.values()}, "casme2": CASME2_LABELS, "samm": SAMM_LABELS
+    }  # fmt: skip
+    if name == "composite":
+        return "; ".join(f"{part}: {USUAL_MAP.in_words(published)}" for part, published in labels.items())
+    return USUAL_MAP.in_words(labels[name])
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,18 @@ class Check:
             f"expected {_numbers(self.expected)}; usual cause: {_USUAL_CAUSES[self.name]}"
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return {
+            "part": self.name,
+            "matches": self.matches,
+            "n": self.found.clips,
+            "expected_n": self.expected.clips,
+            "sha256": self.found.sha256,
+            "expected_sha256": self.expected.sha256,
+            "text": str(self),
+        }
+
 
 def canonical_lines(clips: Iterable[SourceClip], classes: Sequence[str] = THREE_CLASSES) -> list[str]:
     """The canonical lines of the clips that are in one of the classes, sorted, without line ends."""
@@ -98,14 +121,18 @@ def canonical_sha256(lines: Iterable[str]) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
-def checks(reading: Reading) -> list[Check]:
-    """A check for each dataset in the reading whose list is known, the composite's last; none for other datasets."""
+def checks(reading: Reading) -> list[Check] | list[CountCheck]:
+    """A check for each dataset in the reading whose list is known, the composite's last; where only counts are known, of
+    those. None for other datasets, or classes other than the published ones."""
+    if reading.dataset not in KNOWN_PARTS:
+        return count_checks(reading)
+    if reading.class_map not in ("", megc2019_words(reading.dataset)):
+        return []
     names = ("smic", "casme2", "samm", "composite") if reading.dataset == "composite" else (reading.dataset,)
     found = []
     for name in names:
-        if name in KNOWN_PARTS:
-            clips = [clip for clip in reading.labelled() if name in (clip.dataset, "composite")]
-            found.append(Check(name, _part(KNOWN_PARTS[name].title, clips), KNOWN_PARTS[name]))
+        clips = [clip for clip in reading.labelled() if name in (clip.dataset, "composite")]
+        found.append(Check(name, _part(KNOWN_PARTS[name].title, clips), KNOWN_PARTS[name]))
     return found
 
 

@@ -40,7 +40,7 @@ class OldWorkbookError(ValueError):
         self.locked = locked
 
 
-class TooLargeError(OldWorkbookError):
+class LargeWorkbookError(OldWorkbookError):
     """There is more in it than may be; the reason is what was expected."""
 
 
@@ -71,12 +71,12 @@ def read_old_workbook(path: Path, limits: OldWorkbookLimits) -> dict[str, OldCel
     if "sheets" in found:
         return found["sheets"]
     if found["kind"] == "large":
-        raise TooLargeError(found["reason"])
+        raise LargeWorkbookError(found["reason"])
     raise OldWorkbookError(found["reason"], locked=found["kind"] == "locked")
 
 
-def _too_slow(limits: OldWorkbookLimits) -> TooLargeError:
-    return TooLargeError(f"a workbook that is read in {limits.seconds:g} s, in {_MEMORY_BYTES >> 30} GB of memory")
+def _too_slow(limits: OldWorkbookLimits) -> LargeWorkbookError:
+    return LargeWorkbookError(f"a workbook that is read in {limits.seconds:g} s, in {_MEMORY_BYTES >> 30} GB of memory")
 
 
 # The process
@@ -89,7 +89,7 @@ def _main(path: str, limits: OldWorkbookLimits) -> None:
         found: dict[str, Any] = {"sheets": _cells(Path(path).read_bytes(), limits)}
     except MemoryError:
         found = {"kind": "large", "reason": str(_too_slow(limits))}
-    except TooLargeError as error:
+    except LargeWorkbookError as error:
         found = {"kind": "large", "reason": str(error)}
     except OldWorkbookError as error:
         found = {"kind": "locked" if error.locked else "damaged", "reason": str(error)}
@@ -147,7 +147,7 @@ def _sheet_cells(
     sheet: Any, datemode: Any, left: OldWorkbookLimits, limits: OldWorkbookLimits
 ) -> tuple[OldCells, OldWorkbookLimits]:
     """A sheet's rows, and what of the limits is left for the next one."""
-    too_large = TooLargeError(f"up to {limits.cells} cells with {limits.text_bytes >> 20} MB of text")
+    too_large = LargeWorkbookError(f"up to {limits.cells} cells with {limits.text_bytes >> 20} MB of text")
     places: dict[tuple[int, int], str] = {}
     length = 0
     for row in range(sheet.nrows):

@@ -7,10 +7,18 @@ from pathlib import Path
 from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.source import DatasetError, Reading, VideoReading
 
-VIDEO_DATASETS = ("casme2-long", "samm-long", "casme3", "casme3-c")
+OF_ONES_OWN = ("folder", "sessions", "synthetic")
+"""Their classes are what their owner calls them."""
+LONG_DATASETS = ("casme2-long", "samm-long", "casme3", "casme3-c")
+"""Those that are long videos; clips for recognition are cut from them."""
+VIDEO_DATASETS = (*LONG_DATASETS, "smic-e")
 """Those with whole videos in which events are to be found."""
-DATASETS = ("smic", "casme2", "samm", "composite", *VIDEO_DATASETS, "folder", "sessions")
-_MODULES = {"casme2-long": "casme2_long", "samm-long": "samm_long", "casme3-c": "casme3_c"}
+DATASETS = (
+    "smic", "casme2", "samm", "composite", "mmew", "dfme", "4dme", "casme", "smic-e", *LONG_DATASETS, "folder", "sessions"
+)  # fmt: skip
+_MODULES = {
+    "4dme": "fourdme", "smic-e": "smic_e", "casme2-long": "casme2_long", "samm-long": "samm_long", "casme3-c": "casme3_c"
+}  # fmt: skip
 """Of names that cannot be a module's."""
 
 
@@ -27,22 +35,25 @@ def read_dataset(
     """Reads what lies under `roots`.
 
     `annotations`: sheets to use instead of those found under the roots, told apart by their content; for "folder" those
-    of subjects and of frames, for "sessions" that of subjects. `coder`: for "sessions", whose labels alone. `layout`: which of several copies under the roots to read (smic: raw, cropped; casme2:
-    raw_selected, raw, cropped), None for the fullest. `filmed_fps`: for "folder", the rate of clips of which no sheet
-    says one. `max_frames`: of long videos, micro-expressions that are longer are left out, which the notes say. Raises
-    DatasetError when there is nothing to read; what is wrong with single clips and rows is in the reading's defects.
+    of subjects and of frames, for "sessions" that of subjects. `coder`: for "sessions", whose labels alone. `layout`: which
+    of several copies or cameras under the roots to read (smic: raw, cropped; casme2: raw_selected, raw, cropped; casme2-long:
+    rawpic, rawvideo, cropped; smic-e: hs, vis, nir), None for the fullest. `filmed_fps`: for "folder", the rate of clips of
+    which no sheet says one. `class_map`: which emotion is which class, where it is not its owner who says so. `max_frames`: of
+    long videos, micro-expressions that are longer are left out, which the notes say. Raises DatasetError when there is nothing
+    to read, or no such classes; what is wrong with single clips and rows is in the reading's defects.
     """
     _require_there(name, DATASETS, roots, annotations)
-    if name in VIDEO_DATASETS:
+    if name in LONG_DATASETS:
         reading = read_videos(name, roots, annotations, layout, class_map, max_frames)
         return import_module("train.datasets.long_videos").as_clips(reading)
     if max_frames is not None:
-        raise DatasetError(f"--max-frames: {name} has clips, not long videos; it is for {', '.join(VIDEO_DATASETS)}")
+        raise DatasetError(f"--max-frames: {name} has clips, not long videos; it is for {', '.join(LONG_DATASETS)}")
     reader = import_module(f"train.datasets.{_MODULES.get(name, name)}")
+    require_mappable(name, class_map)
     if name == "sessions":
         return reader.read(roots, annotations, coder)
     if name != "folder":
-        return reader.read(roots, annotations, layout)
+        return reader.read(roots, annotations, layout, class_map)
     if len(roots) > 1 or len(annotations) > 2:
         found = f"{len(roots)} and {len(annotations)}"
         raise DatasetError(f"folder: expected one --root and at most two --annotation, found {found}")
@@ -67,6 +78,12 @@ def read_videos(
     if max_frames is None:
         return reading
     return import_module("train.datasets.long_videos").without_longer(reading, max_frames)
+
+
+def require_mappable(name: str, class_map: ClassMap) -> None:
+    """Raises DatasetError for a choice of classes where there is none."""
+    if name in OF_ONES_OWN and class_map != USUAL_MAP:
+        raise DatasetError(f"{name}: its classes are its own; leave out --label-map, --contempt and --one-sided-12")
 
 
 def _require_there(name: str, known: Sequence[str], roots: Sequence[Path], annotations: Sequence[Path]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
 from train.datasets.frames import FoundClip, Tree, parts_below, passed_over, scan
 from train.datasets.labels import SAMM_LABELS
@@ -25,16 +26,23 @@ KIND = SheetKind(
 )
 
 
-def read(roots: Sequence[Path], annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
+def read(
+    roots: Sequence[Path],
+    annotations: Sequence[Path] = (),
+    layout: str | None = None,
+    class_map: ClassMap = USUAL_MAP,
+) -> Reading:
     """Reads SAMM; raises DatasetError without its coding sheet."""
     tree = scan(roots)
-    reading = read_tree(tree, annotations, layout)
+    reading = read_tree(tree, annotations, layout, class_map)
     defects = passed_over(tree, claimed(tree), KIND.title, "006_1_2")
     return replace(reading, defects=(*reading.defects, *defects))
 
 
-def read_tree(tree: Tree, annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
-    return read_coded(SAMM, tree, find_clips(tree), annotations, layout)
+def read_tree(
+    tree: Tree, annotations: Sequence[Path] = (), layout: str | None = None, class_map: ClassMap = USUAL_MAP
+) -> Reading:
+    return read_coded(SAMM, tree, find_clips(tree), annotations, layout, class_map)
 
 
 def claimed(tree: Tree) -> set[Path]:
@@ -53,7 +61,7 @@ def _key(subject: str, filename: str) -> tuple[str, str] | str:
     return _normal(name)
 
 
-SAMM = CodedDataset("samm", 200.0, KIND, LAYOUTS, _key, SAMM_LABELS, needs_apex=False)
+SAMM = CodedDataset("samm", 200.0, KIND, LAYOUTS, _key, tuple(SAMM_LABELS), published=SAMM_LABELS)
 
 
 def find_clips(tree: Tree) -> list[FoundClip]:

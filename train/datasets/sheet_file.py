@@ -25,7 +25,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from model.atomic import regular_file
-from train.datasets.old_workbook import OldWorkbookError, OldWorkbookLimits, TooLargeError, read_old_workbook
+from train.datasets.old_workbook import LargeWorkbookError, OldWorkbookError, OldWorkbookLimits, read_old_workbook
 from train.datasets.source import DatasetError
 
 SHEET_ENDINGS = (".xlsx", ".xlsm", ".xls", ".ods")
@@ -86,7 +86,7 @@ def _old_workbook(path: Path) -> dict[str, Cells]:
     limits = OldWorkbookLimits(_MOST_CELLS, _MOST_BYTES, _MOST_READING_S)
     try:
         return read_old_workbook(regular_file(path), limits)
-    except TooLargeError as error:
+    except LargeWorkbookError as error:
         raise _too_large(path, f"{error}, found more") from error
     except OldWorkbookError as error:
         if error.locked:

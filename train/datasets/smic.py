@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from train.datasets.coded import no_frames
+from train.datasets.class_maps import USUAL_MAP, ClassMap
+from train.datasets.coded import no_frames, require_classes
 from train.datasets.frames import (
     FoundClip,
     Tree,
@@ -22,12 +23,12 @@ from train.datasets.frames import (
     registered,
     scan,
 )
-from train.datasets.labels import SMIC_LABELS
+from train.datasets.labels import SMIC_LABELS, megc2019_words
 from train.datasets.source import THREE_CLASSES, DatasetError, Defect, FrameFolder, Reading, SourceClip
 from train.datasets.spreadsheet import SheetKind, SheetRow, find_sheet, frame_number, no_sheet
 
 LAYOUTS = ("raw", "cropped")
-_CLIP = re.compile(r"s([0-9]+)_(ne|po|sur)_([0-9]+)", re.IGNORECASE)
+CLIP_NAME = re.compile(r"s([0-9]+)_(ne|po|sur)_([0-9]+)", re.IGNORECASE)
 _SUBJECT_FOLDER = re.compile(r"s0*([0-9]+)")
 _OTHER_CAMERAS = {"vis", "nir"}
 _NOT_READ = {"non_micro", *_OTHER_CAMERAS}
@@ -36,7 +37,7 @@ KIND = SheetKind(
     title="SMIC-HS",
     usual_file="SMIC-HS-E_annotation.xlsx",
     columns=(("Filename", "File Name"), ("OnsetF", "Onset"), ("OffsetF", "Offset")),
-    clip_name=_CLIP,
+    clip_name=CLIP_NAME,
     optional=(("Subject",), ("FirstF",), ("LastF",), ("Emotion",)),
     sheets=("HS",),
     others=("VIS", "NIR"),
@@ -45,8 +46,14 @@ KIND = SheetKind(
 Key = tuple[str, str]
 
 
-def read(roots: Sequence[Path], annotations: Sequence[Path] = (), layout: str | None = None) -> Reading:
-    """Reads SMIC-HS; raises DatasetError when there are neither clips nor a sheet."""
+def read(
+    roots: Sequence[Path],
+    annotations: Sequence[Path] = (),
+    layout: str | None = None,
+    class_map: ClassMap = USUAL_MAP,
+) -> Reading:
+    """Reads SMIC-HS; raises DatasetError when there are neither clips nor a sheet, and for other than three classes."""
+    require_classes("smic", class_map, (3,))
     tree = scan(roots)
     reading = read_tree(tree, annotations, layout)
     rest = passed_over(tree, claimed(tree), KIND.title, "s1/micro/negative/s1_ne_01")
@@ -61,7 +68,7 @@ def read_tree(tree: Tree, annotations: Sequence[Path] = (), layout: str | None =
     defects += [*found, *tree.defects, *_other_cameras(tree)]
     rows: dict[Key, SheetRow] = {}
     if sheet is not None:
-        rows, found = _rows_by_clip(sheet.path, sheet.rows)
+        rows, found = rows_by_clip(sheet.path, sheet.rows)
         defects += found
     if not places and not rows:
         looked = f"; looked for a sheet too: {'; '.join(reasons[:3])}" if reasons else ""
@@ -82,7 +89,8 @@ def read_tree(tree: Tree, annotations: Sequence[Path] = (), layout: str | None =
         if sheet is not None and places and key not in places:
             defects.append(Defect("error", sheet.path, "no folder of frames for this row", rows[key].number, key[1]))
         clips.append(clip)
-    return Reading("smic", THREE_CLASSES, tuple(clips), tuple(defects), (sheet.path,) if sheet is not None else ())
+    sheets = (sheet.path,) if sheet is not None else ()
+    return Reading("smic", THREE_CLASSES, tuple(clips), tuple(defects), sheets, megc2019_words("smic"))
 
 
 def claimed(tree: Tree) -> set[Path]:
@@ -95,10 +103,10 @@ def find_clips(tree: Tree) -> list[FoundClip]:
     """The folders named like a clip of the HS camera, in every layout."""
     clips = []
     for folder in tree.folders:
-        name, parts = _CLIP.fullmatch(folder.path.name.strip()), parts_below(tree, folder)
+        name, parts = CLIP_NAME.fullmatch(folder.path.name.strip()), parts_below(tree, folder)
         if name is not None and not _NOT_READ & {*parts}:
             cropped = registered(folder) or any("cropped" in part for part in parts)
-            clips.append(FoundClip(_key(name), "cropped" if cropped else "raw", folder))
+            clips.append(FoundClip(clip_key(name), "cropped" if cropped else "raw", folder))
     return clips
 
 
@@ -109,24 +117,24 @@ def _other_cameras(tree: Tree) -> list[Defect]:
     return [Defect("warning", others[0], reason)] if others else []
 
 
-def _key(name: re.Match[str]) -> Key:
+def clip_key(name: re.Match[str]) -> Key:
     subject = f"s{int(name[1]):02d}"
     return subject, f"{subject}_{name[2].casefold()}_{int(name[3]):02d}"
 
 
-def _rows_by_clip(path: Path, rows: Sequence[SheetRow]) -> tuple[dict[Key, SheetRow], list[Defect]]:
+def rows_by_clip(path: Path, rows: Sequence[SheetRow]) -> tuple[dict[Key, SheetRow], list[Defect]]:
     kept: dict[Key, SheetRow] = {}
     defects = []
     for row in rows:
-        name = _CLIP.fullmatch(row["Filename"])
+        name = CLIP_NAME.fullmatch(row["Filename"])
         if name is None:
             reason = f"Filename: expected a name such as s1_ne_01, found {row['Filename']!r}"
             defects.append(Defect("error", path, reason, row.number))
-        elif _key(name) in kept:
-            reason = f"this clip is in row {kept[_key(name)].number} already; that row is used"
-            defects.append(Defect("error", path, reason, row.number, _key(name)[1]))
+        elif clip_key(name) in kept:
+            reason = f"this clip is in row {kept[clip_key(name)].number} already; that row is used"
+            defects.append(Defect("error", path, reason, row.number, clip_key(name)[1]))
         else:
-            kept[_key(name)] = row
+            kept[clip_key(name)] = row
     return kept, defects
 
 
@@ -166,7 +174,7 @@ def _timed(clip: SourceClip, row: SheetRow | None, path: Path) -> tuple[SourceCl
     person = frame_number(row["Subject"].casefold().removeprefix("s"))
     if row["Subject"] and person != int(clip.subject[1:]):
         warn(f"Subject {row['Subject']!r}, the clip's name says {clip.subject}: the name counts")
-    intervals, refused = _intervals(row)
+    intervals, refused = intervals_of(row)
     for reason in refused:
         warn(reason)
     if not isinstance(clip.pictures, FrameFolder):
@@ -187,7 +195,7 @@ def _timed(clip: SourceClip, row: SheetRow | None, path: Path) -> tuple[SourceCl
     return replace(clip, onset=onset, offset=offset), defects
 
 
-def _intervals(row: SheetRow) -> tuple[list[tuple[int, int]], list[str]]:
+def intervals_of(row: SheetRow) -> tuple[list[tuple[int, int]], list[str]]:
     """The row's (onset, offset) pairs with FirstF <= onset < offset <= LastF, each once, and why others were refused."""
     first, last = frame_number(row["FirstF"]), frame_number(row["LastF"])
     bounds = (first, last) if first is not None and last is not None and first < last else None

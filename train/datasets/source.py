@@ -58,7 +58,8 @@ class SourceClip:
 
     `emotion` as annotated; `label` one of the reader's classes, None when the clip is in none of them.
     `onset`, `apex` and `offset` are the dataset's own frame numbers, None where it has none.
-    `pictures` is None when nothing lies on the disk for it. `cropped`: the pictures show the face alone.
+    `pictures` is None when nothing lies on the disk for it. `cropped`: the pictures show the face alone. `part`: which of
+    a dataset's parts it is in, where that comes in several, such as training and test.
     """
 
     dataset: str
@@ -73,6 +74,7 @@ class SourceClip:
     apex: int | None = None
     offset: int | None = None
     cropped: bool = False
+    part: str = ""
 
     @property
     def id(self) -> str:

@@ -99,6 +99,33 @@ def find_sheet(
     kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
 ) -> tuple[Sheet | None, list[Defect], list[str]]:
     """The sheet to use of the `candidates`, warnings, and why other files were none."""
+    fitting, reasons = _fitting(kind, roots, found, annotations)
+    if not fitting:
+        return None, [], reasons
+    return fitting[0], [*fitting[0].remarks, *several_fit([sheet.path for sheet in fitting])], reasons
+
+
+def find_sheets(
+    kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
+) -> tuple[tuple[Sheet, ...], list[Defect], list[str]]:
+    """All sheets that fit, of a dataset that comes in several, without copies: those whose clips are all in another."""
+    fitting, reasons = _fitting(kind, roots, found, annotations)
+    kept: list[tuple[Sheet, set[str]]] = []
+    defects: list[Defect] = []
+    for sheet in fitting:
+        names = {row["Filename"].casefold() for row in sheet.rows}
+        copied = next((other.path for other, others in kept if names <= others), None)
+        if copied is None:
+            kept.append((sheet, names))
+            defects += sheet.remarks
+        else:
+            defects.append(Defect("warning", sheet.path, f"all of its clips are in {copied} already: passed over"))
+    return tuple(sorted((sheet for sheet, _ in kept), key=lambda sheet: sheet.path.name)), defects, reasons
+
+
+def _fitting(
+    kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
+) -> tuple[list[Sheet], list[str]]:
     fitting: list[Sheet] = []
     reasons: list[str] = []
     for paths in candidates(kind.usual_file, roots, found, annotations):
@@ -109,9 +136,7 @@ def find_sheet(
                 reasons.append(str(error))
         if fitting:
             break
-    if not fitting:
-        return None, [], reasons
-    return fitting[0], [*fitting[0].remarks, *several_fit([sheet.path for sheet in fitting])], reasons
+    return fitting, reasons
 
 
 def candidates(

@@ -204,6 +204,7 @@ def head_of(settings: LosoSettings, samples: Samples, keys: Sequence[str], comma
         "schema_version": SCHEMA_VERSION,
         **settings.to_dict(),
         "class_names": list(samples.class_names),
+        **({"class_map": dict(samples.class_map)} if samples.class_map else {}),
         "stores": list(settings.config.data),
         "features": list(keys),
         "command": command,

@@ -33,7 +33,7 @@ _SCORE, _WHOLE = Annotated[Number, _WITHIN], Annotated[int, _WITHIN]
 def loso_scores(run: LosoRun) -> dict[str, Any]:
     """What `scores.json` holds.
 
-    class_names, scheme, select, protocol, epochs, seeds, and parts: "composite" and each dataset, with n, people, uf1,
+    class_names, class_map (by dataset, in words), scheme, select, protocol, epochs, seeds, and parts: "composite" and each dataset, with n, people, uf1,
     uar and accuracy (as `spread` gives them), per_class (means over seeds), confusion (one matrix a seed, rows truth),
     chance, and published (null without the answers of every epoch).
 
@@ -43,6 +43,7 @@ def loso_scores(run: LosoRun) -> dict[str, Any]:
     require_finished(run)
     return {
         "class_names": list(run.class_names),
+        "class_map": dict(run.class_map),
         "scheme": run.scheme,
         "select": run.select,
         "protocol": run.protocol,
@@ -188,7 +189,7 @@ def scores_table(scores: Mapping[str, Any]) -> list[Table]:
         one = next(iter(published.values()))
         caption = f"chance: the best of {one['chance_draws']} guesses in every fold, as many as there were epochs"
         tables.append(_table(f"Published scoring,\n{one['label']}", parts, published, caption))
-    return [*tables, _classes(parts)]
+    return [*tables, _classes(parts, scores.get("class_map", {}))]
 
 
 def _table(title: str, parts: Mapping[str, Any], scored: Mapping[str, Any], caption: str | None) -> Table:
@@ -207,8 +208,9 @@ def _table(title: str, parts: Mapping[str, Any], scored: Mapping[str, Any], capt
     return table
 
 
-def _classes(parts: Mapping[str, Any]) -> Table:
-    table = Table(title="By class, pooled over folds, mean over seeds")
+def _classes(parts: Mapping[str, Any], class_map: Mapping[str, str]) -> Table:
+    said = "\n".join(f"{dataset}: {words}" for dataset, words in class_map.items())
+    table = Table(title="By class, pooled over folds, mean over seeds", caption=escape(said) or None)
     for heading in ("part", "class"):
         table.add_column(heading)
     for heading in ("clips", "precision", "recall", "F1"):

@@ -7,7 +7,7 @@ files labels and answers are the classes' names; here they are indices into the 
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -164,7 +164,8 @@ class Fold:
 
 @dataclass(frozen=True)
 class LosoHead:
-    """What `loso.json` says; `config` is the folds' training's, in plain values."""
+    """What `loso.json` says; `config` is the folds' training's, in plain values; `class_map` says by dataset in words which
+    emotion is which class, where that was a choice."""
 
     _: KW_ONLY
     schema_version: Literal[1]
@@ -177,6 +178,7 @@ class LosoHead:
     stores: tuple[str, ...]
     pretrain: str | None
     command: str
+    class_map: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ that their jitter is not taken for motion. The window is found by frame numbers,
 """
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -97,6 +99,14 @@ def sample_window(crops: Image, numbers: Sequence[int], interval: ClipInterval, 
     gap = np.maximum(places[above] - places[below], 1)
     share = ((positions - places[below]) / gap).reshape((-1,) + (1,) * (crops.ndim - 1)).astype(np.float32)
     return np.rint(crops[below] * (1 - share) + crops[above] * share).astype(np.uint8)
+
+
+def between(pictures: FrameFolder, onset: int | None, offset: int | None) -> Sequence[tuple[int, Path]]:
+    """The pictures from onset to offset (None: from the first, to the last), by number, of however long a video."""
+    files = pictures.files
+    first = 0 if onset is None else bisect_left(files, onset, key=itemgetter(0))
+    last = len(files) if offset is None else bisect_right(files, offset, key=itemgetter(0))
+    return files[first:last]
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,25 +304,25 @@ def _read(
 ) -> Iterator[tuple[int, Image]]:
     """(frame number, BGR picture, upright) of what can be read from onset to offset; the digest sees every byte that is
     used, and `remarks` gets what is odd about a video."""
-    first, last = onset or 0, float("inf") if offset is None else offset
     if isinstance(pictures, FrameFolder):
-        for number, path in pictures.files:
-            if first <= number <= last:
-                data = regular_file(path).read_bytes()
-                digest.update(data)
-                image = decode_picture(data)
-                if image is not None:
-                    yield number, image
+        for number, path in between(pictures, onset, offset):
+            data = regular_file(path).read_bytes()
+            digest.update(data)
+            image = decode_picture(data)
+            if image is not None:
+                yield number, image
         return
+    first, last = onset or 0, float("inf") if offset is None else offset
     with regular_file(pictures.path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     with FileSource(pictures.path, pace="fast") as source:
         for frame in source:
-            if frame.index > last:
+            number = pictures.first + frame.index
+            if number > last:
                 break
-            if frame.index >= first:
-                yield frame.index, frame.image
+            if number >= first:
+                yield number, frame.image
         remarks += source.remarks()
 
 

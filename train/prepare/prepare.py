@@ -28,7 +28,7 @@ from train.clips.store import CLIPS_FILE, RECORDS_FILE, ClipRecord, ClipStoreWri
 from train.datasets.source import FrameFolder, SessionMoment, SourceClip, StoredClip
 from train.errors import NO_SPACE, TrainError
 from train.files import write_with
-from train.prepare.crops import ClipError
+from train.prepare.crops import ClipError, between
 from train.prepare.recorded_clip import ClipPreparer, PreparedClip, PrepareSettings
 from train.progress import Advance
 from train.worker_pool import WorkerPool
@@ -110,14 +110,14 @@ def _files(clip: SourceClip) -> list[tuple[int, Path]]:
     match clip.pictures:
         case None:
             return []
-        case FrameFolder(files=files):
-            return list(files)
+        case FrameFolder() as pictures:
+            return list(between(pictures, clip.onset, clip.offset))
         case StoredClip(path=path):
             return [(0, path / CLIPS_FILE), (1, path / RECORDS_FILE)]
         case SessionMoment(path=path):
             return list(enumerate(sorted(SessionFolder(path).recording.iterdir())))
         case video:
-            return [(0, video.path)]
+            return [(video.first, video.path)]
 
 
 def _state(path: Path) -> tuple[str, int, int]:

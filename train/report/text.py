@@ -75,6 +75,7 @@ def facts(opened: ScoredRun) -> list[tuple[str, str]]:
     return [
         ("Data", f"{len(run.samples)} clips of {len(run.people)} people: {_datasets(run)}"),
         ("Classes", ", ".join(f"{name} {classes[index]}" for index, name in enumerate(run.class_names))),
+        *([("Class map", "; ".join(f"{name}: {words}" for name, words in run.class_map.items()))] if run.class_map else []),
         ("Scheme", _scheme(run)),
         ("Epoch", _choice(run, [fold.epoch for fold in folds])),
         ("Seeds", ", ".join(map(str, run.seeds))),
@@ -178,7 +179,7 @@ def differences(first: LosoRun, second: LosoRun) -> list[str]:
         for name in names
         if first.config.get(name) != second.config.get(name)
     ]
-    for name in ("scheme", "protocol", "select", "seeds", "pretrain"):
+    for name in ("scheme", "protocol", "select", "seeds", "pretrain", "class_map"):
         one, other = getattr(first, name), getattr(second, name)
         if one != other:
             found.append(f"{name}: {_plain(one)} / {_plain(other)}")

@@ -111,7 +111,7 @@ def test_the_shape_of_scores_json(run):
     returned = write_scores(run)
     written = json.loads((run / "scores.json").read_text())
     assert written == returned
-    assert list(written) == ["class_names", "scheme", "select", "protocol", "epochs", "seeds", "parts"]
+    assert list(written) == ["class_names", "class_map", "scheme", "select", "protocol", "epochs", "seeds", "parts"]
     assert list(written["parts"]["samm"]) == [
         *("n", "people", "uf1", "uar", "accuracy", "per_class", "confusion", "chance", "published")
     ]
