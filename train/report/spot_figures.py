@@ -31,7 +31,7 @@ def draw_f1(scores: Mapping[str, Any], theme: Theme) -> Figure:
         most = max(most, found["f1"], chance["high"], interval["high"] if interval else 0)
     ax.set_yticks(range(len(PARTS)), [f"{part} (n = {scores[part]['n']})" for part in PARTS])
     ax.set_ylim(len(PARTS) - 0.5, -0.5)
-    ax.set_xlim(0, min(1.0, 1.1 * most))
+    ax.set_xlim(0, max(most, min(1.0, 1.1 * most)))
     label(ax, theme, xlabel="F1, IoU ≥ .5")
     figure.legend(
         frameon=False, labelcolor=theme.ink, fontsize="small", loc="outside lower left", ncols=2, markerscale=0.7
