@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.types import Event
+from train.challenge.least_probability import chosen_by_others
 from train.challenge.rules import Rules
 from train.challenge.scored_video import FrameEvent, ScoredVideo
-from train.challenge.sensitivity import chosen_by_others
 from train.challenge.spot_folder import learned_anew, scored_video
 from train.errors import TrainError
 from train.progress import Advance

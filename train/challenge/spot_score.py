@@ -14,11 +14,11 @@ from rich.console import Console
 from stream.machine import VERSION
 from train.challenge.challenge_scores import score
 from train.challenge.finder import live, predicted
+from train.challenge.least_probability import Choose, chosen_by_others, in_words
 from train.challenge.prediction_files import write_predictions
 from train.challenge.published_spotting import published_beside
 from train.challenge.refit import WORDS, refitted
 from train.challenge.rules import Rules
-from train.challenge.sensitivity import Choose, chosen_by_others, in_words
 from train.challenge.spot_folder import KIND, SpotDir, VideoKey, data_sha256, scored_video, video_line
 from train.challenge.video_progress import VideoProgress
 from train.challenge.watch_many import default_jobs

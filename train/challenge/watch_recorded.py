@@ -89,7 +89,7 @@ class WatchedVideo:
     scored: ScoredVideo
     statuses: dict[str, int]
     remarks: tuple[str, ...] = ()
-    candidates: "tuple[Candidate, ...]" = ()
+    candidates: "tuple[FoundCandidate, ...]" = ()
 
 
 class RecordedWatcher:
@@ -192,7 +192,7 @@ def true_events(video: SourceVideo) -> tuple[FrameEvent, ...]:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FoundCandidate:
     """A movement that may be a micro-expression, counted or not, with what its probability was reckoned from."""
 
     event: FrameEvent
@@ -211,10 +211,10 @@ class FrameNumbers:
         counting = (e for e in events if counts(e.kind, e.probability, e.rejected, 0.0))
         return tuple(sorted(map(self._event, counting), key=lambda event: (event.onset, event.offset, event.kind)))
 
-    def candidates(self, events: Sequence[Event]) -> tuple[Candidate, ...]:
+    def candidates(self, events: Sequence[Event]) -> tuple[FoundCandidate, ...]:
         """All that a decision can be learned from, likelier ones at the same time or not."""
         return tuple(
-            Candidate(self._event(event), {name: round(value, 4) for name, value in event.evidence.items()})
+            FoundCandidate(self._event(event), {name: round(value, 4) for name, value in event.evidence.items()})
             for event in events
             if is_candidate(event)
         )

@@ -8,9 +8,9 @@ from typing import Any, get_args
 from rich.console import Console
 
 from model.console import CleanConsole
+from train.challenge.least_probability import Choose
 from train.challenge.rules import RULES
 from train.challenge.score_tables import caveats, tables
-from train.challenge.sensitivity import Choose
 from train.challenge.spot_folder import SpotDir
 from train.challenge.spot_score import SpotSettings, spot_score
 from train.commands.flags import add_class_map_flags, add_max_frames, read_class_map, require_places, write_json

@@ -7,9 +7,9 @@ from typing import Any
 
 from model.types import EventKind
 from train.challenge.challenge_scores import PARTS, score
+from train.challenge.least_probability import chosen_by_others, in_words
 from train.challenge.rules import KINDS, RULES, Hit, hits
 from train.challenge.scored_video import FrameEvent, ScoredVideo
-from train.challenge.sensitivity import chosen_by_others, in_words
 from train.challenge.spot_folder import KIND, SpotDir, scored_video
 from train.errors import UsageError
 from train.files import read_object, whole_lines

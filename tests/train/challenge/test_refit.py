@@ -11,7 +11,7 @@ from train.challenge.challenge_scores import score
 from train.challenge.refit import RefitVideos, refitted
 from train.challenge.scored_video import FrameEvent, ScoredVideo
 from train.challenge.spot_folder import as_watched, scored_video, video_line
-from train.challenge.watch_recorded import Candidate, WatchedVideo
+from train.challenge.watch_recorded import FoundCandidate, WatchedVideo
 from train.datasets.source import SourceVideo
 from train.errors import TrainError
 
@@ -34,7 +34,7 @@ def line(subject: str, seed: int, count: int = 60) -> dict[str, Any]:
         event = FrameEvent("micro", onset, onset + 9, onset + 4, "surprise", 0.5)
         if evidence["size"] > 0 and evidence["lids"] < 0.8:
             truth.append(FrameEvent("micro", onset - 1, onset + 10, onset + 4, "surprise"))
-        candidates.append(Candidate(event, evidence))
+        candidates.append(FoundCandidate(event, evidence))
     found = tuple(one.event for one in candidates)
     scored = ScoredVideo(subject, "a", 30.0, 1294, 5400, tuple(truth), (*found, MACRO), 100.0)
     source = SourceVideo("made", subject, "a", 30.0, None)

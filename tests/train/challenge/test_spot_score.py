@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from tests.helpers.processes import DEADLINE_S, alive, children, until
 from train.__main__ import main
 from train.challenge import finder as finders
 from train.challenge.spot_folder import SpotDir, scored_video
-from train.synth.long_video_script import ScriptSettings
 
 Made = tuple[Path, list[MadeVideo]]
 
@@ -273,19 +273,10 @@ def test_the_other_layouts(dataset: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_macro_expressions_are_found_too(tmp_path: Path) -> None:
-    script = ScriptSettings(
-        duration_s=20.0,
-        lead_s=3.0,
-        gap_min_s=5.5,
-        gap_max_s=6.0,
-        talk_share=0.0,
-        macro_share=1.0,
-        rest_share=0.0,
-        busy=0.2,
-    )
+    script = replace(SHORT, duration_s=13.0, lead_s=3.0, gap_min_s=5.5, gap_max_s=6.0, macro_share=1.0)
     made = make_long_dataset("casme2-long", tmp_path / "data", people=1, seed=4, script=script)
     assert main(flags((tmp_path / "data", made), tmp_path / "run", "--jobs", "1")) == 0
     told = scores(tmp_path / "run")
-    assert told["macro"]["n"] >= 2 and told["macro"]["tp"] >= 1
+    assert told["macro"]["n"] >= 1 and told["macro"]["tp"] >= 1
     assert told["overall"]["n"] == told["macro"]["n"] + told["micro"]["n"]
-    assert "mae" in (tmp_path / "run" / "predictions-megc2023.csv").read_text()
+    assert ",mae\n" in (tmp_path / "run" / "predictions-megc2023.csv").read_text()

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from train.challenge.least_probability import chosen_by_others, in_words
 from train.challenge.scored_video import FrameEvent, ScoredVideo
-from train.challenge.sensitivity import chosen_by_others, in_words
 from train.spotting.match import Counts
 
 OTHERWISE = 0.7
