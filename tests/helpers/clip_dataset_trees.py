@@ -251,7 +251,7 @@ def smic_e_tree(root: Path, camera: str = "hs", *, broken: bool = False, faces: 
         for index, take in enumerate(smic_e_takes(name, broken)):
             folder = root / "SMIC-E_raw image" / f"{upper}_long" / f"SMIC-{upper}-E" / take.id.split("/")[0]
             if take.disk:
-                _write(folder / take.id.split("/")[1], take.disk, "image{:06d}.jpg", index, faces)
+                _write(folder / take.id.split("/")[1], take.disk, "image{:06d}.jpg", index, faces and name == camera)
             if take.row:
                 times: list[Cell | Formula] = [*take.times, *[None] * (6 - len(take.times))]
                 times[0] = Formula(f"K{len(table) + 1}+{take.times[0] - take.first}", take.times[0])
