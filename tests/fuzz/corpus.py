@@ -95,6 +95,11 @@ class Corpus:
         return self.path / "datasets"
 
     @property
+    def long_videos(self) -> Path:
+        """A folder for each dataset of long videos, with its quirks."""
+        return self.path / "long-videos"
+
+    @property
     def settings(self) -> Path:
         return self.path / "settings"
 
@@ -234,6 +239,16 @@ def _datasets(corpus: Corpus) -> None:
     smic_tree(corpus.datasets / "smic")
 
 
+def _long_videos(corpus: Corpus) -> None:
+    from tests.helpers import long_video_quirks as quirks
+
+    shutil.rmtree(corpus.long_videos, ignore_errors=True)
+    quirks.casme2_long_quirks(corpus.long_videos / "casme2-long")
+    quirks.samm_long_quirks(corpus.long_videos / "samm-long")
+    quirks.casme3_quirks(corpus.long_videos / "casme3")
+    quirks.casme3_c_quirks(corpus.long_videos / "casme3-c")
+
+
 def _settings(corpus: Corpus) -> None:
     from train.fit_config import TrainConfig
 
@@ -267,6 +282,7 @@ PARTS: dict[str, Callable[[Corpus], None]] = {
     "store": _store,
     "loso": _loso,
     "datasets": _datasets,
+    "long-videos": _long_videos,
     "settings": _settings,
     "trained": _trained,
 }

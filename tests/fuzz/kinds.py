@@ -156,6 +156,17 @@ def _sheets(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
     return Case("train", ("list", "--dataset", name, "--root", name, *form), f"{name}: {how}", ())
 
 
+def _long_videos(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
+    from tests.fuzz.long_video_mutations import mutated_long_videos
+
+    name = rng.choice(sorted(path.name for path in corpus.long_videos.iterdir()))
+    shutil.copytree(corpus.long_videos / name, folder / "data")
+    given, how = mutated_long_videos(folder / "data", rng) if damage else ([], "none")
+    sheets = ("--annotation", *(str(path.relative_to(folder)) for path in given)) if given else ()
+    form = rng.choice(((), ("--json",), ("--canonical",), ("--max-frames", "10")))
+    return Case("train", ("list", "--dataset", name, "--root", "data", *sheets, *form), f"{name}: {how}", ())
+
+
 def _scores(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
     how = _tree(corpus.loso, folder / "run", rng, damage)
     return Case("train", ("report", "run", "--open", "no", "--mistakes", "2"), how, ())
@@ -186,6 +197,7 @@ KINDS: dict[str, Kind] = {
     "marks": Kind(_marks, 2, ("videos",)),
     "settings": Kind(_settings, 6, ("settings",)),
     "sheets": Kind(_sheets, 4, ("datasets",)),
+    "long-videos": Kind(_long_videos, 4, ("long-videos",)),
     "scores": Kind(_scores, 3, ("loso",)),
     "store": Kind(_store, 4, ("store",)),
     "trained": Kind(_trained, 1, ("trained", "loso")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openpyxl
+import xlwt
 from openpyxl.utils import get_column_letter
 
 Cell = str | int | float | None
@@ -37,6 +38,20 @@ def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[Cell | For
             content = source.read(name)
             target.writestr(name, _with_values(content.decode(), parts[name]) if name in parts else content)
     plain.unlink()
+    return path
+
+
+def write_old_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> Path:
+    """An .xls file of the given rows."""
+    book = xlwt.Workbook()
+    for name, rows in sheets.items():
+        sheet = book.add_sheet(name)
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                if cell is not None:
+                    sheet.write(number, column, cell)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    book.save(str(path))
     return path
 
 

@@ -134,6 +134,15 @@ def read_filmed_fps(args: argparse.Namespace) -> float | None:
     return args.fps
 
 
+def add_max_frames(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-frames",
+        type=int,
+        metavar="N",
+        help="long videos: leave out micro-expressions of more than N frames, which every result states (keep all)",
+    )
+
+
 def read_coder(args: argparse.Namespace) -> str | None:
     if args.coder is not None and args.dataset != "sessions":
         raise UsageError(f"--coder: {args.dataset} has no coders' labels; it is for --dataset sessions")

@@ -16,11 +16,18 @@ from model.console import CleanConsole
 from model.contract import CropGeometry
 from train.clips.samples import resolve_people
 from train.clips.store import ClipStore, StoreManifest, require_writable
-from train.commands.flags import add_class_map_flags, add_filmed_fps, read_class_map, read_coder, read_filmed_fps
-from train.commands.list import print_outcome
+from train.commands.flags import (
+    add_class_map_flags,
+    add_filmed_fps,
+    add_max_frames,
+    read_class_map,
+    read_coder,
+    read_filmed_fps,
+)
+from train.commands.list import print_outcome, strict_words
 from train.datasets import synthetic
 from train.datasets.labels import checks
-from train.datasets.registry import DATASETS, OF_ONES_OWN, read_dataset, require_mappable
+from train.datasets.registry import DATASETS, LONG_DATASETS, OF_ONES_OWN, read_dataset, require_mappable
 from train.datasets.source import Defect, Reading, SourceClip
 from train.errors import UsageError
 from train.prepare.crops import MAX_END_GAP_SHARE, MAX_LOST_SHARE, MAX_MISSING_SHARE
@@ -29,7 +36,7 @@ from train.prepare.prepare import PieceFolder, assemble, library_versions, prepa
 from train.prepare.recorded_clip import PrepareSettings
 from train.progress import clip_progress
 
-_GREY_DATASETS = ("samm", "composite", "4dme")
+_GREY_DATASETS = ("samm", "samm-long", "composite", "4dme")
 TIME_AXIS = (
     "stretched: the window's frames lie at equal steps from onset to offset, whatever time that took (duration_ms in a "
     "clip's notes); fps is nominal"
@@ -94,6 +101,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="which of several copies or cameras to read, as in `list` (default: the fullest)",
     )
     add_class_map_flags(parser)
+    add_max_frames(parser)
     add("--out", type=Path, required=True, metavar="DIR", help="the clip store to write")
     add(
         "--frames",
@@ -146,9 +154,9 @@ def run(args: argparse.Namespace) -> int:
     with console.status(f"reading {args.dataset} ..."):
         reading = _read(args)
     print_outcome(reading, checks(reading), console)
-    errors = [defect for defect in reading.defects if defect.severity == "error"]
-    if args.strict and errors:
-        raise UsageError(f"{reading.dataset}: {count(len(errors), 'error')}, listed above (--strict)")
+    refused = [defect for defect in reading.defects if defect.strict]
+    if args.strict and refused:
+        raise UsageError(f"{reading.dataset}: {strict_words(refused)}, listed above (--strict)")
     clips = _chosen(reading, args)
     manifest = _manifest(args, settings, reading)
     pieces = PieceFolder(args.out)
@@ -198,13 +206,23 @@ def _settings(args: argparse.Namespace) -> PrepareSettings:
 def _read(args: argparse.Namespace) -> Reading:
     filmed_fps, class_map = read_filmed_fps(args), read_class_map(args)
     require_mappable(args.dataset, class_map)
+    if args.max_frames is not None and args.dataset not in LONG_DATASETS:
+        raise UsageError(f"--max-frames: {args.dataset} has no long videos; it is for {', '.join(LONG_DATASETS)}")
     if args.dataset == "synthetic":
         if args.annotation:
             raise UsageError("--annotation: a clip store has its own records; leave it out")
         return synthetic.read(args.root, args.classes)
     if args.dataset != "folder":
         coder = read_coder(args)
-        return read_dataset(args.dataset, args.root, args.annotation, args.layout, coder=coder, class_map=class_map)
+        return read_dataset(
+            args.dataset,
+            args.root,
+            args.annotation,
+            args.layout,
+            coder=coder,
+            class_map=class_map,
+            max_frames=args.max_frames,
+        )
     if len(args.root) > 1 or len(args.annotation) > 2:
         raise UsageError(
             f"folder: expected one --root and at most two --annotation, found {len(args.root)} and {len(args.annotation)}"
@@ -270,7 +288,10 @@ def _manifest(args: argparse.Namespace, settings: PrepareSettings, reading: Read
         "libraries": library_versions(),
     }
     if args.dataset not in OF_ONES_OWN:
-        told["class_map"] = {**read_class_map(args).to_dict(), "in_words": reading.class_map}
+        told["class_map"] = {
+            **read_class_map(args).to_dict(),
+            "in_words": "; ".join((reading.class_map, *reading.notes)),
+        }
     return StoreManifest(
         class_names=args.classes or reading.classes,
         fps=settings.fps,

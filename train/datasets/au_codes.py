@@ -12,7 +12,8 @@ _UNIT = r"(?:AU\s*)?[LRUATB]?\s*[0-9]{1,2}\s*(?:[A-E](?:\s*/\s*[A-E])?)?"
 _FULL_UNIT = re.compile(rf"\s*{_UNIT}\s*", re.IGNORECASE)
 _QUALIFIED = re.compile(r"\s*([a-z]{2,})\s*\((.*)\)\s*", re.IGNORECASE)
 _OR = re.compile(r"\s+or\s+|\s*\|\s*", re.IGNORECASE)
-_AND = frozenset("+,;&")
+_AND = frozenset("+,;&\uff0b\uff0c\uff1b\u3001")
+"""Full-width ones as well: + , ; and the comma of lists as they are typed among Chinese characters."""
 _MOST_BRACKETS = 20
 
 

@@ -16,11 +16,10 @@ from model.atomic import regular_file
 from model.errors import MicroliveError
 from stream.sources.base import SourceError
 from stream.sources.file import FileSource
-from train.datasets.frames import frames_of, scan
+from train.datasets.frames import VIDEOS, frames_of, scan
 from train.datasets.source import THREE_CLASSES, DatasetError, Defect, FrameFolder, Reading, SourceClip, VideoFile
 from train.datasets.spreadsheet import Sheet, SheetKind, SheetRow, frame_number, open_sheet
 
-VIDEOS = (".mp4", ".avi", ".mov")
 ASSUMED_FPS = 30.0
 
 _NAME = re.compile(r"([^_]+)_(.+)")

@@ -11,13 +11,16 @@ from pathlib import Path
 from train.datasets.source import DatasetError, Defect, FrameFolder
 from train.datasets.spreadsheet import is_sheet
 
+VIDEOS = (".mp4", ".avi", ".mov")
+
 _PICTURES = (".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff")
 _TRAILING_NUMBER = re.compile(r"([0-9]+)$")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder with pictures, or one with nothing below it: `names` are the pictures' names, sorted."""
+    """A folder with pictures, or one with nothing below it: `names` are the pictures' names, sorted. Or a video's file, whose
+    one name is its own."""
 
     path: Path
     names: tuple[str, ...]
@@ -31,6 +34,7 @@ class Tree:
     folders: tuple[Folder, ...]
     sheets: tuple[Path, ...]
     defects: tuple[Defect, ...]
+    videos: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ def scan(roots: Sequence[Path]) -> Tree:
     """Walks the roots in their order, links followed, every folder once; hidden files and folders are passed over."""
     folders: list[Folder] = []
     sheets: list[Path] = []
+    videos: list[Path] = []
     defects: list[Defect] = []
     seen: set[str] = set()
 
@@ -64,11 +69,14 @@ def scan(roots: Sequence[Path]) -> Tree:
             if pictures or not below:
                 folders.append(Folder(Path(where), pictures))
             sheets.extend(Path(where, name) for name in sorted(names) if is_sheet(name))
-    return Tree(tuple(roots), tuple(folders), tuple(sheets), tuple(defects))
+            videos.extend(
+                Path(where, n) for n in sorted(names) if n.casefold().endswith(VIDEOS) and not n.startswith(".")
+            )
+    return Tree(tuple(roots), tuple(folders), tuple(sheets), tuple(defects), tuple(videos))
 
 
 def choose(
-    clips: Iterable[FoundClip], layouts: Sequence[str], wanted: str | None, tree: Tree
+    clips: Iterable[FoundClip], layouts: Sequence[str], wanted: str | None, tree: Tree, noun: str = "clips"
 ) -> tuple[str | None, dict[tuple[str, str], FoundClip], list[Defect]]:
     """The layout to read, the folder of each clip in it, and warnings about what else lies there.
 
@@ -82,10 +90,10 @@ def choose(
         copies[clip.layout][clip.key].append(clip)
     if not copies:
         return None, {}, []
-    there = ", ".join(f"{layout} ({len(copies[layout])} clips)" for layout in layouts if layout in copies)
+    there = ", ".join(f"{layout} ({len(copies[layout])} {noun})" for layout in layouts if layout in copies)
     if wanted is not None and wanted not in copies:
         raise DatasetError(
-            f"--layout {wanted}: no such clips under {', '.join(map(str, tree.roots))}; there are {there}"
+            f"--layout {wanted}: no such {noun} under {', '.join(map(str, tree.roots))}; there are {there}"
         )
     layout = wanted or max((name for name in layouts if name in copies), key=lambda name: _filled(copies[name]))
     defects = []

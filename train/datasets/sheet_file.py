@@ -1,4 +1,4 @@
-"""The cells of a sheet's file as text: workbooks (.xlsx, .xlsm) and tables of text (.csv, .tsv, .txt), within bounds.
+"""The cells of a sheet's file as text: workbooks (.xlsx, .xlsm, .xls) and tables of text (.csv, .tsv, .txt), within bounds.
 
 What a table of text is written with (encoding, separator, quotes) is found in the text itself. Cells come as they were
 typed: `"006"` stays `"006"`, 46.0 becomes `"46"`; formulas as the value that was saved with them.
@@ -25,6 +25,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from model.atomic import regular_file
+from train.datasets.old_workbook import LargeWorkbookError, OldWorkbookError, OldWorkbookLimits, read_old_workbook
 from train.datasets.source import DatasetError
 
 SHEET_ENDINGS = (".xlsx", ".xlsm", ".xls", ".ods")
@@ -61,10 +62,7 @@ def read_cells(path: Path) -> dict[str, Cells]:
         with regular_file(path).open("rb") as file:
             start = file.read(8)
         if start.startswith(_OLE) or (suffix == ".xls" and not start.startswith(_ZIP)):
-            kind = "the old .xls format" if suffix == ".xls" else "locked with a password, or in the old .xls format"
-            raise DatasetError(
-                f"{path}: {kind}; open it in a spreadsheet program and save it as .xlsx, without a password"
-            )
+            return _old_workbook(path)
         if start.startswith(_ZIP) or suffix in SHEET_ENDINGS:
             what = "an .xlsx spreadsheet"
             return _workbook(path)
@@ -81,6 +79,24 @@ def _too_large(path: Path | str, expected: str) -> DatasetError:
 
 
 # Workbooks
+
+
+def _old_workbook(path: Path) -> dict[str, Cells]:
+    """In a process of its own: what reads .xls files can be kept busy for ever by a small one."""
+    limits = OldWorkbookLimits(_MOST_CELLS, _MOST_BYTES, _MOST_READING_S)
+    try:
+        return read_old_workbook(regular_file(path), limits)
+    except LargeWorkbookError as error:
+        raise _too_large(path, f"{error}, found more") from error
+    except OldWorkbookError as error:
+        if error.locked:
+            raise DatasetError(
+                f"{path}: locked with a password; open it in a spreadsheet program and save it without one"
+            ) from error
+        raise DatasetError(
+            f"{path}: cannot be read as an .xls spreadsheet ({error}); take a fresh copy of it, or open it in a "
+            "spreadsheet program and save it as .xlsx"
+        ) from error
 
 
 class _InTime(io.FileIO):

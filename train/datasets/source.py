@@ -106,7 +106,7 @@ class SourceVideo:
     """A long video as it was recorded. `dataset`, `subject` and `video` together are its only key.
 
     `pictures` are numbered as the events are, with the camera's gaps; None when nothing lies on the disk for it. `events` by
-    onset; a video without any is one in which nothing may be found.
+    onset; a video without any is one in which nothing may be found. `cropped`: the pictures show the face alone.
     """
 
     dataset: str
@@ -115,6 +115,7 @@ class SourceVideo:
     fps: float
     pictures: FrameFolder | VideoFile | None
     events: tuple[AnnotatedEvent, ...] = ()
+    cropped: bool = False
 
     @property
     def id(self) -> str:
@@ -124,13 +125,22 @@ class SourceVideo:
 
 @dataclass(frozen=True)
 class Defect:
-    """Something wrong or odd: where (file, and row of the sheet as a spreadsheet counts, from 1) and what, in words."""
+    """Something wrong or odd: where (file, and row of the sheet as a spreadsheet counts, from 1) and what, in words.
+
+    `mended`: a warning that another number is used than the one that is written.
+    """
 
     severity: Severity
     file: Path
     reason: str
     row: int | None = None
     clip: str | None = None
+    mended: bool = False
+
+    @property
+    def strict(self) -> bool:
+        """Whether --strict refuses it: an error, or a number that was mended."""
+        return self.severity == "error" or self.mended
 
     def __str__(self) -> str:
         row = f", row {self.row}" if self.row is not None else ""
@@ -142,7 +152,8 @@ class Defect:
 class Reading:
     """What a reader found: the clips, in the order of their keys, the defects, and the annotation sheets it read.
 
-    `class_map` says in words which emotion is which class, where that can be chosen.
+    `class_map` says in words which emotion is which class, where that can be chosen; `notes` what every result of these clips
+    has to say besides, a line each.
     """
 
     dataset: str
@@ -151,6 +162,7 @@ class Reading:
     defects: tuple[Defect, ...] = field(default=())
     sheets: tuple[Path, ...] = ()
     class_map: str = ""
+    notes: tuple[str, ...] = ()
 
     def labelled(self) -> tuple[SourceClip, ...]:
         """The clips that belong to one of the classes."""
@@ -159,7 +171,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class VideoReading:
-    """What a reader of long videos found, in the order of their keys. `class_map` says in words which emotion is which class."""
+    """What a reader of long videos found, in the order of their keys. `class_map` says in words which emotion is which class.
+
+    `notes`: what every result of these videos has to say besides, a line each.
+    """
 
     dataset: str
     classes: tuple[str, ...]
@@ -167,6 +182,7 @@ class VideoReading:
     defects: tuple[Defect, ...] = ()
     sheets: tuple[Path, ...] = ()
     class_map: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class DatasetError(MicroliveError, ValueError):

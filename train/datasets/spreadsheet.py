@@ -98,17 +98,11 @@ def open_sheet(path: Path, kind: SheetKind) -> Sheet:
 def find_sheet(
     kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
 ) -> tuple[Sheet | None, list[Defect], list[str]]:
-    """The sheet to use, warnings, and why other files were none.
-
-    `annotations` alone are looked at where there are any; else the files `found` under the roots, then those that lie
-    beside a root or one folder higher.
-    """
+    """The sheet to use of the `candidates`, warnings, and why other files were none."""
     fitting, reasons = _fitting(kind, roots, found, annotations)
     if not fitting:
         return None, [], reasons
-    rest = ", ".join(str(sheet.path) for sheet in fitting[1:])
-    reason = f"this annotation sheet is used; {rest} would fit as well; choose with --annotation FILE"
-    return fitting[0], [*fitting[0].remarks, *([Defect("warning", fitting[0].path, reason)] if rest else [])], reasons
+    return fitting[0], [*fitting[0].remarks, *several_fit([sheet.path for sheet in fitting])], reasons
 
 
 def find_sheets(
@@ -134,8 +128,8 @@ def _fitting(
 ) -> tuple[list[Sheet], list[str]]:
     fitting: list[Sheet] = []
     reasons: list[str] = []
-    for paths in [annotations] if annotations else [_by_likeness(kind, found), _by_likeness(kind, _beside(roots))]:
-        for path in dict.fromkeys(paths):
+    for paths in candidates(kind.usual_file, roots, found, annotations):
+        for path in paths:
             try:
                 fitting.append(open_sheet(path, kind))
             except DatasetError as error:
@@ -143,6 +137,27 @@ def _fitting(
         if fitting:
             break
     return fitting, reasons
+
+
+def candidates(
+    usual_file: str, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
+) -> list[list[Path]]:
+    """Files that may hold the annotation, in groups: a later one counts only where nothing fits in those before.
+
+    `annotations` alone where there are any; else the files `found` under the roots, then those that lie beside a root or
+    one folder higher; in each the one with the usual name first, then those highest up.
+    """
+    groups = (
+        [annotations] if annotations else [_by_likeness(usual_file, found), _by_likeness(usual_file, _beside(roots))]
+    )
+    return [list(dict.fromkeys(paths)) for paths in groups]
+
+
+def several_fit(paths: Sequence[Path]) -> list[Defect]:
+    """The warning that the first of these files is used, where there are others."""
+    rest = ", ".join(map(str, paths[1:]))
+    reason = f"this annotation sheet is used; {rest} would fit as well; choose with --annotation FILE"
+    return [Defect("warning", paths[0], reason)] if rest else []
 
 
 def no_sheet(
@@ -219,9 +234,8 @@ def _checked(sheet: Sheet, kind: SheetKind) -> Sheet:
     return sheet
 
 
-def _by_likeness(kind: SheetKind, paths: Iterable[Path]) -> list[Path]:
-    """The files, the one with the usual name first, then those highest up."""
-    usual = kind.usual_file.casefold()
+def _by_likeness(usual_file: str, paths: Iterable[Path]) -> list[Path]:
+    usual = usual_file.casefold()
     return sorted(paths, key=lambda path: (path.name.casefold() != usual, len(path.parts), path))
 
 

@@ -4,16 +4,18 @@ import csv
 import io
 import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import openpyxl
 import pytest
+import xlwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.workbooks import write_workbook
+from tests.helpers.workbooks import Cell, write_old_workbook, write_workbook
 from tests.train.datasets.test_folder import by_name, reasons, video
-from train.datasets import folder, sheet_file
+from train.datasets import folder, old_workbook, sheet_file
 from train.datasets.sheet_file import read_cells
 from train.datasets.source import DatasetError
 from train.datasets.spreadsheet import frame_number, is_sheet
@@ -210,9 +212,12 @@ def test_a_table_of_text_has_bounds_too(tmp_path: Path, monkeypatch: pytest.Monk
         read_cells(path)
 
 
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 OTHERS: dict[str, tuple[bytes | None, str]] = {
-    "locked.xlsx": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "locked with a password.* save it as .xlsx, without a password"),
-    "old.XLS": (b"<html><table>", "the old .xls format; open it in a spreadsheet program and save it as .xlsx"),
+    "locked.xlsx": (COMPOUND + "EncryptedPackage".encode("utf-16-le"), "locked with a password; .* save it without one"),
+    "cut.xls": (COMPOUND, r"cannot be read as an .xls spreadsheet \(.*; take a fresh copy of it, or open it in .* as .xlsx"),
+    "page.XLS": (b"<html><table>", r"an .xls spreadsheet \(.*Expected BOF record.*\); take a fresh copy of it"),
+    "empty.xls": (b"", r"an .xls spreadsheet \(an empty file\)"),
     "picture.csv": (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x02\x03", r"cannot be read as a CSV file \(.*binary character.*line 1"),
     "open.csv": (b'file,subject\n1,ann\n2,"bob\n3,cid\n', r'open.csv, row 3: a quotation mark \("\) opens a cell and none closes it'),
     "nowhere.csv": (None, "nowhere.csv: expected a sheet's file, found none"),
@@ -250,3 +255,89 @@ def test_any_bytes_are_cells_or_one_line(tmp_path: Path, data: bytes, name: str)
         assert all(cell == cell.strip() for row in rows for cell in row)
     except DatasetError as error:
         assert name in str(error) and "\n" not in str(error)
+
+
+# Old workbooks
+
+
+def test_an_old_workbook_has_the_cells_of_a_new_one(tmp_path: Path) -> None:
+    sheets: dict[str, list[list[Cell]]] = {
+        "AU+Emotion": [["Subject", "Onset", "AU"], ["006", 46, "4+7"], ["é", 30.5, None], [None, True, " x "]],
+        "eye blink": [["a"]],
+    }
+    new = read_cells(write_workbook(tmp_path / "a.xlsx", sheets))
+    old = write_old_workbook(tmp_path / "a.xls", sheets)
+    assert read_cells(old) == new == {
+        "AU+Emotion": [["Subject", "Onset", "AU"], ["006", "46", "4+7"], ["é", "30.5", ""], ["", "True", "x"]],
+        "eye blink": [["a"]],
+    }  # fmt: skip
+    assert read_cells(old.rename(tmp_path / "b.csv")) == new, "it may have any name"
+
+
+def test_dates_errors_and_merged_cells_of_an_old_workbook(tmp_path: Path) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("S")
+    sheet.write_merge(0, 0, 0, 2, "A title")
+    sheet.write_merge(1, 3, 0, 0, "ann")
+    sheet.write(1, 1, datetime(2020, 4, 7), xlwt.easyxf(num_format_str="YYYY-MM-DD"))
+    sheet.write(2, 1, xlwt.Formula("1+1"))
+    sheet.write(3, 1, 2)
+    book.save(str(tmp_path / "a.xls"))
+    (rows,) = read_cells(tmp_path / "a.xls").values()
+    assert rows[0] == ["A title", ""] and [row[0] for row in rows[1:]] == ["ann", "ann", "ann"]
+    assert rows[1][1] == "2020-04-07 00:00:00" and rows[3][1] == "2"
+
+
+def tangled(path: Path) -> Path:
+    """An old workbook whose folders name one another, twice each: who follows them is busy for longer than the world is old."""
+    data = bytearray(write_old_workbook(path, {"S": [["a"]]}).read_bytes())
+    sector = 512 + 512 * int.from_bytes(data[48:52], "little")
+    entries = len(data)
+    chain = bytearray()
+    for number in range(60):
+        entry = bytearray(data[sector : sector + 128])
+        kind, below = (5, number + 1) if number == 0 else (2, -1)
+        left = right = number + 1 if 0 < number < 59 else -1
+        entry[66] = kind
+        entry[68:80] = b"".join(one.to_bytes(4, "little", signed=True) for one in (left, right, below))
+        chain += entry
+    data += bytes(-entries % 512) + chain
+    first = (entries + 511) // 512 - 1
+    table = 512 + 512 * int.from_bytes(data[76:80], "little")
+    for number in range(15):
+        at = first + number
+        following = at + 1 if number < 14 else -2
+        data[table + 4 * at : table + 4 * at + 4] = following.to_bytes(4, "little", signed=True)
+    data[48:52] = first.to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    return path
+
+
+def test_what_keeps_the_reader_busy_for_ever_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet_file, "_MOST_READING_S", 0.2)
+    monkeypatch.setattr(old_workbook, "_STARTING_S", 1.5)
+    path = tangled(tmp_path / "a.xls")
+    with pytest.raises(
+        DatasetError, match=r"a.xls: expected a workbook that is read in 0.2 s, in 1 GB of memory, found more"
+    ):
+        read_cells(path)
+
+
+def test_an_old_workbook_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = write_old_workbook(tmp_path / "far.xls", {"S": [["a"], *([] for _ in range(999)), [None] * 9 + ["b"]]})
+    long = write_old_workbook(tmp_path / "long.xls", {"S": [["x" * 900] * 20], "T": [["x" * 900] * 20]})
+    assert len(next(iter(read_cells(far).values()))) == 1001
+    monkeypatch.setattr(sheet_file, "_MOST_CELLS", 2000)
+    monkeypatch.setattr(sheet_file, "_MOST_BYTES", 30_000)
+    for path in (far, long):
+        with pytest.raises(
+            DatasetError, match=rf"{path.name}: expected up to 2000 cells with 0 MB of text, found more"
+        ):
+            read_cells(path)
+
+
+def test_a_reader_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_old_workbook(tmp_path / "a.xls", {"S": [["a"]]})
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(DatasetError, match=r"a.xls: cannot be read as an .xls spreadsheet \(exit code 1\)"):
+        read_cells(path)

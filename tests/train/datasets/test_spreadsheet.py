@@ -115,9 +115,9 @@ def test_a_corrupt_spreadsheet_is_one_clear_line(make, tmp_path):
         read_dataset("casme2", [path.parent])
 
 
-def test_the_old_format_and_a_broken_csv(tmp_path: Path) -> None:
+def test_a_broken_old_workbook_and_a_broken_csv(tmp_path: Path) -> None:
     (tmp_path / "a.xls").write_bytes(b"\xd0\xcf\x11\xe0")
-    with pytest.raises(DatasetError, match=r"a.xls: the old .xls format; open it .* save it as .xlsx"):
+    with pytest.raises(DatasetError, match=r"a.xls: cannot be read as an .xls spreadsheet .* save it as .xlsx"):
         read_cells(tmp_path / "a.xls")
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DatasetError, match=r"a.csv: cannot be read as a CSV file"):
