@@ -9,6 +9,7 @@ import faulthandler
 import gc
 import importlib
 import os
+import pkgutil
 import resource
 import selectors
 import signal
@@ -39,8 +40,10 @@ _COMMANDS = {
 }
 _MODULES = (
     "run_live", "stream.cli.app", "stream.sources.mjpeg_reader", "stream.session.report", "train.__main__", "train.report.page",
-    "train.scores.evaluate", "train.loso.loso", "train.experiments.left_out", "train.experiments.schedule", "export.__main__", "onnx", "openpyxl",
+    "train.scores.evaluate", "train.loso.loso", "train.experiments.left_out", "train.experiments.schedule", "train.datasets.long_videos",
+    "export.__main__", "onnx", "openpyxl",
     "matplotlib.pyplot", "jinja2", "yaml", "tests.fuzz.kinds", "tests.fuzz.model_mutations",
+    *(f"train.commands.{module.name}" for module in pkgutil.iter_modules([str(ROOT / "train" / "commands")])),
 )  # fmt: skip
 
 
