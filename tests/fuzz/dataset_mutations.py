@@ -1,4 +1,5 @@
-"""Damage to datasets of clips and of long videos: bytes and cells of their sheets in any format, their folders, and what these are called."""
+"""Damage to datasets of clips and of long videos: their sheets, by bytes and by cells, their folders, and what these are
+called."""
 
 import csv
 import io
@@ -20,7 +21,8 @@ _NAMES = (
     "15_0101disgustingteeth", "99_9999nobody", "15_0101", "s15", "s1", "006_1", "041_1", "041_1_2", "spNO.7", "spNO.", "a",
     "b", "color", "depth", "rawpic", "rawvideo", "cropped", "selectedpic", "x" * 200, "line\nbreak", "é🙂\u202e", "[bold]x",
     "S71-01-001", "S71-01-1", "sub0071_01", "sub07", "EP91_1", "gray_micro", "Section A", "s7_ne_01", "s07_po_02", "HS_long",
-    "SMIC-VIS-E", "testA_full_with_AU.xlsx", "happiness", "micro", "00000.png", " ", "-1", "0", "9" * 60, "img001.jpg", "\udcff\udcfe_0101", ".hidden", "~$lock.xlsx", "code_final.xls",
+    "SMIC-VIS-E", "testA_full_with_AU.xlsx", "happiness", "micro", "00000.png",
+    " ", "-1", "0", "9" * 60, "img001.jpg", "\udcff\udcfe_0101", ".hidden", "~$lock.xlsx", "code_final.xls",
 )  # fmt: skip
 
 

@@ -54,7 +54,9 @@ def test_mutated_inputs_end_as_they_should(corpus: Path, kinds: str, flags: tupl
     assert facts["inputs"] == int(flags[1]) and set(facts["kinds"]) <= set(kinds.split(","))
     codes = [facts["kinds"][kind]["codes"] for kind in facts["kinds"]]
     if "--sound" not in flags:
-        assert len(codes) == len(kinds.split(",")) and sum(code["1"] + code["2"] for code in codes) > 0, "mutations do no harm"
+        assert len(codes) == len(kinds.split(",")) and sum(code["1"] + code["2"] for code in codes) > 0, (
+            "mutations do no harm"
+        )
     assert not list(corpus.glob("0*")), "sound inputs are kept"
 
 

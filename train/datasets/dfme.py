@@ -16,8 +16,8 @@ from train.datasets.source import Reading
 from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw", "cropped")
-_CLIP = re.compile(r"sub([0-9]+)_([0-9]+)", re.IGNORECASE)
-_SUBJECT = re.compile(r"(?:sub)?0*([0-9]+)", re.IGNORECASE)
+_CLIP = re.compile(r"sub([0-9]{1,9})_([0-9]{1,9})", re.IGNORECASE)
+_SUBJECT = re.compile(r"(?:sub)?([0-9]{1,9})", re.IGNORECASE)
 
 KIND = SheetKind(
     title="DFME",
