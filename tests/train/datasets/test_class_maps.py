@@ -145,6 +145,10 @@ def test_what_is_no_setting_is_refused() -> None:
         ClassMap(contempt="positive")  # type: ignore[arg-type]
 
 
+def test_a_cell_of_blanks_and_signs_is_read_at_once() -> None:
+    assert emotions_in("sad" + " " * 200_000 + "+" * 200_000 + " happy") == ("sadness", "happiness")
+
+
 def test_names() -> None:
     assert ClassMap().class_names == THREE_CLASSES
     assert ClassMap(4).class_names == (*THREE_CLASSES, OTHERS)
