@@ -95,6 +95,11 @@ class Corpus:
         return self.path / "datasets"
 
     @property
+    def newer(self) -> Path:
+        """A folder for each of the newer datasets of clips, with its quirks."""
+        return self.path / "newer"
+
+    @property
     def long_videos(self) -> Path:
         """A folder for each dataset of long videos, with its quirks."""
         return self.path / "long-videos"
@@ -239,6 +244,14 @@ def _datasets(corpus: Corpus) -> None:
     smic_tree(corpus.datasets / "smic")
 
 
+def _newer(corpus: Corpus) -> None:
+    from tests.helpers.clip_dataset_trees import TREES
+
+    shutil.rmtree(corpus.newer, ignore_errors=True)
+    for name, tree in TREES.items():
+        tree(corpus.newer / name)
+
+
 def _long_videos(corpus: Corpus) -> None:
     from tests.helpers import long_video_quirks as quirks
 
@@ -282,6 +295,7 @@ PARTS: dict[str, Callable[[Corpus], None]] = {
     "store": _store,
     "loso": _loso,
     "datasets": _datasets,
+    "newer": _newer,
     "long-videos": _long_videos,
     "settings": _settings,
     "trained": _trained,

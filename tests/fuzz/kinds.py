@@ -156,12 +156,34 @@ def _sheets(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
     return Case("train", ("list", "--dataset", name, "--root", name, *form), f"{name}: {how}", ())
 
 
+def _newer(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
+    """The newer datasets of clips: their sheets and their trees."""
+    from tests.fuzz.dataset_mutations import mutated_dataset
+
+    name = rng.choice(sorted(path.name for path in corpus.newer.iterdir()))
+    shutil.copytree(corpus.newer / name, folder / "data")
+    given, how = mutated_dataset(folder / "data", rng) if damage else ([], "none")
+    sheets = ("--annotation", *(str(path.relative_to(folder)) for path in given)) if given else ()
+    classes = {"dfme": "7", "4dme": "4", "smic-e": "3"}.get(name, rng.choice(("4", "7")))
+    form = rng.choice(
+        (
+            (),
+            ("--json",),
+            ("--canonical",),
+            ("--label-map", classes),
+            ("--one-sided-12", "contempt"),
+            ("--contempt", "left-out"),
+        )
+    )
+    return Case("train", ("list", "--dataset", name, "--root", "data", *sheets, *form), f"{name}: {how}", ())
+
+
 def _long_videos(corpus: Corpus, folder: Path, rng: Random, damage: bool) -> Case:
-    from tests.fuzz.long_video_mutations import mutated_long_videos
+    from tests.fuzz.dataset_mutations import mutated_dataset
 
     name = rng.choice(sorted(path.name for path in corpus.long_videos.iterdir()))
     shutil.copytree(corpus.long_videos / name, folder / "data")
-    given, how = mutated_long_videos(folder / "data", rng) if damage else ([], "none")
+    given, how = mutated_dataset(folder / "data", rng) if damage else ([], "none")
     sheets = ("--annotation", *(str(path.relative_to(folder)) for path in given)) if given else ()
     form = rng.choice(((), ("--json",), ("--canonical",), ("--max-frames", "10")))
     return Case("train", ("list", "--dataset", name, "--root", "data", *sheets, *form), f"{name}: {how}", ())
@@ -197,6 +219,7 @@ KINDS: dict[str, Kind] = {
     "marks": Kind(_marks, 2, ("videos",)),
     "settings": Kind(_settings, 6, ("settings",)),
     "sheets": Kind(_sheets, 4, ("datasets",)),
+    "newer": Kind(_newer, 4, ("newer",)),
     "long-videos": Kind(_long_videos, 4, ("long-videos",)),
     "scores": Kind(_scores, 3, ("loso",)),
     "store": Kind(_store, 4, ("store",)),

@@ -99,7 +99,7 @@ def dfme_tree(root: Path, *, broken: bool = False, faces: bool = False) -> Expec
         ],
         "testB": [
             ClipRow("sub0601", "sub0601_03", (20, 25, 30), "15+17", "sadness", "negative", (20, 25, 30), range(18, 33),
-                    ("15", "17"), ("Fps 240: expected one of 200, 300, 500",), extra=(5, 240)),
+                    ("15", "17"), ("Fps: expected one of 200, 300, 500, found 240",), extra=(5, 240)),
         ],
     }  # fmt: skip
     if broken:
@@ -107,7 +107,7 @@ def dfme_tree(root: Path, *, broken: bool = False, faces: bool = False) -> Expec
             ClipRow("sub0072", "sub0072_12", (1, 4, 9), "4", "anger", None, (1, 4, 9), range(1, 10), ("4",),
                     errors=("Emotion 'anger', but EmotionId '3' is fear",), extra=(3, 200)),
             ClipRow("sub0072", "sub0072_13", (1, 4, 9), "4", "anger", None, (1, 4, 9), range(1, 10), ("4",),
-                    errors=("Fps: expected frames a second, found ''",), extra=(0, None), read=False),
+                    errors=("Fps: expected one of 200, 300, 500, found ''",), extra=(0, None), read=False),
         ]  # fmt: skip
         parts["testA"] += [
             ClipRow("sub0071", "sub0071_01", (0, 5, 12), "12", "happiness", "positive", (0, 5, 12), range(13),
@@ -251,7 +251,7 @@ def smic_e_tree(root: Path, camera: str = "hs", *, broken: bool = False, faces: 
         for index, take in enumerate(smic_e_takes(name, broken)):
             folder = root / "SMIC-E_raw image" / f"{upper}_long" / f"SMIC-{upper}-E" / take.id.split("/")[0]
             if take.disk:
-                _write(folder / take.id.split("/")[1], take.disk, "image{:06d}.jpg", index, faces)
+                _write(folder / take.id.split("/")[1], take.disk, "image{:06d}.jpg", index, faces and name == camera)
             if take.row:
                 times: list[Cell | Formula] = [*take.times, *[None] * (6 - len(take.times))]
                 times[0] = Formula(f"K{len(table) + 1}+{take.times[0] - take.first}", take.times[0])

@@ -18,8 +18,8 @@ from train.datasets.source import Reading
 from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw_selected", "sections", "cropped")
-_SUBJECT_FOLDER = re.compile(r"sub0*([0-9]+)", re.IGNORECASE)
-_SUBJECT_CELL = re.compile(r"(?:sub)?0*([0-9]+)", re.IGNORECASE)
+_SUBJECT_FOLDER = re.compile(r"sub([0-9]{1,9})", re.IGNORECASE)
+_SUBJECT_CELL = re.compile(r"(?:sub)?([0-9]{1,9})", re.IGNORECASE)
 
 KIND = SheetKind(
     title="CASME",

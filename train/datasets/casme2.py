@@ -18,7 +18,7 @@ from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw_selected", "raw", "cropped")
 _SUBJECT_FOLDER = re.compile(r"sub0*([0-9]+)", re.IGNORECASE)
-_SUBJECT_CELL = re.compile(r"(?:sub)?0*([0-9]+)(?:\.0)?", re.IGNORECASE)
+_SUBJECT_CELL = re.compile(r"(?:sub)?([0-9]{1,9})(?:\.0)?", re.IGNORECASE)
 
 KIND = SheetKind(
     title="CASME II",

@@ -33,9 +33,9 @@ EMOTIONS = tuple(_THREE)
 _SPELLINGS: Mapping[str, str] = {
     "angry": "anger", "contemptuous": "contempt", "disgusted": "disgust", "disgusting": "disgust", "afraid": "fear",
     "fearful": "fear", "happy": "happiness", "joy": "happiness", "sad": "sadness", "surprised": "surprise",
-    "suprise": "surprise", "repressed": "repression", "other": "others", "tension": "tense",
+    "repressed": "repression", "other": "others", "tension": "tense",
 }  # fmt: skip
-_SEVERAL = re.compile(r"\s*[+&,;/\uff0c]\s*|\s+and\s+")
+_SEVERAL = re.compile(r"[+&,;/\uff0c]| and ")
 _ONE_SIDED_12 = re.compile(r"[LRU]12([A-E](/[A-E])?)?")
 
 
@@ -126,7 +126,8 @@ USUAL_MAP = ClassMap()
 
 def emotions_in(text: str) -> tuple[str, ...]:
     """The emotions that a cell names, each as in `EMOTIONS` where it is one of them; empty for an empty cell."""
-    words = [" ".join(part.split()) for part in _SEVERAL.split(text.strip().casefold())]
+    # Blanks first: a pattern that looks for them takes for ever over very many.
+    words = [part.strip() for part in _SEVERAL.split(" ".join(text.casefold().split()))]
     return tuple(dict.fromkeys(_SPELLINGS.get(word, word) for word in words if word))
 
 

@@ -29,7 +29,7 @@ class CodedDataset:
     """`key` gives (subject, clip) from a row's Subject and Filename, or what is wrong with them. Folders are matched to
     it without regard to case. `emotions`: as `class_maps` calls them, those its coders use.
 
-    `fps` None: each row says its own. `apexes`: the columns of an apex, the first that lies within the clip counts.
+    `fps` is of all clips; or the usual ones, of which each row says its own. `apexes`: the columns of an apex, the first that lies within the clip counts.
     `published`: the class by emotion where there are three, as published. `needs_apex`: then no class without an apex
     above the onset. `class_counts`: how many classes its emotions can be mapped to. `parts`: it comes in so many sheets,
     whose files begin with these names; all there are are read. `emotion_ids`: the emotions in the order of a second
@@ -37,7 +37,7 @@ class CodedDataset:
     """
 
     name: str
-    fps: float | None
+    fps: float | tuple[float, ...]
     kind: SheetKind
     layouts: tuple[str, ...]
     key: Callable[[str, str], tuple[str, str] | str]
@@ -141,10 +141,16 @@ def _annotated(
     def note(severity: Severity, reason: str) -> None:
         defects.append(Defect(severity, path, reason, row.number, f"{subject}/{name}"))
 
-    fps = dataset.fps or frame_number(row["Fps"])
-    if not fps:
-        note("error", f"Fps: expected frames a second, found {row['Fps']!r}")
-        return None, defects
+    if isinstance(dataset.fps, tuple):
+        fps = float(frame_number(row["Fps"]) or 0)
+        usual = ", ".join(f"{rate:g}" for rate in dataset.fps)
+        if not fps:
+            note("error", f"Fps: expected one of {usual}, found {row['Fps']!r}")
+            return None, defects
+        if fps not in dataset.fps:
+            note("warning", f"Fps: expected one of {usual}, found {fps:g}; taken as it is")
+    else:
+        fps = dataset.fps
     onset, offset = frame_number(row["Onset Frame"]), frame_number(row["Offset Frame"])
     for column, value in (("Onset Frame", onset), ("Offset Frame", offset)):
         if value is None:
@@ -167,7 +173,7 @@ def _annotated(
     if label is not None and dataset.needs_apex and class_map.classes == 3 and no_rise:
         note("warning", f"no apex above the onset {row['Onset Frame']}: in none of the classes, as in MEGC2019")
         label = None
-    clip = SourceClip(dataset.name, subject, name, emotion, label, float(fps), None, units.units)
+    clip = SourceClip(dataset.name, subject, name, emotion, label, fps, None, units.units)
     if onset is None or offset is None:
         return clip, defects
     if onset >= offset:

@@ -12,13 +12,12 @@ from pathlib import Path
 from train.datasets.class_maps import SEVEN_CLASSES, USUAL_MAP, ClassMap
 from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
 from train.datasets.frames import FoundClip, Tree, copy_of, passed_over, scan
-from train.datasets.source import Defect, Reading
+from train.datasets.source import Reading
 from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw", "cropped")
-RATES_HZ = (200.0, 300.0, 500.0)
-_CLIP = re.compile(r"sub([0-9]+)_([0-9]+)", re.IGNORECASE)
-_SUBJECT = re.compile(r"(?:sub)?0*([0-9]+)", re.IGNORECASE)
+_CLIP = re.compile(r"sub([0-9]{1,9})_([0-9]{1,9})", re.IGNORECASE)
+_SUBJECT = re.compile(r"(?:sub)?([0-9]{1,9})", re.IGNORECASE)
 
 KIND = SheetKind(
     title="DFME",
@@ -40,7 +39,7 @@ def read(
     folders = _find_clips(tree)
     reading = read_coded(DFME, tree, folders, annotations, layout, class_map)
     rest = passed_over(tree, {clip.folder.path for clip in folders}, KIND.title, "sub0003_01")
-    return replace(reading, defects=(*reading.defects, *_odd_rates(reading), *rest))
+    return replace(reading, defects=(*reading.defects, *rest))
 
 
 def _key(subject: str, filename: str) -> tuple[str, str] | str:
@@ -56,7 +55,7 @@ def _key(subject: str, filename: str) -> tuple[str, str] | str:
 
 DFME = CodedDataset(
     "dfme",
-    None,
+    (200.0, 300.0, 500.0),
     KIND,
     LAYOUTS,
     _key,
@@ -71,16 +70,6 @@ def _find_clips(tree: Tree) -> list[FoundClip]:
     """The folders named like a clip."""
     names = ((folder, _CLIP.fullmatch(folder.path.name.strip())) for folder in tree.folders)
     return [FoundClip(_normal(name), copy_of(tree, folder), folder) for folder, name in names if name is not None]
-
-
-def _odd_rates(reading: Reading) -> list[Defect]:
-    odd = [clip for clip in reading.clips if clip.fps not in RATES_HZ]
-    if not odd:
-        return []
-    more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
-    expected = ", ".join(f"{rate:g}" for rate in RATES_HZ)
-    reason = f"Fps {odd[0].fps:g}{more}: expected one of {expected}; taken as it is"
-    return [Defect("warning", reading.sheets[0], reason, clip=f"{odd[0].subject}/{odd[0].clip}")]
 
 
 def _normal(name: re.Match[str]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw", "cropped")
 _CLIP = re.compile(r"S([0-9]{1,3})-([0-9]{1,3})-([0-9]{1,4})", re.IGNORECASE)
-_SUBJECT = re.compile(r"(?:S|sub)?0*([0-9]+)", re.IGNORECASE)
+_SUBJECT = re.compile(r"(?:S|sub)?([0-9]{1,9})", re.IGNORECASE)
 _FOLDER_OF = {"others": "repression"}
 """Where the folder of an emotion is called otherwise than in the sheet."""
 

@@ -50,7 +50,7 @@ class CountCheck:
         found, expected = self.found, self.expected
         told = []
         if found.clips != expected.clips:
-            told.append(f"{_clips(found.clips)} instead of {expected.clips}")
+            told.append(f"{_clips(found.clips)} instead of {expected.clips:,}")
         if expected.subjects is not None and found.subjects != expected.subjects:
             told.append(f"{_subjects(found.subjects or 0)} instead of {expected.subjects}")
         for emotion, count in expected.emotions.items():

@@ -13,8 +13,8 @@ from train.datasets.source import Reading
 from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw", "cropped")
-_CLIP = re.compile(r"([0-9]{1,3})_([0-9]+)_([0-9]+)")
-_SUBJECT = re.compile(r"0*([0-9]+)(?:\.0)?")
+_CLIP = re.compile(r"([0-9]{1,3})_([0-9]{1,9})_([0-9]{1,9})")
+_SUBJECT = re.compile(r"([0-9]{1,9})(?:\.0)?")
 
 KIND = SheetKind(
     title="SAMM",

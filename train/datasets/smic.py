@@ -28,7 +28,7 @@ from train.datasets.source import THREE_CLASSES, DatasetError, Defect, FrameFold
 from train.datasets.spreadsheet import SheetKind, SheetRow, find_sheet, frame_number, no_sheet
 
 LAYOUTS = ("raw", "cropped")
-CLIP_NAME = re.compile(r"s([0-9]+)_(ne|po|sur)_([0-9]+)", re.IGNORECASE)
+CLIP_NAME = re.compile(r"s([0-9]{1,9})_(ne|po|sur)_([0-9]{1,9})", re.IGNORECASE)
 _SUBJECT_FOLDER = re.compile(r"s0*([0-9]+)")
 _OTHER_CAMERAS = {"vis", "nir"}
 _NOT_READ = {"non_micro", *_OTHER_CAMERAS}

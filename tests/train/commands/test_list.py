@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.clip_dataset_trees import TREES, dfme_tree
 from tests.helpers.dataset_trees import casme2_tree, composite_tree, samm_tree, smic_tree
 from train.__main__ import main
 from train.datasets import labels
@@ -164,3 +165,52 @@ def test_what_cannot_be_read_at_all_is_one_line(flags, message, tmp_path, capsys
     assert message in told.err
     assert len(told.err.strip().splitlines()) == 1
     assert told.out == ""
+
+
+def test_the_class_map_can_be_chosen_and_is_told(tmp_path, capsys, wide):
+    root = dfme_tree(tmp_path / "dfme").root
+    flags = ["list", "--dataset", "dfme", "--root", str(root)]
+    assert main([*flags, "--label-map", "7"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "class map: 7 classes: anger, contempt, disgust, fear, happiness, sadness, surprise; in none: negative" in out
+    )
+    assert (
+        "DFME training: differs from the published numbers: 3 clips instead of 1,856, 2 subjects instead of 176;" in out
+    )
+    assert "frames a second: 200 (1 clip), 240 (1 clip), 300 (2 clips), 500 (1 clip)" in out
+    assert main([*flags, "--contempt", "left-out", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["class_map"].endswith("in none: contempt, others, tense; a one-sided 12 alone: as annotated")
+    assert report["per_class"] == {"negative": 2, "positive": 1, "surprise": 1}
+    assert {clip["part"] for clip in report["clips"]} == {"training", "testA", "testB"}
+    assert [check["matches"] for check in report["checks"]] == [False] * 3
+
+
+def test_published_lists_are_compared_with_published_classes_alone(tmp_path, capsys):
+    flags = ["list", "--dataset", "samm", "--root", str(samm_tree(tmp_path).root), "--json"]
+    for chosen, checked in (((), 1), (("--one-sided-12", "contempt"), 0), (("--label-map", "4"), 0)):
+        assert main([*flags, *chosen]) == 0
+        assert len(json.loads(capsys.readouterr().out)["checks"]) == checked
+
+
+@pytest.mark.parametrize(
+    ("dataset", "chosen", "message"),
+    [
+        ("smic", ("--label-map", "4"), "smic: its emotions give no 4 classes; expected --label-map 3"),
+        ("composite", ("--contempt", "left-out"), "composite: it is that of MEGC2019, with classes of its own"),
+        ("folder", ("--label-map", "7"), "folder: its classes are its own; leave out --label-map"),
+    ],
+)
+@pytest.mark.parametrize("command", [("list",), ("prepare", "--out", "store")])
+def test_classes_that_there_are_not_are_refused_in_one_line(command, dataset, chosen, message, tmp_path, capsys):
+    assert main([*command, "--dataset", dataset, "--root", str(tmp_path), *chosen]) == 2
+    told = capsys.readouterr().err
+    assert message in told and len(told.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["mmew", "dfme", "casme", "smic-e"])
+def test_strict_refuses_what_the_newer_sets_get_wrong(name, tmp_path, capsys):
+    root = TREES[name](tmp_path, broken=True).root
+    assert main(["list", "--dataset", name, "--root", str(root), "--strict"]) == 2
+    assert "listed above (--strict)" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Onset to offset by frame number."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from model.contract import CropGeometry
 from model.preprocess import interpolate_clip
 from tests.helpers.clips import face_frames, write_track
-from train.datasets.source import SourceClip, VideoFile
-from train.prepare.crops import ClipError, ClipInterval, CropReader, find_interval, sample_window
+from train.datasets.source import FrameFolder, SourceClip, VideoFile
+from train.prepare.crops import ClipError, ClipInterval, CropReader, between, find_interval, sample_window
 
 
 def ramp(numbers: list[int], gain: float = 1.0) -> np.ndarray:
@@ -74,20 +75,57 @@ def test_clips_that_lack_too_much(numbers: list[int], onset: int | None, offset:
         find_interval(numbers, onset, offset)
 
 
-def test_a_phones_video_is_read_upright(tmp_path: Path) -> None:
+@given(
+    numbers=st.sets(st.integers(0, 400), min_size=1, max_size=60),
+    onset=st.none() | st.integers(0, 400),
+    offset=st.none() | st.integers(0, 400),
+)
+def test_pictures_between_are_those_a_look_at_every_one_gives(
+    numbers: set[int], onset: int | None, offset: int | None
+) -> None:
+    frames = FrameFolder(Path("clip"), tuple((number, Path(f"{number}.jpg")) for number in sorted(numbers)))
+    low, high = 0 if onset is None else onset, 10**9 if offset is None else offset
+    assert list(between(frames, onset, offset)) == [file for file in frames.files if low <= file[0] <= high]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[CropReader]:
+    reader = CropReader(CropGeometry(), "grey")
+    yield reader
+    reader.close()
+
+
+def test_a_clip_in_the_middle_of_a_long_video_opens_no_picture_but_its_own(reader: CropReader, tmp_path: Path) -> None:
+    pictures = face_frames(4)
+    for number, picture in zip(range(2000, 2004), pictures, strict=True):
+        cv2.imwrite(str(tmp_path / f"img{number}.png"), picture)
+    # Opening any of the others would fail: they are not there.
+    frames = FrameFolder(tmp_path, tuple((number, tmp_path / f"img{number}.png") for number in range(1, 4001)))
+    clip = SourceClip("long", "s1", "a", "anger", "negative", 30.0, frames, onset=2000, offset=2003)
+    assert reader.read(clip).numbers == (2000, 2001, 2002, 2003)
+
+
+def test_a_videos_frames_are_numbered_from_its_first(reader: CropReader, tmp_path: Path) -> None:
+    path = write_track(tmp_path / "long.mp4", face_frames(8), [i / 30 for i in range(8)])
+    whole = reader.read(SourceClip("long", "s1", "a", "anger", "negative", 30.0, VideoFile(path)))
+    part = reader.read(
+        SourceClip("long", "s1", "a", "anger", "negative", 30.0, VideoFile(path, 101), onset=103, offset=106)
+    )
+    assert (whole.numbers, part.numbers) == (tuple(range(8)), (103, 104, 105, 106))
+    shifted = reader.read(SourceClip("long", "s1", "a", "anger", "negative", 30.0, VideoFile(path), onset=2, offset=5))
+    np.testing.assert_array_equal(part.crops, shifted.crops)
+
+
+def test_a_phones_video_is_read_upright(reader: CropReader, tmp_path: Path) -> None:
     pictures, times = face_frames(4), [i / 30 for i in range(4)]
     straight = write_track(tmp_path / "straight.mp4", pictures, times)
     turned = write_track(
         tmp_path / "turned.mp4", [cv2.rotate(picture, cv2.ROTATE_180) for picture in pictures], times,
         matrix=(-1, 0, 0, -1),
     )  # fmt: skip
-    reader = CropReader(CropGeometry(), "grey")
-    try:
-        found = [
-            reader.read(SourceClip("mine", "ann", path.stem, "negative", "negative", 30.0, VideoFile(path)))
-            for path in (straight, turned)
-        ]
-    finally:
-        reader.close()
+    found = [
+        reader.read(SourceClip("mine", "ann", path.stem, "negative", "negative", 30.0, VideoFile(path)))
+        for path in (straight, turned)
+    ]
     assert np.abs(found[0].crops.astype(int) - found[1].crops).mean() < 5
     assert all(clip.warnings == () for clip in found)

@@ -1,4 +1,5 @@
-"""Damage to datasets of long videos: bytes and cells of their sheets in any format, their folders, and what these are called."""
+"""Damage to datasets of clips and of long videos: their sheets, by bytes and by cells, their folders, and what these are
+called."""
 
 import csv
 import io
@@ -19,11 +20,13 @@ _LONGEST_CELL = 32_000
 _NAMES = (
     "15_0101disgustingteeth", "99_9999nobody", "15_0101", "s15", "s1", "006_1", "041_1", "041_1_2", "spNO.7", "spNO.", "a",
     "b", "color", "depth", "rawpic", "rawvideo", "cropped", "selectedpic", "x" * 200, "line\nbreak", "é🙂\u202e", "[bold]x",
+    "S71-01-001", "S71-01-1", "sub0071_01", "sub07", "EP91_1", "gray_micro", "Section A", "s7_ne_01", "s07_po_02", "HS_long",
+    "SMIC-VIS-E", "testA_full_with_AU.xlsx", "happiness", "micro", "00000.png",
     " ", "-1", "0", "9" * 60, "img001.jpg", "\udcff\udcfe_0101", ".hidden", "~$lock.xlsx", "code_final.xls",
 )  # fmt: skip
 
 
-def mutated_long_videos(root: Path, rng: Random) -> tuple[list[Path], str]:
+def mutated_dataset(root: Path, rng: Random) -> tuple[list[Path], str]:
     """Damages the dataset below `root` in one to three ways; sheets to be given by name, and how."""
     given: list[Path] = []
     told: list[str] = []
@@ -142,7 +145,7 @@ def _names(root: Path, rng: Random) -> tuple[Path | None, str]:
 
 def _pictures(root: Path, rng: Random) -> tuple[Path | None, str]:
     """Pictures that are empty, gone, folders, or numbered in another way."""
-    pictures = sorted(path for path in root.rglob("*.jpg") if path.is_file())
+    pictures = sorted(path for path in root.rglob("*") if path.suffix in (".jpg", ".png") and path.is_file())
     chosen = rng.sample(pictures, min(len(pictures), rng.choice((1, 5, 50, 500))))
     how = rng.choice(("gone", "empty", "folder", "number"))
     for path in chosen:
@@ -154,5 +157,5 @@ def _pictures(root: Path, rng: Random) -> tuple[Path | None, str]:
             path.mkdir()
         elif how == "number":
             number = rng.choice(("", "x", "0", "-1", "٣", str(rng.randrange(2000)), "9" * rng.randrange(1, 200)))
-            path.with_name(f"img{number}.jpg").write_bytes(b"\xff\xd8\xff")
+            path.with_name(f"img{number}{path.suffix}").write_bytes(b"\xff\xd8\xff")
     return None, f"{len(chosen)} pictures: {how}"
