@@ -70,7 +70,7 @@ def read_coded(
     classes that its emotions do not give."""
     require_classes(dataset.name, class_map, dataset.class_counts)
     if dataset.parts:
-        sheets, defects, reasons = find_sheets(dataset.kind, tree.roots, tree.sheets, annotations)
+        sheets, defects, reasons = find_sheets(dataset.kind, dataset.parts, tree.roots, tree.sheets, annotations)
     else:
         sheet, defects, reasons = find_sheet(dataset.kind, tree.roots, tree.sheets, annotations)
         sheets = () if sheet is None else (sheet,)

@@ -20,10 +20,10 @@ from train.datasets.smic import CLIP_NAME, clip_key, intervals_of, rows_by_clip
 from train.datasets.source import (
     THREE_CLASSES,
     AnnotatedEvent,
-    DatasetError,
     Defect,
     FrameFolder,
     Reading,
+    Severity,
     SourceClip,
     SourceVideo,
     VideoReading,
@@ -104,8 +104,6 @@ def _read(roots: Sequence[Path], annotations: Sequence[Path], layout: str | None
     tree = scan(roots)
     folders = _find_clips(tree)
     chosen, places, found = choose(folders, LAYOUTS, layout, tree)
-    if layout is not None and layout not in LAYOUTS:  # with no pictures at all nobody has said so yet
-        raise DatasetError(f"--layout: expected one of {', '.join(LAYOUTS)}, found {layout!r}")
     camera = chosen or layout or LAYOUTS[0]
     kind = _sheet_kind(camera)
     sheets = [path for path in tree.sheets if _CAMERA.findall(path.name.casefold()) in ([], [camera])]
@@ -158,9 +156,8 @@ def _sheet_kind(camera: str) -> SheetKind:
 def _take(key: Key, row: SheetRow, path: Path, places: dict[Key, FoundClip]) -> tuple[_Take, list[Defect]]:
     defects: list[Defect] = []
 
-    def note(severity: str, reason: str) -> None:
-        known = "error" if severity == "error" else "warning"
-        defects.append(Defect(known, path, reason, row.number, key[1]))
+    def note(severity: Severity, reason: str) -> None:
+        defects.append(Defect(severity, path, reason, row.number, key[1]))
 
     if row["Emotion"] and row["Emotion"].casefold() != _label(key):
         note("warning", f"Emotion {row['Emotion']!r}, the clip's name says {_label(key)}: the name counts")

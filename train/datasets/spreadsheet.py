@@ -101,17 +101,22 @@ def find_sheet(
     """The sheet to use of the `candidates`, warnings, and why other files were none."""
     fitting, reasons = _fitting(kind, roots, found, annotations)
     if not fitting:
-        return None, [], reasons
-    return fitting[0], [*fitting[0].remarks, *several_fit([sheet.path for sheet in fitting])], reasons
+        return None, [], list(reasons.values())
+    return fitting[0], [*fitting[0].remarks, *several_fit([sheet.path for sheet in fitting])], list(reasons.values())
 
 
 def find_sheets(
-    kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
+    kind: SheetKind, parts: Sequence[str], roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
 ) -> tuple[tuple[Sheet, ...], list[Defect], list[str]]:
-    """All sheets that fit, of a dataset that comes in several, without copies: those whose clips are all in another."""
+    """All sheets that fit, of a dataset that comes in several, without copies: those whose clips are all in another. A file
+    whose name begins as a part's and that cannot be used is an error."""
     fitting, reasons = _fitting(kind, roots, found, annotations)
     kept: list[tuple[Sheet, set[str]]] = []
-    defects: list[Defect] = []
+    defects = [
+        Defect("error", path, reason.removeprefix(f"{path}: "))
+        for path, reason in reasons.items()
+        if path.name.casefold().startswith(tuple(map(str.casefold, parts)))
+    ]
     for sheet in fitting:
         names = {row["Filename"].casefold() for row in sheet.rows}
         copied = next((other.path for other, others in kept if names <= others), None)
@@ -120,20 +125,22 @@ def find_sheets(
             defects += sheet.remarks
         else:
             defects.append(Defect("warning", sheet.path, f"all of its clips are in {copied} already: passed over"))
-    return tuple(sorted((sheet for sheet, _ in kept), key=lambda sheet: sheet.path.name)), defects, reasons
+    sheets = sorted((sheet for sheet, _ in kept), key=lambda sheet: sheet.path.name)
+    return tuple(sheets), defects, list(reasons.values())
 
 
 def _fitting(
     kind: SheetKind, roots: Sequence[Path], found: Iterable[Path], annotations: Sequence[Path]
-) -> tuple[list[Sheet], list[str]]:
+) -> tuple[list[Sheet], dict[Path, str]]:
+    """The sheets that fit, and why other files are none."""
     fitting: list[Sheet] = []
-    reasons: list[str] = []
+    reasons: dict[Path, str] = {}
     for paths in candidates(kind.usual_file, roots, found, annotations):
         for path in paths:
             try:
                 fitting.append(open_sheet(path, kind))
             except DatasetError as error:
-                reasons.append(str(error))
+                reasons[path] = str(error)
         if fitting:
             break
     return fitting, reasons

@@ -67,6 +67,17 @@ def test_one_sheet_of_dfme_is_one_part(tmp_path: Path) -> None:
     assert sum("no row for this clip" in defect.reason for defect in reading.defects) == 4
 
 
+def test_a_part_of_dfme_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    root = dfme_tree(tmp_path).root
+    (root / "testB_full_with_AU.xlsx").write_bytes(b"PK no workbook")
+    reading = read_dataset("dfme", [root])
+    assert {clip.part for clip in reading.clips} == {"training", "testA"}
+    told = [(d.file.name, d.reason) for d in reading.defects if d.severity == "error" and "row" not in d.reason]
+    assert [(name, reason.startswith("cannot be read as an .xlsx")) for name, reason in told] == [
+        ("testB_full_with_AU.xlsx", True)
+    ]
+
+
 @pytest.mark.parametrize(("camera", "fps"), [("hs", 100.0), ("vis", 25.0), ("nir", 25.0)])
 def test_a_camera_of_smic_e_has_its_own_sheet_and_rate(camera: str, fps: float, tmp_path: Path) -> None:
     expected = smic_e_tree(tmp_path, camera)
