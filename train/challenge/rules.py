@@ -139,7 +139,7 @@ RULES: Mapping[Rules, RuleSet] = MappingProxyType(
             "The sensitivity (there: the epoch) is the one with the best micro F1 on each test subject itself; an interval is "
             "offset - onset frames long, the IoU must be above .5, and every found event that overlaps a true one is a hit.",
             "That the best sensitivity for a person is not known before their videos are annotated: guesses score far above "
-            "chance so. Several found events on one true event are all hits.",
+            "chance so. Several found events on one true event are all hits, so that F1 can even pass 1.",
             "ABPN and the methods that descend from it",
             _each_with_any,
             inclusive=False,

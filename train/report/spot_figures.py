@@ -13,11 +13,12 @@ _WIDTH_IN = 6.4
 
 
 def draw_f1(scores: Mapping[str, Any], theme: Theme) -> Figure:
-    """F1 of every part as a dot with its interval over subjects, chance as a bar with that of its draws."""
-    figure, (ax,) = new_figure(theme, _WIDTH_IN, 2.4)
+    """F1 of every part in which there is something as a dot with its interval over subjects, chance as a bar with that of its draws."""
+    parts = [part for part in PARTS if scores[part]["n"] or scores[part]["fp"]] or [*PARTS]
+    figure, (ax,) = new_figure(theme, _WIDTH_IN, 1.05 + 0.45 * len(parts))
     ours, guess = theme.series[0], theme.series[1]
     most = 0.1
-    for row, part in enumerate(PARTS):
+    for row, part in enumerate(parts):
         found, chance, interval = scores[part], scores[part]["chance"], scores[part]["interval"]
         ax.plot([chance["low"], chance["high"]], [row + 0.16] * 2, color=guess, linewidth=2, solid_capstyle="butt")
         ax.plot([chance["f1"]], [row + 0.16], "|", color=guess, markersize=13, markeredgewidth=2.5,
@@ -29,9 +30,9 @@ def draw_f1(scores: Mapping[str, Any], theme: Theme) -> Figure:
         ax.plot([found["f1"]], [row - 0.1], "o", color=ours, markersize=8.5, clip_on=False,
                 label=("F1, 95 % over subjects" if interval else "F1") if row == 0 else None)  # fmt: skip
         most = max(most, found["f1"], chance["high"], interval["high"] if interval else 0)
-    ax.set_yticks(range(len(PARTS)), [f"{part} (n = {scores[part]['n']})" for part in PARTS])
-    ax.set_ylim(len(PARTS) - 0.5, -0.5)
-    ax.set_xlim(0, min(1.0, 1.1 * most))
+    ax.set_yticks(range(len(parts)), [f"{part} (n = {scores[part]['n']})" for part in parts])
+    ax.set_ylim(len(parts) - 0.5, -0.5)
+    ax.set_xlim(0, max(most, min(1.0, 1.1 * most)))
     label(ax, theme, xlabel="F1, IoU ≥ .5")
     figure.legend(
         frameon=False, labelcolor=theme.ink, fontsize="small", loc="outside lower left", ncols=2, markerscale=0.7

@@ -16,6 +16,7 @@ from train.report.spot_figures import draw_f1, draw_sensitivity
 from train.report.spot_moments import Moment, show_moments
 from train.report.spot_run import SpotRun, VideoEvents, events_of
 from train.report.text import score_text
+from train.spotting.event_tables import rate_text
 
 DATASET_TITLES: Mapping[str, str] = {
     "casme2-long": "CAS(ME)²", "samm-long": "SAMM Long Videos", "casme3": "CAS(ME)³, part A", "casme3-c": "CAS(ME)³, part C"
@@ -31,7 +32,7 @@ def write_spot_report(run: SpotRun, out: Path, most_mistakes: int) -> Report:
     book = PictureBook(out)
     events = [events_of(run, video) for video in run.videos]
     context = _context(run, events, book, most_mistakes)
-    filters = {"rate": rate_text, "percent": lambda share: f"{100 * share:.0f} %"}
+    filters = {"rate": rate_text, "f1": f1_text}
     write_text(out / PAGE, rendered("spot.html", context, filters))
     return Report(out / PAGE, tuple(book.files), tuple(context["notices"]))
 
@@ -67,9 +68,9 @@ def _context(run: SpotRun, events: Sequence[VideoEvents], book: PictureBook, mos
     }
 
 
-def rate_text(value: float | None) -> str:
-    """Two decimals; a dash for what is not known."""
-    return "–" if value is None else f"{value:.2f}"
+def f1_text(counts: Mapping[str, Any]) -> str:
+    """F1; a dash where nothing is true and nothing was found."""
+    return score_text(counts["f1"] if counts["tp"] or counts["fp"] or counts["fn"] else None)
 
 
 def _notices(run: SpotRun) -> list[str]:

@@ -49,8 +49,7 @@ class VideoEvents:
 
 def is_spot_run(path: Path) -> bool:
     """Whether a folder looks like a run over long videos, finished or not."""
-    run = SpotDir(path)
-    return run.settings.is_file() and (run.videos.is_file() or run.scores.is_file())
+    return SpotDir(path).settings.is_file()
 
 
 def open_spot_run(path: Path) -> SpotRun:

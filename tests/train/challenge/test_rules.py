@@ -166,6 +166,11 @@ def test_two_found_events_on_one_true_one() -> None:
     assert counted(one) == {"pooled": (1, 1, 1), "megc2020": (2, 0, 1), "softnet": (1, 1, 1), "abpn": (2, 0, 0)}
 
 
+def test_hit_twice_the_only_true_event_makes_more_than_all_of_them() -> None:
+    told = count_video(video([event(10, 21)], [event(9, 20), event(12, 23)]), "micro", 0.0, "abpn")
+    assert (told.tp, told.fp, told.fn, told.f1) == (2, 0, -1, 4 / 3)
+
+
 def test_a_half_to_the_frame() -> None:
     one = video([event(10, 19)], [event(10, 14)])
     assert counted(one) == {"pooled": (1, 0, 0), "megc2020": (1, 0, 0), "softnet": (1, 0, 0), "abpn": (0, 1, 1)}

@@ -145,6 +145,8 @@ def test_predictions_without_classes_and_videos_without_events(tmp_path: Path) -
     page = report(write_spot_run(tmp_path / "run", [video], by="predictions", predictions="theirs.csv"))
     assert "predictions: theirs.csv" in page.text and "there is no STRS" in page.text
     assert "These videos have no true micro-expression" in page.text and "No hit has both" in page.text
+    assert page.tables["rules-table"].row("softnet")[4:] == ["–", "–", "–"]
+    assert page.tables["rules-table"].row("pooled")[4:] == ["0.000", "0.000", "0.000"]
     assert "v<script>" in page.text and "Watchable" in page.text
     assert "the run says of no pictures; no pictures of it" in page.text
 
