@@ -86,6 +86,7 @@ def fit_decision(videos: Sequence[JudgedVideo], training_data: str) -> SpottingD
     folds over people. Raises TrainError when there are too few candidates of either kind to learn from."""
     # Takes a second to load, and every command of `train` loads this file.
     from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.metrics import log_loss, make_scorer
     from sklearn.model_selection import GridSearchCV, GroupKFold
 
     rows = np.concatenate([video.rows for video in videos])
@@ -99,9 +100,15 @@ def fit_decision(videos: Sequence[JudgedVideo], training_data: str) -> SpottingD
     model = GradientBoostingClassifier(
         learning_rate=0.06, subsample=0.6, min_samples_leaf=15, max_features=0.5, random_state=0
     )
-    folds = GroupKFold(min(4, len(set(people))))
-    search = GridSearchCV(model, _TRIED, scoring="neg_log_loss", cv=folds, error_score="raise")  # type: ignore[arg-type]
-    search.fit(rows, hits, groups=people)
+    folds = list(GroupKFold(min(4, len(set(people)))).split(rows, hits, people))
+    if any(len(set(hits[taught].tolist())) < 2 for taught, _ in folds):
+        raise TrainError(
+            "expected candidates at true micro-expressions, and others, of several people, found either of a few alone: more videos help"
+        )
+    # Of the people in a fold perhaps nobody shows one.
+    loss = make_scorer(log_loss, response_method="predict_proba", greater_is_better=False, labels=[False, True])
+    search = GridSearchCV(model, _TRIED, scoring=loss, cv=folds, error_score="raise")  # type: ignore[arg-type]
+    search.fit(rows, hits)
     best: GradientBoostingClassifier = search.best_estimator_
     share = float(hits.mean())
     return SpottingDecision(

@@ -21,7 +21,7 @@ MACRO = FrameEvent("macro", 4000, 4060, 4020, "positive")
 
 @pytest.fixture(autouse=True)
 def few_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision_fit, "_TRIED", {"n_estimators": [60], "max_depth": [2]})
+    monkeypatch.setattr(decision_fit, "_TRIED", {"n_estimators": [5], "max_depth": [2]})
 
 
 def line(subject: str, seed: int, count: int = 60) -> dict[str, Any]:
@@ -46,7 +46,11 @@ def lines() -> list[dict[str, Any]]:
     return [line(subject, seed) for seed, subject in enumerate(SUBJECTS)]
 
 
-def test_strangers_are_judged_by_what_the_others_taught(lines: list[dict[str, Any]]) -> None:
+@pytest.mark.slow
+def test_strangers_are_judged_by_what_the_others_taught(
+    lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision_fit, "_TRIED", {"n_estimators": [60], "max_depth": [2]})
     told: list[int] = []
     anew, least = refitted(lines, "pooled", 1, told.append)
     assert sum(told) == 4 and set(least) == set(SUBJECTS)
@@ -60,12 +64,18 @@ def test_strangers_are_judged_by_what_the_others_taught(lines: list[dict[str, An
 
 
 def test_a_subjects_own_truth_teaches_nobody_who_judges_them(lines: list[dict[str, Any]]) -> None:
-    blind = [{**line, "truth": []} if line["subject"] == "ben" else line for line in lines]
+    blind = [{**line, "truth": line["truth"][::2]} if line["subject"] == "ben" else line for line in lines]
     found, least = RefitVideos(lines, "pooled").without("ben")
     assert RefitVideos(blind, "pooled").without("ben") == (found, least)
     assert set(found) == {1} and MACRO in found[1]
     others = RefitVideos(blind, "pooled").without("anna")
     assert others != RefitVideos(lines, "pooled").without("anna")
+
+
+def test_true_ones_of_one_person_alone_are_too_few(lines: list[dict[str, Any]]) -> None:
+    alone = [line if line["subject"] == "ben" else {**line, "truth": []} for line in lines]
+    with pytest.raises(TrainError, match=r"--refit, without anna: expected candidates at true .* of several people"):
+        RefitVideos(alone, "pooled").without("anna")
 
 
 def test_of_two_close_together_the_likelier_counts(lines: list[dict[str, Any]]) -> None:
