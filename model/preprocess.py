@@ -230,7 +230,7 @@ class Preprocessor:
         recipe = self._contract.input
         if crop.ndim == 3:
             crop, reference = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY)
-        neutral = np.rint(reference).astype(np.uint8)
+        neutral = cv2.convertScaleAbs(reference)
         flow = self._flow.calc(neutral, crop, None)  # type: ignore[call-overload]
         if recipe.flow_smoothing_px > 0:
             flow = cv2.GaussianBlur(flow, (0, 0), recipe.flow_smoothing_px)

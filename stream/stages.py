@@ -246,8 +246,8 @@ class FaceClassifier:
     def _checked(self, answer: Answer) -> Prediction:
         try:
             return Prediction(
-                dict(zip(self._names, map(float, answer.probabilities), strict=True)),
-                dict(zip(self._units, map(float, answer.action_units), strict=True)),
+                dict(zip(self._names, answer.probabilities.tolist(), strict=True)),
+                dict(zip(self._units, answer.action_units.tolist(), strict=True)),
             )
         except ValueError as error:
             raise ModelError(f"the model's answers are no probabilities, export it again: {error}") from error

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from model.contract import ActionUnits
 from model.types import Event, EventKind, Rejection, acting_units
 from stream.events.bumps import BumpMeter, Bumps, NoiseFloor, UsualMotion
-from stream.events.candidate import APEX_SLACK_S, Candidate, Peak, artefact_of, going_on_px, label_of, measure
+from stream.events.candidate import (
+    APEX_SLACK_S,
+    Candidate,
+    Peak,
+    artefact_of,
+    going_on_px,
+    label_of,
+    measure,
+    percentile_of,
+)
 from stream.events.evidence import LEAST_PX, Surroundings, evidence
 from stream.events.judgement import Judge
 from stream.events.motion import REGIONS, SKIN, Motion, MotionTrace
@@ -224,7 +233,7 @@ class EventDetector:
         trace = self._trace.view(self._trace.count - behind - self._lag, self._trace.count)
         inside = np.arange(len(trace.times_s)) >= self._lag
         restless_px = going_on_px(trace.motion_px, inside, self._lag, settings.quiet_percentiles[0])
-        noise_px = float(np.median(self._noise.mean_px[_SKIN]))
+        noise_px = percentile_of(self._noise.mean_px[_SKIN], 50)
         px = self._judge.smallest_px(noise_px, restless_px, float(trace.head_px_s.max(initial=0.0)))
         return None if px is None else max(px, settings.min_peak_px, settings.micro_noise_factor * noise_px)
 
@@ -252,7 +261,10 @@ class EventDetector:
         place = number - self._centres[0].number
         if place < 0:
             return
-        centre, centres = self._centres[place], list(self._centres)
+        centre = self._centres[place]
+        if centre.largest < 1.0:
+            return
+        centres = list(self._centres)
         earlier, later = centres[max(place - self._near, 0) : place], centres[place + 1 : place + self._near + 1]
         for part, (size, width) in enumerate(zip(centre.sizes, centre.widths, strict=True)):
             if _is_peak([o.sizes[part] for o in earlier], size, [o.sizes[part] for o in later]):
@@ -375,10 +387,11 @@ def _is_peak(earlier: Sequence[float], value: float, later: Sequence[float]) -> 
 
 
 def _centre(number: int, bumps: Bumps, floor_px: NDArray[np.float32], parts: Sequence[NDArray[np.intp]]) -> _Centre:
-    ratios = bumps.sizes_px / floor_px
-    largest = [(float((of_part := ratios[:, part]).max()), int(of_part.argmax()) // len(part)) for part in parts]
-    sizes, widths = zip(*largest, strict=True)
-    return _Centre(number, bumps, sizes, widths)
+    # All parts side by side, and in one go.
+    regions = np.concatenate(parts)
+    starts = np.cumsum([0, *map(len, parts[:-1])])
+    largest = np.maximum.reduceat(bumps.sizes_px[:, regions] / floor_px[regions], starts, axis=1)
+    return _Centre(number, bumps, tuple(largest.max(axis=0).tolist()), tuple(largest.argmax(axis=0).tolist()))
 
 
 def _frames(times_s: Sequence[float], fps: float) -> list[int]:

@@ -76,6 +76,8 @@ class FaceFollower:
         self._geometry = contract.crop
         self._colour: Colour = contract.input.colour
         self._settings = settings or FaceSettings()
+        middle_px, half_px = contract.crop.size_px / 2, contract.crop.iod_px / 2
+        self._eyes = np.array([(x, contract.crop.eye_line_px) for x in (middle_px - half_px, middle_px + half_px)])
         self._aligner = MotionAligner(contract.crop)
         # Keeps a key frame in which the face looked into the camera, for when it does so again.
         self._home = MotionAligner(contract.crop)
@@ -187,9 +189,7 @@ class FaceFollower:
     def _eyes_px(self) -> NDArray[np.float64]:
         """(2, 2) Where the crop's eyes are in the picture."""
         back = cv2.invertAffineTransform(self.crop.transform)
-        half = np.array([self._geometry.iod_px / 2, 0.0])
-        middle = np.array([self._geometry.size_px / 2, self._geometry.eye_line_px])
-        return np.vstack([middle - half, middle + half]) @ back[:, :2].T + back[:, 2]
+        return self._eyes @ back[:, :2].T + back[:, 2]
 
     def transform_of(self, face: FoundFace) -> Matrix:
         """(2, 3) From image to crop pixels, by the eyes of a face."""
