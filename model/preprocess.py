@@ -7,6 +7,7 @@ time, so a frame gives the same network input whatever window it is part of.
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -96,15 +97,16 @@ def _region(image: Image, transform: Matrix, size_px: int) -> tuple[Image, Matri
     """The part of the picture under the crop (with a margin for the smoothing) and the transform from there."""
     height, width = image.shape[:2]
     back = cv2.invertAffineTransform(transform).tolist()
-    left, right = _span(*back[0], size_px, width)
-    top, bottom = _span(*back[1], size_px, height)
+    left, right = _span(back[0], size_px, width)
+    top, bottom = _span(back[1], size_px, height)
     matrix = transform.copy()
     matrix[:, 2] = [a * left + b * top + shift for a, b, shift in transform.tolist()]
     return image[top:bottom, left:right], matrix
 
 
-def _span(a: float, b: float, shift: float, size_px: int, limit_px: int) -> tuple[int, int]:
-    """From where to where the crop's corners reach along one side of the picture; the crop's (x, y) is at a x + b y + shift."""
+def _span(row: Sequence[float], size_px: int, limit_px: int) -> tuple[int, int]:
+    """From where to where the crop's corners reach along one side of the picture: a row of the transform from the crop."""
+    a, b, shift = row
     low = shift + size_px * (min(a, 0.0) + min(b, 0.0)) - _MARGIN_PX
     high = shift + size_px * (max(a, 0.0) + max(b, 0.0)) + _MARGIN_PX
     # Even offsets keep the halving grid in place while the face moves.

@@ -208,7 +208,7 @@ class MotionAligner:
         agreed = count >= self._settings.min_inliers and share >= self._settings.min_inlier_share and _plausible(motion)
         if not agreed:
             return None, share
-        return _Motion(motion, forth.reshape(-1, 2), back.reshape(-1, 2)), share
+        return _Motion(motion, *(np.asarray(points.reshape(-1, 2), np.float32) for points in (forth, back))), share
 
     def _view(self, grey: Image, transform: Matrix) -> Image:
         return crop_face(grey, transform + self._shift, self._geometry, "grey", self._shift_px)
