@@ -139,9 +139,7 @@ class LivePipeline:
             frames = threads.enter_context(
                 RunAhead(self._frames(), _FRAMES_AHEAD, "decode", lambda frame: frame.image.nbytes)
             )
-            followed = threads.enter_context(
-                RunAhead(self._followed(frames, faces), _FRAMES_AHEAD, "align", _bytes_of)
-            )
+            followed = threads.enter_context(RunAhead(self._followed(frames, faces), _FRAMES_AHEAD, "align", _bytes_of))
             features = RunAhead(map(faces.read, followed), _FRAMES_AHEAD, "preprocess", _bytes_of)
         threads.enter_context(features)
         # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.

@@ -40,6 +40,21 @@ _PARTS = tuple(
     for words in (("brow",), ("cheek", "nostril"), ("mouth", "lip", "chin"), ("eye",))
 )
 """Of the face, each with candidates of its own: what goes on in one does not hide the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Parts of the face side by side, looked at in one go: the indices of all their regions, and where each begins there."""
+
+    regions: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, parts: Sequence[NDArray[np.intp]]) -> "_Parts":
+        return cls(np.concatenate(parts), np.cumsum([0, *map(len, parts[:-1])]))
+
+
+_EVERY_PART, _ALL_SKIN = _Parts.of(_PARTS), _Parts.of((_SKIN,))
 _CROWD_S = 2.0
 _REST_PX = 0.22
 """Shorter movements are rest, as far as the noise is concerned."""
@@ -243,7 +258,7 @@ class EventDetector:
         bumps = self._micro.measure(self._trace.view(number - reach, number + reach + 1).motion_px)
         settings = self._settings
         floor_px = np.maximum(settings.micro_noise_factor * self._noise.mean_px, np.float32(settings.min_peak_px))
-        self._centres.append(_centre(number, bumps, floor_px, _PARTS))
+        self._centres.append(_centre(number, bumps, floor_px, _EVERY_PART))
         middle = bumps.vectors_px[len(bumps.half_widths) // 2]
         rest_px = np.maximum(settings.noise_factor * self._noise.mean_px, np.float32(_REST_PX))
         lengths_px = np.hypot(middle[:, 0], middle[:, 1])
@@ -254,7 +269,7 @@ class EventDetector:
         reach, settings = self._macro.reach, self._settings
         bumps = self._macro.measure(self._trace.view(number - reach, number + reach + 1).motion_px)
         floor_px = np.maximum(settings.noise_factor * self._noise.mean_px, np.float32(settings.macro_min_peak_px))
-        self._long.append(_centre(number, bumps, floor_px, (_SKIN,)))
+        self._long.append(_centre(number, bumps, floor_px, _ALL_SKIN))
 
     def _judge_peaks(self, number: int) -> None:
         """Measures and judges the short movements whose peak is at frame `number`, one for every part of the face."""
@@ -386,10 +401,8 @@ def _is_peak(earlier: Sequence[float], value: float, later: Sequence[float]) -> 
     return value >= 1.0 and all(other < value for other in earlier) and all(other <= value for other in later)
 
 
-def _centre(number: int, bumps: Bumps, floor_px: NDArray[np.float32], parts: Sequence[NDArray[np.intp]]) -> _Centre:
-    # All parts side by side, and in one go.
-    regions = np.concatenate(parts)
-    starts = np.cumsum([0, *map(len, parts[:-1])])
+def _centre(number: int, bumps: Bumps, floor_px: NDArray[np.float32], parts: "_Parts") -> _Centre:
+    regions, starts = parts.regions, parts.starts
     largest = np.maximum.reduceat(bumps.sizes_px[:, regions] / floor_px[regions], starts, axis=1)
     return _Centre(number, bumps, tuple(largest.max(axis=0).tolist()), tuple(largest.argmax(axis=0).tolist()))
 

@@ -198,9 +198,7 @@ class MotionAligner:
         back, forth = key.corners[kept], moved[kept]
         if len(back) < self._settings.min_inliers:
             return None, 0.0
-        motion, inliers = cv2.estimateAffinePartial2D(
-            forth, back, method=cv2.RANSAC, ransacReprojThreshold=ransac_px
-        )
+        motion, inliers = cv2.estimateAffinePartial2D(forth, back, method=cv2.RANSAC, ransacReprojThreshold=ransac_px)
         if motion is None:
             return None, 0.0
         count = cv2.countNonZero(inliers)
