@@ -99,7 +99,7 @@ def _region(image: Image, transform: Matrix, size_px: int) -> tuple[Image, Matri
     back = cv2.invertAffineTransform(transform).tolist()
     left, right = _span(back[0], size_px, width)
     top, bottom = _span(back[1], size_px, height)
-    matrix = transform.copy()
+    matrix = transform.astype(np.float64)
     matrix[:, 2] = [a * left + b * top + shift for a, b, shift in transform.tolist()]
     return image[top:bottom, left:right], matrix
 
