@@ -5,7 +5,9 @@ reference) → `TimeResampler.step` (frames on the contract's time grid) → net
 time, so a frame gives the same network input whatever window it is part of.
 """
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +22,7 @@ Crop = Image
 Features = NDArray[Any]
 Matrix = NDArray[Any]
 
+_MARGIN_PX = 16
 # Timestamps of files are rounded to a millisecond or so.
 _SNAP_S = 0.002
 
@@ -59,7 +62,7 @@ def crop_face(
     `shift_px` (size, size, 2) float32: each pixel of the crop is taken from so far beside its place, in crop pixels; so a head
     that has turned is seen as before (`stream.face.head_shape`).
     """
-    scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
+    scale = scale_of(transform)
     picture, matrix = _region(image, transform, geometry.size_px)
     if colour == "grey" and picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
@@ -83,19 +86,32 @@ def _pixels(size_px: int) -> NDArray[np.float32]:
     return np.stack(np.meshgrid(steps, steps), axis=-1)
 
 
+def scale_of(transform: Matrix) -> float:
+    """How many crop pixels a pixel of the picture becomes, by a transform (2, 3)."""
+    # Here and below by hand: of a few numbers NumPy costs more than the picture's pixels do.
+    (a, b, _), (c, d, _) = transform.tolist()
+    return math.sqrt(abs(a * d - b * c))
+
+
 def _region(image: Image, transform: Matrix, size_px: int) -> tuple[Image, Matrix]:
     """The part of the picture under the crop (with a margin for the smoothing) and the transform from there."""
     height, width = image.shape[:2]
-    inverse = cv2.invertAffineTransform(transform)
-    corners = np.array([[0, 0, 1], [size_px, 0, 1], [0, size_px, 1], [size_px, size_px, 1]], np.float64) @ inverse.T
+    back = cv2.invertAffineTransform(transform).tolist()
+    left, right = _span(back[0], size_px, width)
+    top, bottom = _span(back[1], size_px, height)
+    matrix = transform.astype(np.float64)
+    matrix[:, 2] = [a * left + b * top + shift for a, b, shift in transform.tolist()]
+    return image[top:bottom, left:right], matrix
+
+
+def _span(row: Sequence[float], size_px: int, limit_px: int) -> tuple[int, int]:
+    """From where to where the crop's corners reach along one side of the picture: a row of the transform from the crop."""
+    a, b, shift = row
+    low = shift + size_px * (min(a, 0.0) + min(b, 0.0)) - _MARGIN_PX
+    high = shift + size_px * (max(a, 0.0) + max(b, 0.0)) + _MARGIN_PX
     # Even offsets keep the halving grid in place while the face moves.
-    margin_px = 16
-    left, top = (np.floor((corners.min(axis=0) - margin_px) / 16) * 16).astype(int)
-    right, bottom = np.ceil(corners.max(axis=0) + margin_px).astype(int)
-    left, top = int(np.clip(left, 0, max(width - 2, 0))), int(np.clip(top, 0, max(height - 2, 0)))
-    right, bottom = int(np.clip(right, left + 2, width)), int(np.clip(bottom, top + 2, height))
-    shift = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
-    return image[top:bottom, left:right], transform @ shift
+    start = min(max(math.floor(low / 16) * 16, 0), max(limit_px - 2, 0))
+    return start, min(max(math.ceil(high), start + 2), limit_px)
 
 
 class NeutralReference:
@@ -216,7 +232,7 @@ class Preprocessor:
         recipe = self._contract.input
         if crop.ndim == 3:
             crop, reference = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY)
-        neutral = np.rint(reference).astype(np.uint8)
+        neutral = cv2.convertScaleAbs(reference)
         flow = self._flow.calc(neutral, crop, None)  # type: ignore[call-overload]
         if recipe.flow_smoothing_px > 0:
             flow = cv2.GaussianBlur(flow, (0, 0), recipe.flow_smoothing_px)

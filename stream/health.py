@@ -2,6 +2,7 @@
 
 import math
 import time
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -159,13 +160,15 @@ class RateMeter:
     def rate_hz(self, now_s: float | None = None) -> float:
         """Events a second; 0 with fewer than two events in the span."""
         now_s = time.monotonic() if now_s is None else now_s
-        events = [t for t in tuple(self._events_s) if now_s - self._span_s <= t <= now_s]
-        if len(events) < 2 or events[-1] <= events[0]:
+        # In the order of time, as a clock that never goes back gives them.
+        events = tuple(self._events_s)
+        first, last = bisect_left(events, now_s - self._span_s), bisect_right(events, now_s) - 1
+        if last <= first or events[last] <= events[first]:
             return 0.0
-        intervals = len(events) - 1
-        mean_s = (events[-1] - events[0]) / intervals
+        intervals = last - first
+        mean_s = (events[last] - events[first]) / intervals
         # An event that is overdue slows the rate down at once, not only when the span has passed.
-        return intervals / max(events[-1] - events[0], now_s - mean_s - events[0])
+        return intervals / max(events[last] - events[first], now_s - mean_s - events[first])
 
 
 @dataclass(frozen=True)

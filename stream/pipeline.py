@@ -20,7 +20,7 @@ from stream.given_pictures import checked_frame
 from stream.health import RateMeter
 from stream.picture_limits import WAITING_BYTES
 from stream.sources.base import FrameSource
-from stream.stages import ClassifyStage, FaceStage, FrameFeatures
+from stream.stages import ClassifyStage, FaceStage, FollowedFrame, FrameFeatures
 
 Item = TypeVar("Item")
 _FRAMES_AHEAD = 4
@@ -60,8 +60,9 @@ class PipelineSettings:
 class LivePipeline:
     """Frames of an opened source → one FrameResult each, in order, and the events that the end decides.
 
-    Decoding and face alignment run in threads of their own, a few frames ahead; classification runs in the reader's.
-    Of a live source, which keeps its newest frame itself, nothing is read ahead: that would only make answers late.
+    Decoding, face alignment and preprocessing run in threads of their own, a few frames ahead; classification runs in the
+    reader's. Of a live source, which keeps its newest frame itself, nothing is read ahead, and one thread does all before
+    classification: more would only make answers late.
     `new_engine` gives an engine with an empty window; every face needs its own. `clock` counts what is wrong with the
     source's timestamps, `aligned` tells how many frames a second have had their faces placed.
     """
@@ -132,13 +133,15 @@ class LivePipeline:
 
     def _frame_features(self, faces: FaceStage, threads: ExitStack) -> Iterable[FrameFeatures]:
         """Aligned frames from the threads that make them, which end with the stack."""
-        frames: Iterable[Frame] = self._frames()
-        ahead = 1
-        if not self._source.info.live:
-            ahead = _FRAMES_AHEAD
-            frames = threads.enter_context(RunAhead(frames, ahead, "decode", lambda frame: frame.image.nbytes))
-        aligned = RunAhead(self._aligned(frames, faces), ahead, "align", lambda item: item.frame.image.nbytes)
-        features = threads.enter_context(aligned)
+        if self._source.info.live:
+            features = RunAhead(map(faces.read, self._followed(self._frames(), faces)), 1, "align", _bytes_of)
+        else:
+            frames = threads.enter_context(
+                RunAhead(self._frames(), _FRAMES_AHEAD, "decode", lambda frame: frame.image.nbytes)
+            )
+            followed = threads.enter_context(RunAhead(self._followed(frames, faces), _FRAMES_AHEAD, "align", _bytes_of))
+            features = RunAhead(map(faces.read, followed), _FRAMES_AHEAD, "preprocess", _bytes_of)
+        threads.enter_context(features)
         # First of all on the way out: a thread that waits for a frame, or for the end of a pause, must wake up.
         threads.callback(self.stop)
         return features
@@ -153,16 +156,18 @@ class LivePipeline:
             if count == self._settings.max_frames:
                 return
 
-    def _aligned(self, frames: Iterable[Frame], faces: FaceStage) -> Iterator[FrameFeatures]:
+    def _followed(self, frames: Iterable[Frame], faces: FaceStage) -> Iterator[FollowedFrame]:
         for frame in frames:
             if self._reset_wanted.is_set():
                 self._reset_wanted.clear()
                 frame = replace(frame, restart=True)
-            if frame.restart:
-                faces.reset()
-            features = faces.step(frame)
+            followed = faces.follow(frame)
             self.aligned.tick()
-            yield features
+            yield followed
+
+
+def _bytes_of(item: FollowedFrame | FrameFeatures) -> int:
+    return item.frame.image.nbytes
 
 
 class RunAhead(Generic[Item]):

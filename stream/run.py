@@ -61,6 +61,7 @@ class LiveRun:
         self._newest: FrameResult | None = None
         self._latency_ms: float | None = None
         self._ended = False
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="classify", daemon=True)
 
     def add_sink(self, sink: Sink) -> None:
@@ -83,6 +84,10 @@ class LiveRun:
             self._changed.wait_for(lambda: self._newest is not None or self._ended, timeout_s)
             result, self._newest = self._newest, None
         return result
+
+    def wait_end(self, timeout_s: float) -> bool:
+        """Waits for the last result and no other; whether it has come."""
+        return self._over.wait(timeout_s)
 
     @property
     def ended(self) -> bool:
@@ -162,6 +167,7 @@ class LiveRun:
             with self._changed:
                 self._ended = True
                 self._changed.notify()
+            self._over.set()
 
     def _write_all(self) -> None:
         try:

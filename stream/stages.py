@@ -1,4 +1,5 @@
-"""The two stages between a frame and its answers: faces → network frames, network frames → probabilities and events."""
+"""The stages between a frame and its answers: faces followed, faces → network frames, network frames → probabilities and
+events."""
 
 import math
 import time
@@ -47,6 +48,19 @@ class FaceFeatures:
     motion: Motion | None = None
     restart: bool = False
     anew: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FollowedFrame:
+    """A frame and the faces in it, `seen` None where its timestamp did not go on. `anew`: what was known of faces before does
+    not hold for these; `sufficient`: frames come often enough."""
+
+    frame: Frame
+    seen: SeenFaces | None
+    anew: bool
+    rate_hz: float
+    sufficient: bool
+    stages_ms: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +153,12 @@ class FaceReader:
 
 
 class FaceStage:
-    """Follows the faces and preprocesses their crops. `remember_s`: so long what is known of a face that cannot be read holds
-    on; of one that is out of sight, as long as the tracker remembers it."""
+    """Follows the faces (`follow`), and preprocesses their crops (`read`), each of which may have a thread of its own; `step`
+    does both. A frame with `restart` forgets the faces.
+
+    `remember_s`: so long what is known of a face that cannot be read holds on; of one that is out of sight, as long as the
+    tracker remembers it.
+    """
 
     def __init__(
         self,
@@ -160,29 +178,41 @@ class FaceStage:
         self._readers: dict[int, FaceReader] = {}
         self._shape: tuple[int, ...] | None = None
 
-    def reset(self) -> None:
-        """Forgets the faces."""
-        self._tracker.reset()
-        self._readers.clear()
-
     def step(self, frame: Frame) -> FrameFeatures:
+        return self.read(self.follow(frame))
+
+    def follow(self, frame: Frame) -> FollowedFrame:
+        """Where the faces are in the next frame."""
         tick = self._clock.step(frame.time_s)
-        rate_hz = self._clock.rate_hz
-        if tick == "repeated":
-            return FrameFeatures(frame, (), "no_face", rate_hz, True, {"decode": frame.decode_ms})
-        # In a picture of another size nothing is where it was.
-        resized = self._shape is not None and frame.image.shape != self._shape
-        self._shape = frame.image.shape
-        if tick == "gap" or resized:
-            self.reset()
-        started_s = time.perf_counter()
-        seen = self._tracker.step(frame)
-        spent_s = {"align": time.perf_counter() - started_s, "preprocess": 0.0, "motion": 0.0}
-        sufficient = self._clock.sufficient
+        rate_hz, sufficient = self._clock.rate_hz, self._clock.sufficient
+        anew, stages_ms = frame.restart, {"decode": frame.decode_ms}
+        seen: SeenFaces | None = None
+        if tick != "repeated":
+            # In a picture of another size nothing is where it was.
+            anew |= tick == "gap" or (self._shape is not None and frame.image.shape != self._shape)
+            self._shape = frame.image.shape
+        if anew:
+            self._tracker.reset()
+        if tick != "repeated":
+            started_s = time.perf_counter()
+            seen = self._tracker.step(frame)
+            stages_ms["align"] = 1000 * (time.perf_counter() - started_s)
+        return FollowedFrame(frame, seen, anew, rate_hz, sufficient, stages_ms)
+
+    def read(self, followed: FollowedFrame) -> FrameFeatures:
+        """What the network sees of the faces of the next frame that was followed."""
+        frame, seen, rate_hz = followed.frame, followed.seen, followed.rate_hz
+        if followed.anew:
+            self._readers.clear()
+        if seen is None:
+            return FrameFeatures(frame, (), "no_face", rate_hz, True, followed.stages_ms)
+        spent_s = {"preprocess": 0.0, "motion": 0.0}
         self._keep_readers(seen)
-        faces = tuple(self._readers[face.track].step(face, frame.time_s, sufficient, spent_s) for face in seen.faces)
+        faces = tuple(
+            self._readers[face.track].step(face, frame.time_s, followed.sufficient, spent_s) for face in seen.faces
+        )
         stages_ms = {stage: 1000 * spent for stage, spent in spent_s.items() if spent > 0.0}
-        stages_ms = {"decode": frame.decode_ms} | stages_ms
+        stages_ms = {**followed.stages_ms, **stages_ms}
         return FrameFeatures(frame, faces, seen.absence, rate_hz, False, stages_ms, seen.remembered)
 
     def _keep_readers(self, seen: SeenFaces) -> None:
@@ -246,8 +276,8 @@ class FaceClassifier:
     def _checked(self, answer: Answer) -> Prediction:
         try:
             return Prediction(
-                dict(zip(self._names, map(float, answer.probabilities), strict=True)),
-                dict(zip(self._units, map(float, answer.action_units), strict=True)),
+                dict(zip(self._names, answer.probabilities.tolist(), strict=True)),
+                dict(zip(self._units, answer.action_units.tolist(), strict=True)),
             )
         except ValueError as error:
             raise ModelError(f"the model's answers are no probabilities, export it again: {error}") from error

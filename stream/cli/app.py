@@ -26,6 +26,7 @@ from stream.sources.base import FrameSource, NamedSource, source_name
 from stream.sources.open import list_cameras, open_source
 
 _SCREEN_WAIT_S = 0.1
+_PANEL_PAUSE_S = 0.03
 
 
 def run(options: LiveOptions, console: Console, signals: EndSignals) -> int:
@@ -130,7 +131,7 @@ def _introduce(contract: ClipContract, console: Console) -> None:
 
 
 def _new_run(recognizer: Recognizer, pipeline: LivePipeline, source: FrameSource) -> LiveRun:
-    threads = f"model {recognizer.threads}, decode 1, face 1"
+    threads = f"model {recognizer.threads}, decode 1, face {1 if source.info.live else 2}"
     labels = RunLabels(recognizer.provider, recognizer.engine_kind, threads, recognizer.threads)
     return LiveRun(pipeline, source, recognizer.contract.class_names, labels)
 
@@ -155,6 +156,8 @@ def _show_panel(
             tell(health)
             if panel.update(last, live_run.history, health):
                 live_run.note_shown()
+            # To look at every result of a file would take the run's own time: a tenth of it.
+            live_run.wait_end(_PANEL_PAUSE_S)
 
 
 def _show_window(

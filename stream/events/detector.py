@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from model.contract import ActionUnits
 from model.types import Event, EventKind, Rejection, acting_units
 from stream.events.bumps import BumpMeter, Bumps, NoiseFloor, UsualMotion
-from stream.events.candidate import APEX_SLACK_S, Candidate, Peak, artefact_of, going_on_px, label_of, measure
+from stream.events.candidate import (
+    APEX_SLACK_S,
+    Candidate,
+    Peak,
+    artefact_of,
+    going_on_px,
+    label_of,
+    measure,
+    percentile_of,
+)
 from stream.events.evidence import LEAST_PX, Surroundings, evidence
 from stream.events.judgement import Judge
 from stream.events.motion import REGIONS, SKIN, Motion, MotionTrace
@@ -31,6 +40,21 @@ _PARTS = tuple(
     for words in (("brow",), ("cheek", "nostril"), ("mouth", "lip", "chin"), ("eye",))
 )
 """Of the face, each with candidates of its own: what goes on in one does not hide the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Parts of the face side by side, looked at in one go: the indices of all their regions, and where each begins there."""
+
+    regions: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, parts: Sequence[NDArray[np.intp]]) -> "_Parts":
+        return cls(np.concatenate(parts), np.cumsum([0, *map(len, parts[:-1])]))
+
+
+_EVERY_PART, _ALL_SKIN = _Parts.of(_PARTS), _Parts.of((_SKIN,))
 _CROWD_S = 2.0
 _REST_PX = 0.22
 """Shorter movements are rest, as far as the noise is concerned."""
@@ -224,7 +248,7 @@ class EventDetector:
         trace = self._trace.view(self._trace.count - behind - self._lag, self._trace.count)
         inside = np.arange(len(trace.times_s)) >= self._lag
         restless_px = going_on_px(trace.motion_px, inside, self._lag, settings.quiet_percentiles[0])
-        noise_px = float(np.median(self._noise.mean_px[_SKIN]))
+        noise_px = percentile_of(self._noise.mean_px[_SKIN], 50)
         px = self._judge.smallest_px(noise_px, restless_px, float(trace.head_px_s.max(initial=0.0)))
         return None if px is None else max(px, settings.min_peak_px, settings.micro_noise_factor * noise_px)
 
@@ -234,7 +258,7 @@ class EventDetector:
         bumps = self._micro.measure(self._trace.view(number - reach, number + reach + 1).motion_px)
         settings = self._settings
         floor_px = np.maximum(settings.micro_noise_factor * self._noise.mean_px, np.float32(settings.min_peak_px))
-        self._centres.append(_centre(number, bumps, floor_px, _PARTS))
+        self._centres.append(_centre(number, bumps, floor_px, _EVERY_PART))
         middle = bumps.vectors_px[len(bumps.half_widths) // 2]
         rest_px = np.maximum(settings.noise_factor * self._noise.mean_px, np.float32(_REST_PX))
         lengths_px = np.hypot(middle[:, 0], middle[:, 1])
@@ -245,14 +269,17 @@ class EventDetector:
         reach, settings = self._macro.reach, self._settings
         bumps = self._macro.measure(self._trace.view(number - reach, number + reach + 1).motion_px)
         floor_px = np.maximum(settings.noise_factor * self._noise.mean_px, np.float32(settings.macro_min_peak_px))
-        self._long.append(_centre(number, bumps, floor_px, (_SKIN,)))
+        self._long.append(_centre(number, bumps, floor_px, _ALL_SKIN))
 
     def _judge_peaks(self, number: int) -> None:
         """Measures and judges the short movements whose peak is at frame `number`, one for every part of the face."""
         place = number - self._centres[0].number
         if place < 0:
             return
-        centre, centres = self._centres[place], list(self._centres)
+        centre = self._centres[place]
+        if centre.largest < 1.0:
+            return
+        centres = list(self._centres)
         earlier, later = centres[max(place - self._near, 0) : place], centres[place + 1 : place + self._near + 1]
         for part, (size, width) in enumerate(zip(centre.sizes, centre.widths, strict=True)):
             if _is_peak([o.sizes[part] for o in earlier], size, [o.sizes[part] for o in later]):
@@ -374,11 +401,10 @@ def _is_peak(earlier: Sequence[float], value: float, later: Sequence[float]) -> 
     return value >= 1.0 and all(other < value for other in earlier) and all(other <= value for other in later)
 
 
-def _centre(number: int, bumps: Bumps, floor_px: NDArray[np.float32], parts: Sequence[NDArray[np.intp]]) -> _Centre:
-    ratios = bumps.sizes_px / floor_px
-    largest = [(float((of_part := ratios[:, part]).max()), int(of_part.argmax()) // len(part)) for part in parts]
-    sizes, widths = zip(*largest, strict=True)
-    return _Centre(number, bumps, sizes, widths)
+def _centre(number: int, bumps: Bumps, floor_px: NDArray[np.float32], parts: "_Parts") -> _Centre:
+    regions, starts = parts.regions, parts.starts
+    largest = np.maximum.reduceat(bumps.sizes_px[:, regions] / floor_px[regions], starts, axis=1)
+    return _Centre(number, bumps, tuple(largest.max(axis=0).tolist()), tuple(largest.argmax(axis=0).tolist()))
 
 
 def _frames(times_s: Sequence[float], fps: float) -> list[int]:

@@ -195,20 +195,18 @@ class MotionAligner:
             criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01), flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )  # fmt: skip
         kept = found.ravel() == 1
-        if kept.sum() < self._settings.min_inliers:
+        back, forth = key.corners[kept], moved[kept]
+        if len(back) < self._settings.min_inliers:
             return None, 0.0
-        motion, inliers = cv2.estimateAffinePartial2D(
-            moved[kept], key.corners[kept], method=cv2.RANSAC, ransacReprojThreshold=ransac_px
-        )
+        motion, inliers = cv2.estimateAffinePartial2D(forth, back, method=cv2.RANSAC, ransacReprojThreshold=ransac_px)
         if motion is None:
             return None, 0.0
-        count = int(inliers.sum())
+        count = cv2.countNonZero(inliers)
         share = count / len(key.corners)
         agreed = count >= self._settings.min_inliers and share >= self._settings.min_inlier_share and _plausible(motion)
         if not agreed:
             return None, share
-        back, forth = (points[kept].reshape(-1, 2).astype(np.float32) for points in (key.corners, moved))
-        return _Motion(motion, forth, back), share
+        return _Motion(motion, *(np.asarray(points.reshape(-1, 2), np.float32) for points in (forth, back))), share
 
     def _view(self, grey: Image, transform: Matrix) -> Image:
         return crop_face(grey, transform + self._shift, self._geometry, "grey", self._shift_px)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract, Colour
-from model.preprocess import Matrix, crop_face, eye_transform
+from model.preprocess import Matrix, crop_face, eye_transform, scale_of
 from model.types import FaceCrop, Image
 from stream.face.align import Alignment, MotionAligner
 from stream.face.head_shape import Turn
@@ -76,6 +76,8 @@ class FaceFollower:
         self._geometry = contract.crop
         self._colour: Colour = contract.input.colour
         self._settings = settings or FaceSettings()
+        middle_px, half_px = contract.crop.size_px / 2, contract.crop.iod_px / 2
+        self._eyes = np.array([(x, contract.crop.eye_line_px) for x in (middle_px - half_px, middle_px + half_px)])
         self._aligner = MotionAligner(contract.crop)
         # Keeps a key frame in which the face looked into the camera, for when it does so again.
         self._home = MotionAligner(contract.crop)
@@ -101,7 +103,7 @@ class FaceFollower:
     @property
     def iod_px(self) -> float:
         """The distance between the eyes in image pixels."""
-        return self._geometry.iod_px / float(np.sqrt(abs(np.linalg.det(self.crop.transform[:, :2]))))
+        return self._geometry.iod_px / scale_of(self.crop.transform)
 
     @property
     def roll_deg(self) -> float:
@@ -140,7 +142,7 @@ class FaceFollower:
         transform = at.transform if isinstance(at, Alignment) else at
         self._aligner.rekey(grey, face.points, transform, tied.turn if tied else Turn())
         self._oval = face.outline.astype(np.float64) @ transform[:, :2].T + transform[:, 2]
-        self._crop = self._cut(image, transform, rekeyed=tied is None, shift_px=tied.shift_px if tied else None)
+        self._crop = self._cut(image, grey, transform, rekeyed=tied is None, shift_px=tied.shift_px if tied else None)
         self.interrupted = True
         self.light.reset()
         self.life.reset()
@@ -158,7 +160,7 @@ class FaceFollower:
         alignment = self._aligner.step(grey, self.light.steadies)
         if not alignment.tracked:
             return False
-        crop = self._cut(image, alignment.transform, rekeyed=False, shift_px=alignment.shift_px)
+        crop = self._cut(image, grey, alignment.transform, rekeyed=False, shift_px=alignment.shift_px)
         values = signature(crop.crop)
         if self._likeness.of(values) < self._settings.min_likeness:
             return False
@@ -187,9 +189,7 @@ class FaceFollower:
     def _eyes_px(self) -> NDArray[np.float64]:
         """(2, 2) Where the crop's eyes are in the picture."""
         back = cv2.invertAffineTransform(self.crop.transform)
-        half = np.array([self._geometry.iod_px / 2, 0.0])
-        middle = np.array([self._geometry.size_px / 2, self._geometry.eye_line_px])
-        return np.vstack([middle - half, middle + half]) @ back[:, :2].T + back[:, 2]
+        return self._eyes @ back[:, :2].T + back[:, 2]
 
     def transform_of(self, face: FoundFace) -> Matrix:
         """(2, 3) From image to crop pixels, by the eyes of a face."""
@@ -200,9 +200,11 @@ class FaceFollower:
         return Looks.of(crop_face(image, self.transform_of(face), self._geometry, "rgb"))
 
     def _cut(
-        self, image: Image, transform: Matrix, rekeyed: bool, shift_px: NDArray[np.float32] | None = None
+        self, image: Image, grey: Image, transform: Matrix, rekeyed: bool, shift_px: NDArray[np.float32] | None
     ) -> FaceCrop:
         back = cv2.invertAffineTransform(transform)
         outline = (self._oval @ back[:, :2].T + back[:, 2]).astype(np.float32)
-        crop = crop_face(image, transform, self._geometry, self._colour, shift_px)
+        # The whole picture was made grey for the alignment: its part need not be once more.
+        picture = grey if self._colour == "grey" else image
+        crop = crop_face(picture, transform, self._geometry, self._colour, shift_px)
         return FaceCrop(crop, transform, outline, rekeyed)

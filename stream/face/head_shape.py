@@ -23,6 +23,25 @@ _FAR = 1e-4
 _RIDGE = 1e-3
 """Holds the fit where corners say nothing of a turn, e.g. all at one depth."""
 
+_REST = slice(6, 8)
+"""Of the terms of a point (`HeadShape._terms`), what is left between where it is and where it would be, across and down."""
+
+
+def _equations() -> NDArray[np.float64]:
+    """(2, 7, 8) Which terms, with their signs, the rows of the unknowns a, b, s, t, yaw and pitch and of the rest have,
+    across and down. The terms are u, v, 1, by yaw across, by yaw down, by pitch down, and the rest across and down."""
+    found = np.zeros((2, 7, 8))
+    across = {0: (0, 1.0), 1: (1, -1.0), 2: (2, 1.0), 4: (3, 1.0), 6: (6, 1.0)}
+    down = {0: (1, 1.0), 1: (0, 1.0), 3: (2, 1.0), 4: (4, 1.0), 5: (5, 1.0), 6: (7, 1.0)}
+    for which, rows in enumerate((across, down)):
+        for row, (term, sign) in rows.items():
+            found[which, row, term] = sign
+    return found
+
+
+_EQUATIONS = _equations()
+_EQUATIONS_T = _EQUATIONS.transpose(0, 2, 1)
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -48,17 +67,22 @@ class HeadShape:
         depth -= np.float32(depths_px.mean())
         self._depth: NDArray[Any] = cv2.resize(depth, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
         steps = np.arange(size_px, dtype=np.float32)
-        self._x, self._y = np.meshgrid(steps - np.float32(self._centre[0]), steps - np.float32(self._centre[1]))
+        self._x = (steps - np.float32(self._centre[0]))[np.newaxis]
+        self._y = (steps - np.float32(self._centre[1]))[:, np.newaxis]
+        self._near = np.empty_like(self._depth)
 
     def shift_px(self, turn: Turn) -> NDArray[np.float32] | None:
         """(size, size, 2) How far from its place each pixel of the key frame's crop is seen after a turn; None without one."""
         if turn.is_none:
             return None
         yaw_cos, yaw_sin, pitch_cos, pitch_sin = _parts(turn)
-        shift = np.empty((*self._depth.shape, 2), np.float32)
-        shift[..., 0] = (yaw_cos - 1) * self._x + yaw_sin * self._depth
-        shift[..., 1] = (pitch_cos - 1) * self._y - pitch_sin * (yaw_cos * self._depth - yaw_sin * self._x)
-        return shift
+        # For (cos - 1) x + sin depth across, and for what is near after the yaw down: without arrays in between.
+        across = np.multiply(self._depth, yaw_sin)
+        across += (yaw_cos - 1) * self._x
+        near = np.multiply(self._depth, yaw_cos, out=self._near)
+        near -= yaw_sin * self._x
+        near *= pitch_sin
+        return cv2.merge([across, np.subtract((pitch_cos - 1) * self._y, near, out=near)])  # type: ignore[return-value]
 
     @staticmethod
     def at(field: NDArray[np.float32], points: NDArray[Any]) -> NDArray[np.float32]:
@@ -75,37 +99,54 @@ class HeadShape:
         Gauss–Newton from a similarity and a turn. Tukey's weights leave out points that move by themselves, `outlier_px` and
         more off.
         """
-        depth = self.at(self._depth[..., np.newaxis], points)[:, 0].astype(np.float64)
-        x, y = (points - self._centre).astype(np.float64).T
-        u, v = seen.astype(np.float64).T
-        ones, zeros = np.ones_like(u), np.zeros_like(u)
-        # M(seen) = (a u - b v + s, b u + a v + t), so that the rows of the unknowns a, b, s, t are:
-        linear = np.concatenate([np.stack([u, -v, ones, zeros], 1), np.stack([v, u, zeros, ones], 1)])
-        known = np.array([start[0, 0], start[1, 0], start[0, 2], start[1, 2]])
-        yaw, pitch = turn.yaw_rad, turn.pitch_rad
+        # All that a step needs of a point is linear in these, with the same few numbers for all points.
+        known = np.ones((6, len(points)))
+        known[:2] = (points - self._centre).T
+        known[2] = depth = self.at(self._depth[..., np.newaxis], points)[:, 0]
+        known[4:] = seen.T
         # The turn's unknowns are pixels at the depth's own spread, so that one ridge fits all.
-        spread_px = max(float(np.std(depth)), 1.0)
-        ridge = np.diag([0.0, 0.0, 0.0, 0.0, _RIDGE, _RIDGE]) * len(u)
+        spread_px = max(float(cv2.meanStdDev(depth)[1][0, 0]), 1.0)
+        ridge = np.diag([0.0, 0.0, 0.0, 0.0, _RIDGE, _RIDGE]) * len(points)
+        (a, _, s), (b, _, t) = start.tolist()
+        yaw, pitch = turn.yaw_rad, turn.pitch_rad
         for _ in range(steps):
-            yaw_cos, yaw_sin, pitch_cos, pitch_sin = _parts(Turn(yaw, pitch))
-            across = x * yaw_cos + depth * yaw_sin
-            near = depth * yaw_cos - x * yaw_sin
-            wanted = np.concatenate([across + self._centre[0], y * pitch_cos - near * pitch_sin + self._centre[1]])
-            by_yaw = np.concatenate([near, across * pitch_sin])
-            by_pitch = np.concatenate([zeros, -y * pitch_sin - near * pitch_cos])
-            rest = wanted - linear @ known
-            off = np.hypot(rest[: len(u)], rest[len(u) :]) / outlier_px
-            weight = np.where(off < 1, (1 - off**2) ** 2, 0.0)
+            terms = self._terms(a, b, s, t, Turn(yaw, pitch), spread_px) @ known
+            off = np.square(terms[_REST])
+            weight = np.maximum(1.0 - (off[0] + off[1]) / outlier_px**2, 0.0)
+            weight *= weight
             if weight.sum() < 12:
                 break
-            both = np.concatenate([weight, weight])[:, np.newaxis]
-            rows = np.column_stack([linear, -by_yaw / spread_px, -by_pitch / spread_px])
-            weighted = rows * both
-            change = np.linalg.solve(rows.T @ weighted + ridge, weighted.T @ rest)
-            known = known + change[:4]
-            yaw, pitch = yaw + float(change[4]) / spread_px, pitch + float(change[5]) / spread_px
-        a, b, s, t = known
+            # Sums of weighted products of all pairs of terms; normal equations are made of these.
+            sums = _EQUATIONS @ ((terms * weight) @ terms.T) @ _EQUATIONS_T
+            equations = sums[0] + sums[1]
+            solved, change = cv2.solve(equations[:6, :6] + ridge, equations[:6, 6], flags=cv2.DECOMP_LU)
+            if not solved:
+                break
+            by_a, by_b, by_s, by_t, by_yaw, by_pitch = change.ravel().tolist()
+            a, b, s, t = a + by_a, b + by_b, s + by_s, t + by_t
+            yaw, pitch = yaw + by_yaw / spread_px, pitch + by_pitch / spread_px
         return np.array([[a, -b, s], [b, a, t]]), Turn(yaw, pitch)
+
+    def _terms(self, a: float, b: float, s: float, t: float, turn: Turn, spread_px: float) -> NDArray[np.float64]:
+        """(8, 6) What makes the terms of the equations (see `_EQUATIONS`) of x, y, depth, 1, u and v of a point.
+
+        A point that is seen at (u, v) is taken to (a u - b v + s, b u + a v + t), and would be at
+        (x cos yaw + depth sin yaw, y cos pitch - near sin pitch) from the centre, near = depth cos yaw - x sin yaw.
+        """
+        (yaw_cos, yaw_sin, pitch_cos, pitch_sin), (across_px, down_px) = _parts(turn), self._centre.tolist()
+        by_px = -1.0 / spread_px
+        return np.array(
+            [
+                [0.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+                [0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+                [0.0, 0.0, 0.0, 1.0, 0.0, 0.0],
+                [-by_px * yaw_sin, 0.0, by_px * yaw_cos, 0.0, 0.0, 0.0],
+                [by_px * yaw_cos * pitch_sin, 0.0, by_px * yaw_sin * pitch_sin, 0.0, 0.0, 0.0],
+                [by_px * yaw_sin * pitch_cos, -by_px * pitch_sin, -by_px * yaw_cos * pitch_cos, 0.0, 0.0, 0.0],
+                [yaw_cos, 0.0, yaw_sin, across_px - s, -a, b],
+                [yaw_sin * pitch_sin, pitch_cos, -yaw_cos * pitch_sin, down_px - t, -b, -a],
+            ]
+        )
 
 
 def turned_back(points: NDArray[Any], depths_px: NDArray[Any], turn: Turn) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -112,10 +112,10 @@ class LightKeeper:
         if self._last is not None:
             change = cv2.subtract(middle, self._last, dtype=cv2.CV_32F)
             # The roots of changes, not their squares: of a face that moves a few pixels change much, of noise all a little.
-            root = float(np.sqrt(np.abs(change - change.mean())).mean())
+            root = cv2.mean(cv2.sqrt(np.abs(change - cv2.mean(change)[0])))[0]
             assert self._usual is not None
             quarter = slice(_SIDE_PX // 4, _SIDE_PX - _SIDE_PX // 4)
-            self._contrast = max(float(self._usual[quarter, quarter].std()), 1.0)
+            self._contrast = max(float(cv2.meanStdDev(self._usual[quarter, quarter])[1][0, 0]), 1.0)
             self._noise += self._weight(time_s) * (_NOISE_OF_ROOT * root**2 / self._contrast - self._noise)
         self._last = middle
 

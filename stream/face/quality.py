@@ -104,9 +104,11 @@ class CropJitter:
         self._transforms.append(face.face.transform)
         if len(self._transforms) < 3 or not len(face.face.outline):
             return
-        middle = np.append(face.face.outline.mean(axis=0), 1.0)
-        before, between, now = (transform @ middle for transform in self._transforms)
-        self._squares_px2.append(float(np.square(now - 2 * between + before).sum()) / 2)
+        before, between, now = self._transforms
+        (a, b, x_px), (c, d, y_px) = (now - 2 * between + before).tolist()
+        middle_x, middle_y = face.face.outline.mean(axis=0).tolist()
+        across, down = a * middle_x + b * middle_y + x_px, c * middle_x + d * middle_y + y_px
+        self._squares_px2.append((across**2 + down**2) / 2)
 
     @property
     def px(self) -> float | None:

@@ -16,6 +16,8 @@ from stream.picture_limits import too_large
 
 _MOST_FAILURES = 100
 """So often in a row reading may fail where the container is damaged."""
+_SMALL_PX = 512 * 1024
+"""Pictures of so many pixels or fewer are decoded in one thread, beside which the program's other stages run."""
 _NO_TIMES = 0x80
 """AVFMT_NOTIMESTAMPS: of such files FFmpeg guesses how long they last."""
 _RATE_TAG = re.compile(r"(fps|frame[._-]?rate)$", re.IGNORECASE)
@@ -49,9 +51,11 @@ class VideoDecoder:
         if not isinstance(stream, av.VideoStream):
             self._container.close()
             raise ValueError("no video in it")
-        stream.thread_type = "AUTO"
-        self._stream = stream
         self.size_px = (stream.width or 0, stream.height or 0)
+        # A small picture takes a third more processor time where it is passed on between threads.
+        small = 0 < self.size_px[0] * self.size_px[1] <= _SMALL_PX
+        stream.thread_type = "NONE" if small else "AUTO"
+        self._stream = stream
         self.stored_fps = _usable(stream.guessed_rate)
         self.fps = _usable(stream.average_rate) or self.stored_fps
         began_s = Fraction(self._container.start_time or 0, av.time_base)

@@ -18,6 +18,7 @@ from model.preprocess import (
     flow_strain,
     interpolate_clip,
     preprocess_clip,
+    scale_of,
 )
 from stream.engine.engines import ClipBuffer
 from tests.helpers.faces import portrait
@@ -99,6 +100,19 @@ def test_crop_of_colour_is_rgb_and_beyond_the_border_repeats() -> None:
     crop = crop_face(picture, np.array([[1.0, 0, -300.0], [0, 1.0, -300.0]]), GEOMETRY, "rgb")
     assert crop.shape == (128, 128, 3)
     assert (crop == (30, 20, 10)).all()
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.45, 0.9, 2.0])
+def test_a_grey_crop_is_the_same_of_a_picture_that_was_made_grey_before(scale: float) -> None:
+    """To the last bit, upright and turned, inside the picture and beyond its border."""
+    grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
+    for degrees in (0.0, 25.0, -140.0):
+        for middle in ((230.0, 120.0), (5.0, 400.0), (900.0, -700.0)):
+            transform = cv2.getRotationMatrix2D(middle, degrees, scale)
+            transform[:, 2] += 64 - np.array(middle)
+            crop = crop_face(portrait(), transform, GEOMETRY, "grey")
+            np.testing.assert_array_equal(crop, crop_face(grey, transform, GEOMETRY, "grey"))
+            assert scale_of(transform) == pytest.approx(scale)
 
 
 def test_pixels_pass_through() -> None:

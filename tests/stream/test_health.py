@@ -53,6 +53,21 @@ def test_the_rate_is_the_mean_of_uneven_events():
     assert meter.rate_hz(1.0) == pytest.approx(4.0)
 
 
+@given(st.lists(st.integers(0, 40), max_size=80), st.integers(-5, 60))
+def test_the_rate_is_that_of_the_events_in_the_span(steps, ahead):
+    """Counted one by one; some events come at once, and some after the moment that is asked about."""
+    meter, times = RateMeter(span_s=2.0), (np.cumsum(steps) / 16).tolist()
+    for time_s in times:
+        meter.tick(time_s)
+    now_s = (times[-1] if times else 0.0) + ahead / 16
+    inside = [time_s for time_s in times if now_s - 2.0 <= time_s <= now_s]
+    if len(inside) < 2 or inside[-1] == inside[0]:
+        assert meter.rate_hz(now_s) == 0.0
+    else:
+        count, took_s = len(inside) - 1, inside[-1] - inside[0]
+        assert meter.rate_hz(now_s) == count / max(took_s, now_s - took_s / count - inside[0])
+
+
 def test_the_rate_falls_as_soon_as_an_event_is_overdue_and_ends_at_zero():
     meter = RateMeter(span_s=2.0)
     for number in range(61):

@@ -151,7 +151,7 @@ def test_what_breaks_off_gives_all_frames_before_its_error(model: LoadedModel, p
         for result in Recognizer(path).run(pictures(5, live=live, breaks=True)):
             results.append(result)
     assert indices(results) == [0, 1, 2, 3, 4] and results[-1].events == (() if live else (OPEN,))
-    assert not [thread for thread in threading.enumerate() if thread.name in ("decode", "align")]
+    assert not [thread for thread in threading.enumerate() if thread.name in ("decode", "align", "preprocess")]
 
 
 @pytest.mark.usefixtures("an_open_event")

@@ -117,6 +117,13 @@ def test_one_that_fails_keeps_the_others_from_nothing(recognizer: Recognizer, fa
     assert str(live_run.error) == f"fails at {fails_at}"
 
 
+def test_its_end_is_waited_for_whatever_was_taken(recognizer: Recognizer) -> None:
+    with pictures(3) as source, new_run(recognizer, source) as live_run:
+        assert live_run.wait_end(30.0)
+        last = live_run.take(0.0)
+    assert last is not None and last.frame.index == 2 and live_run.ended
+
+
 def test_leaving_the_run_early_ends_it_too(recognizer: Recognizer) -> None:
     diary, going_on = Diary(), threading.Event()
 

@@ -276,6 +276,24 @@ def test_a_gap_forgets_the_faces():
     assert script.resets == 1
 
 
+def test_frames_may_be_followed_before_those_before_them_are_read():
+    """As in a file, where each has a thread of its own: gaps, resets and repeated times find the same faces."""
+    times_s = [*np.arange(10) / 30, 0.3, 1.0, 1.03, 1.03, *(1.06 + np.arange(8) / 30), 0.2, 0.23]
+    frames = [Frame(i, time_s, IMAGE, 0.0, restart=i in (5, 13)) for i, time_s in enumerate(times_s)]
+    frames[17:] = [replace(frame, image=np.zeros((6, 6, 3), np.uint8)) for frame in frames[17:]]
+    scripts = [Script(one_face(len(frames))) for _ in range(2)]
+    ahead, plain = (face_stage(script) for script in scripts)
+    followed = [ahead.follow(frame) for frame in frames]
+    for early, frame in zip(followed, frames, strict=True):
+        one, other = ahead.read(early), plain.step(frame)
+        assert (one.repeated, one.rate_hz, one.absence) == (other.repeated, other.rate_hz, other.absence)
+        for first, second in zip(one.faces, other.faces, strict=True):
+            assert (first.status, first.restart, first.anew) == (second.status, second.restart, second.anew)
+            np.testing.assert_array_equal(first.features, second.features)
+    # Two resets that were asked for, two gaps, another size.
+    assert [script.resets for script in scripts] == [5, 5]
+
+
 def moving(times_s: Sequence[float], movements: Sequence[Movement], track: int = 1) -> list[FaceFeatures]:
     """A face seen at these times, its motion as if it had been measured."""
     rows = face_rows(np.array(times_s), movements, noise_px=0.01)

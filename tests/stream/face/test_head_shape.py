@@ -172,6 +172,71 @@ def test_the_fit_finds_the_turn_that_points_tell(head, turn):
     assert similarity == pytest.approx(np.eye(2, 3), abs=0.02 * 150)
 
 
+def plain_fit(
+    shape: HeadShape, points: NDArray, seen: NDArray, start: NDArray, turn: Turn, outlier_px: float, steps: int
+) -> tuple[NDArray, Turn]:
+    """`HeadShape.fit` as it reads: all equations of all points, weighted and solved."""
+    depth = HeadShape.at(shape._depth[..., np.newaxis], points)[:, 0].astype(float)
+    (x, y), (u, v) = (points - shape._centre).astype(float).T, seen.astype(float).T
+    ones, zeros = np.ones_like(u), np.zeros_like(u)
+    linear = np.concatenate([np.stack([u, -v, ones, zeros], 1), np.stack([v, u, zeros, ones], 1)])
+    known = np.array([start[0, 0], start[1, 0], start[0, 2], start[1, 2]])
+    yaw, pitch, spread = turn.yaw_rad, turn.pitch_rad, max(depth.std(), 1.0)
+    for _ in range(steps):
+        across = x * np.cos(yaw) + depth * np.sin(yaw)
+        near = depth * np.cos(yaw) - x * np.sin(yaw)
+        down = y * np.cos(pitch) - near * np.sin(pitch)
+        rest = np.concatenate([across + shape._centre[0], down + shape._centre[1]]) - linear @ known
+        off = np.hypot(*rest.reshape(2, -1)) / outlier_px
+        weight = np.tile(np.where(off < 1, (1 - off**2) ** 2, 0.0), 2)[:, np.newaxis]
+        by_yaw = np.concatenate([near, across * np.sin(pitch)])
+        by_pitch = np.concatenate([zeros, -y * np.sin(pitch) - near * np.cos(pitch)])
+        rows = np.column_stack([linear, -by_yaw / spread, -by_pitch / spread])
+        ridge = np.diag([0.0] * 4 + [1e-3] * 2) * len(u)
+        change = np.linalg.solve(rows.T @ (rows * weight) + ridge, (rows * weight).T @ rest)
+        known, yaw, pitch = known + change[:4], yaw + change[4] / spread, pitch + change[5] / spread
+    a, b, s, t = known
+    return np.array([[a, -b, s], [b, a, t]]), Turn(yaw, pitch)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_fit_is_the_plain_one(head, seed):
+    shape, rng = head[2], np.random.default_rng(seed)
+    points = rng.uniform(90, 300, (int(rng.integers(40, 250)), 2)).astype(np.float32)
+    turn = Turn(*rng.normal(0, 0.1, 2))
+    shift = shape.shift_px(turn)
+    assert shift is not None
+    seen = points + HeadShape.at(shift, points) + rng.normal(0, 0.3, points.shape)
+    seen[::7] += rng.normal(0, 8, seen[::7].shape)
+    near = Turn(turn.yaw_rad + 0.02, turn.pitch_rad - 0.01)
+    similarity, found = shape.fit(points, seen, np.eye(2, 3), near, outlier_px=3.0, steps=3)
+    plain, plain_turn = plain_fit(shape, points, seen, np.eye(2, 3), near, outlier_px=3.0, steps=3)
+    np.testing.assert_allclose(similarity, plain, rtol=0, atol=1e-9)
+    assert (found.yaw_rad, found.pitch_rad) == pytest.approx((plain_turn.yaw_rad, plain_turn.pitch_rad), abs=1e-11)
+
+
+def test_points_that_tell_nothing_leave_the_fit_where_it_was(head):
+    """All at one place, and all far off: there is nothing to be solved."""
+    shape, start = head[2], np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 3.0]])
+    same = np.full((60, 2), 150.0, np.float32)
+    for points, seen in ((same, same), (same, same + 500.0)):
+        similarity, turn = shape.fit(points, seen, start, STILL, outlier_px=3.0, steps=3)
+        assert np.isfinite(similarity).all() and np.isfinite([turn.yaw_rad, turn.pitch_rad]).all()
+    np.testing.assert_array_equal(similarity, start)
+
+
+@pytest.mark.parametrize("turn", [Turn(0.15, 0.0), Turn(0.0, -0.12), Turn(-0.1, 0.1)])
+def test_a_turn_moves_every_pixel_as_its_depth_says(head, turn):
+    shape = head[2]
+    x, y = np.meshgrid(*(np.arange(FINE.size_px) - centre for centre in shape._centre))
+    yaw, pitch, depth = turn.yaw_rad, turn.pitch_rad, shape._depth.astype(float)
+    near = depth * np.cos(yaw) - x * np.sin(yaw)
+    moved = [x * np.cos(yaw) + depth * np.sin(yaw) - x, y * np.cos(pitch) - near * np.sin(pitch) - y]
+    first, again = shape.shift_px(turn), shape.shift_px(turn)
+    np.testing.assert_allclose(first, np.stack(moved, axis=-1), atol=1e-4)
+    np.testing.assert_array_equal(first, again)
+
+
 @pytest.mark.parametrize("colour", ["grey", "rgb"])
 @pytest.mark.parametrize("scale", [0.2, 0.7, 1.6])
 def test_no_shift_is_the_plain_crop(colour, scale):
