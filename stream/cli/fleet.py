@@ -18,7 +18,6 @@ from stream.cli.errors import exit_code
 from stream.cli.option_types import frame_rate_hz, positive
 from stream.cli.options_run import MODEL, check_faces
 from stream.cli.topics import Add, Topic, TopicParser
-from stream.engine.model_file import BUNDLED_MODEL
 from stream.fleet.orders import RecordSettings
 from stream.screen.terminal import Screen
 from stream.sinks.base import check_target, write_json
@@ -128,7 +127,7 @@ def _parse(argv: Sequence[str] | None) -> FleetOptions:
     from stream.fleet.run_fleet import FleetSettings  # brings pydantic, which the help does without
 
     usual = RecordSettings(
-        model=given.model or BUNDLED_MODEL,
+        model=given.model and given.model.absolute(),
         provider=given.provider,
         engine=given.engine or "auto",
         threads=given.threads or 1,

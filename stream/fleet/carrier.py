@@ -7,13 +7,11 @@ from collections.abc import Mapping
 import cv2
 
 from model.types import FrameResult
-from stream.fleet.orders import Ended, HaltOrder, News, RecordOrder, WatchedPicture, WatchOrder
+from stream.fleet.orders import NEWS_S, Ended, HaltOrder, News, RecordOrder, WatchedPicture, WatchOrder
 from stream.fleet.recording import Models, Recording
 from stream.machine import share_processor
 from stream.session.anonymise import Anonymiser
 
-NEWS_S = 1.0
-"""A worker is heard of so often at least."""
 _PICTURE_S, _PICTURE_PX, _JPEG_QUALITY = 0.5, 320, 80
 _JOIN_S = 60.0
 

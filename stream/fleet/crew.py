@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from multiprocessing import connection as pipes
-from typing import Protocol
+from typing import Any, Protocol
 
 from model.signals import interrupts_blocked
 from stream.fleet.orders import HaltOrder, News, RecordOrder, WatchOrder
@@ -47,7 +47,7 @@ class Crew(Protocol):
         streams, several at a time; else for files, one after the other."""
         ...
 
-    def news(self, workers: Sequence[Worker], timeout_s: float) -> Sequence[tuple[Worker, News | DeathError]]:
+    def news(self, workers: Sequence[Any], timeout_s: float) -> Sequence[tuple[Worker, News | DeathError]]:
         """Of those that have any, as soon as one has and after the time at the latest."""
         ...
 
@@ -90,9 +90,7 @@ class LocalCrew:
     def hire(self, aside: bool, endless: bool) -> LocalWorker:
         return LocalWorker(aside)
 
-    def news(
-        self, workers: Sequence[LocalWorker], timeout_s: float
-    ) -> Sequence[tuple[LocalWorker, News | DeathError]]:
+    def news(self, workers: Sequence[LocalWorker], timeout_s: float) -> Sequence[tuple[LocalWorker, News | DeathError]]:
         by_pipe = {worker.pipe: worker for worker in workers}
         found: list[tuple[LocalWorker, News | DeathError]] = []
         for pipe in pipes.wait(list(by_pipe), timeout_s):

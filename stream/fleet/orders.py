@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.decision import DEFAULT_SENSITIVITY
-from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider
+from stream.engine.model_file import EngineChoice, Provider
 from stream.session.facts import as_json
 from stream.sources.base import CameraSettings, LiveSettings, source_name
 
@@ -14,6 +14,8 @@ SourceKind = Literal["camera", "stream", "file", "demo"]
 Outcome = Literal["done", "stopped", "failed", "skipped", "lost"]
 """done: to its end, and the session is whole. stopped: the fleet asked for it. failed: it would fail again. skipped: nothing
 in it can be read. lost: it was there, or was not there yet, and may come back."""
+NEWS_S = 1.0
+"""A worker is heard of so often at least."""
 _RETRY_FOR_S = 60.0
 
 
@@ -23,11 +25,11 @@ class RecordSettings:
 
     `fps`: a camera is asked for so many frames a second; a file was filmed at so many. `size_px` (width, height) and
     `backend` are for cameras, the times and `retry_for_s` for cameras and streams: one that is lost for so long is begun
-    anew, elsewhere if there is another place. `label`: what it is called in place of its name. The others are as on the
-    live program's command line.
+    anew, elsewhere if there is another place. `label`: what it is called in place of its name. `model` None: the bundled
+    one, wherever that lies on the machine that records. The others are as on the live program's command line.
     """
 
-    model: Path = BUNDLED_MODEL
+    model: Path | None = None
     provider: Provider = "auto"
     engine: EngineChoice = "auto"
     threads: int = 1

@@ -3,12 +3,11 @@
 import threading
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack
-from dataclasses import asdict
 from typing import Any
 
 from model.errors import ContractError, MicroliveError
 from model.types import FrameResult
-from stream.engine.model_file import ModelError
+from stream.engine.model_file import BUNDLED_MODEL, ModelError
 from stream.fleet.orders import Ended, FleetSource, Outcome, RecordOrder, RecordSettings, Standing
 from stream.recognizer import Recognizer
 from stream.run import LiveRun, RunLabels
@@ -23,6 +22,10 @@ from stream.sources.open import open_source
 Shown = Callable[[str, FrameResult, Anonymiser | None], None]
 """Told the newest result of a source, a few times a second."""
 _LOOK_S = 0.5
+_MODEL_OPTIONS = (
+    "model", "provider", "threads", "engine", "max_faces", "detect_events", "face_at", "sensitivity", "one_person",
+)  # fmt: skip
+"""What `Recognizer` is asked for, by the names that both have."""
 
 
 class StoppedError(MicroliveError):
@@ -38,17 +41,7 @@ class Models:
 
     def recognizer(self, settings: RecordSettings) -> Recognizer:
         """From any thread. Raises what `Recognizer` does."""
-        asked = dict(
-            model=settings.model,
-            provider=settings.provider,
-            threads=settings.threads,
-            engine=settings.engine,
-            max_faces=settings.max_faces,
-            detect_events=settings.detect_events,
-            face_at=settings.face_at,
-            sensitivity=settings.sensitivity,
-            one_person=settings.one_person,
-        )
+        asked = {name: getattr(settings, name) for name in _MODEL_OPTIONS}
         with self._loading:
             key = tuple(asked.values())
             if key not in self._loaded:
@@ -158,8 +151,10 @@ def _facts(order: RecordOrder) -> RunFacts:
     told: dict[str, Any] = order.source.told()
     source: str = told["source"]
     fleet = {"source": order.source.id, "attempt": order.attempt}
+    model = as_json(order.source.settings.model or BUNDLED_MODEL)
     live = order.source.settings.live(order.source.kind == "camera") if order.source.endless else None
-    return RunFacts(source, {"source": source, "fleet": fleet, "live": as_json(live)} | told["settings"])
+    settings = told["settings"] | {"source": source, "model": model, "live": as_json(live), "fleet": fleet}
+    return RunFacts(source, settings)
 
 
 def _words(error: Exception) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
-from stream.engine.model_file import RuntimeSettings, choose_model, load_model
+from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider, RuntimeSettings, choose_model, load_model
 from stream.fleet.crew import Crew, LocalCrew
-from stream.fleet.fleet_folder import FleetError, FleetFolder, StateLine, StateLog, end_killed, is_finished, write_told
+from stream.fleet.fleet_folder import FleetError, FleetFolder
+from stream.fleet.fleet_progress import FleetProgress
 from stream.fleet.orders import FleetSource
-from stream.fleet.progress import FleetProgress
+from stream.fleet.state_log import StateLine, StateLog, end_killed, is_finished, read_states, read_told, write_told
 from stream.fleet.supervisor import Charge, Supervisor
 from stream.machine import usable_cores
 
@@ -89,8 +90,7 @@ def run_fleet(settings: FleetSettings, sources: Sequence[FleetSource], console: 
         plan = _plan(folder, sources, settings.anew)
         for line in plan.remarks:
             console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        live_workers, file_workers = _sizes(settings, plan.to_do)
-        crew = _crew(settings, plan.to_do, live_workers + file_workers, stack)
+        crew, live_workers, file_workers = _crew(settings, plan.to_do, stack)
         placed = {"ray": settings.ray, "live_workers": live_workers, "file_workers": file_workers}
         write_told(folder, sources, placed)
         progress = stack.enter_context(FleetProgress(console, plan.finished))
@@ -114,7 +114,7 @@ def _prepared(path: Path) -> FleetFolder:
     folder = FleetFolder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        strange = not folder.settings.exists() and not folder.states.exists() and any(path.iterdir())
+        strange = not folder.settings.exists() and not folder.state.exists() and any(path.iterdir())
     except OSError as error:
         raise FleetError(f"--out {path}: {error.strerror}; give a folder") from error
     if strange:
@@ -124,8 +124,8 @@ def _prepared(path: Path) -> FleetFolder:
 
 def _plan(folder: FleetFolder, sources: Sequence[FleetSource], anew: bool) -> _Plan:
     """What is left to do; sessions that a killed run left open are ended."""
-    before = folder.read_told()
-    states: dict[str, StateLine] = {line["source"]: line for line in folder.read_states()}
+    before = read_told(folder)
+    states: dict[str, StateLine] = {line["source"]: line for line in read_states(folder)}
     to_do: list[FleetSource] = []
     changed, other = list[str](), list[str]()
     for source in sources:
@@ -150,7 +150,11 @@ def _plan(folder: FleetFolder, sources: Sequence[FleetSource], anew: bool) -> _P
             f"{folder.path}: {len(other)} finished {_files(len(other))} recorded with other settings, the first {other[0]}: "
             "give another --out, or --anew to record them again"
         )
-    remarks = [f"{len(changed)} finished {_files(len(changed))} changed since, and recorded anew: {_some(changed)}"] if changed else []
+    remarks = (
+        [f"{len(changed)} finished {_files(len(changed))} changed since, and recorded anew: {_some(changed)}"]
+        if changed
+        else []
+    )
     remarks += [f"Recorded anew with other settings: {_some(other)}"] if other else []
     finished = len(sources) - len(to_do)
     remarks += [f"{finished} finished before"] if finished else []
@@ -174,24 +178,35 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_TOLD]) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
 
 
-def _sizes(settings: FleetSettings, sources: Sequence[FleetSource]) -> tuple[int, int]:
-    """Workers for what never ends, and for files."""
+def _crew(settings: FleetSettings, sources: Sequence[FleetSource], stack: ExitStack) -> tuple[Crew, int, int]:
+    """With how many workers it has for what never ends, and for files."""
     live = sum(source.endless for source in sources)
     files = len(sources) - live
-    cores = settings.jobs or usable_cores()
-    live_workers = settings.jobs or max(cores, -(-live // _LIVE_A_WORKER))
-    return min(live, live_workers), min(files, cores)
+    if settings.ray is None:
+        _check_models(sources)
+        cores = settings.jobs or usable_cores()
+        live_workers = settings.jobs or max(cores, -(-live // _LIVE_A_WORKER))
+        return LocalCrew(), min(live, live_workers), min(files, cores)
+    # Ray, and what it carries to the nodes, only here: nobody else has to have it.
+    from stream.fleet.ray_crew import RayCrew, joined_cluster
 
-
-def _crew(settings: FleetSettings, sources: Sequence[FleetSource], workers: int, stack: ExitStack) -> Crew:
-    _check_models(sources)
-    return LocalCrew()
+    ray, cpus, gpus = stack.enter_context(joined_cluster(settings.ray, settings.jobs or 0))
+    jobs = settings.jobs or cpus
+    live_workers, file_workers = min(live, jobs), min(files, jobs)
+    workers = max(1, live_workers + file_workers)
+    # Cameras and files side by side share a processor rather than wait for what never ends.
+    share = min(1.0, cpus / workers)
+    wants_gpu = any(source.settings.provider != "cpu" for source in sources)
+    return RayCrew(ray, share, min(1.0, gpus / workers) if wants_gpu else 0.0), live_workers, file_workers
 
 
 def _check_models(sources: Sequence[FleetSource]) -> None:
     """A model that cannot be loaded is told once, and not by every source."""
-    for model, provider, engine in {(s.settings.model, s.settings.provider, s.settings.engine) for s in sources}:
-        load_model(choose_model(model, engine), RuntimeSettings(provider, 1))
+    asked: set[tuple[Path | None, Provider, EngineChoice]] = {
+        (source.settings.model, source.settings.provider, source.settings.engine) for source in sources
+    }
+    for model, provider, engine in asked:
+        load_model(choose_model(model or BUNDLED_MODEL, engine), RuntimeSettings(provider, 1))
 
 
 def _told(charge: Charge) -> dict[str, Any]:

@@ -24,7 +24,27 @@ from stream.fleet.orders import FleetSource, RecordSettings, SourceKind
 from stream.sources.base import MOST_CAMERA_FPS, SourceError, source_name
 
 VIDEO_ENDINGS = frozenset(
-    ".3gp .asf .avi .flv .m2ts .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".m2ts",
+        ".m4v",
+        ".mjpeg",
+        ".mjpg",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".webm",
+        ".wmv",
+    ]
 )
 """Of the files in a folder, in small letters."""
 _LONGEST_ID = 100
@@ -77,7 +97,7 @@ def read_sources(path: Path, usual: RecordSettings, out: Path) -> SourceList:
     """Of a YAML file or a folder. `usual`: what holds where the file says nothing. What lies in `out`, the fleet's own
     folder, is no source. Raises FleetError: one line with the place in the file."""
     if path.is_dir():
-        return _folder(path, usual, out)
+        return _folder(path.absolute(), usual, out)
     return SourceList(_yaml(path, usual))
 
 
@@ -95,7 +115,11 @@ def _folder(path: Path, usual: RecordSettings, out: Path) -> SourceList:
             if Path(name).suffix.casefold() not in VIDEO_ENDINGS:
                 left_out += 1
                 continue
-            found.append(_with_facts(FleetSource(file_id(here.joinpath(name).relative_to(path)), "file", str(here / name), usual)))
+            found.append(
+                _with_facts(
+                    FleetSource(file_id(here.joinpath(name).relative_to(path)), "file", str(here / name), usual)
+                )
+            )
     if not found:
         raise FleetError(f"{path} holds no video: expected files such as talk.mp4, at any depth")
     return SourceList(tuple(found), left_out)
@@ -150,16 +174,25 @@ def _source(path: Path, key: object, value: object, usual: RecordSettings) -> Fl
     """`value`: the source itself, or an object with `source` and options."""
     place = f"sources.{shown(str(key))}"
     if not (isinstance(key, str) and _ID.fullmatch(key) and len(key) <= _LONGEST_ID):
-        raise FleetError(f"{path}: {place}: expected an id of letters, digits and .-_ that can name a folder, and in quotes if it is a number")
+        raise FleetError(
+            f"{path}: {place}: expected an id of letters, digits and .-_ that can name a folder, and in quotes if it is a number"
+        )
     options = dict(value) if isinstance(value, dict) else {"source": value}
     target = options.pop("source", None)
-    if isinstance(target, bool) or not isinstance(target, int | str) or target == "" or (isinstance(target, int) and target < 0):
-        raise FleetError(f"{path}: {place}.source: expected a camera's number, a file, a URL or demo, found {_kind_words(target)}")
+    if (
+        isinstance(target, bool)
+        or not isinstance(target, int | str)
+        or target == ""
+        or (isinstance(target, int) and target < 0)
+    ):
+        raise FleetError(
+            f"{path}: {place}.source: expected a camera's number, a file, a URL or demo, found {_kind_words(target)}"
+        )
     kind = _kind(target)
     if kind == "file":
         if target == "-":
             raise FleetError(f"{path}: {place}.source: a pipe is for one program only: give a file")
-        target = str(path.parent / os.path.expanduser(str(target)))
+        target = str(path.absolute().parent / os.path.expanduser(str(target)))
     settings = _settings(path, place, options, _fitting(usual, kind), kind)
     try:
         source_name(target)
@@ -200,14 +233,16 @@ def _settings(
     try:
         given = cast(dict[str, Any], checked(_OPTIONS, options))
     except MisfitError as error:
-        raise FleetError(f"{path}: {place}.{error}{_meant(options)}".replace(f"{place}.expected", f"{place}: expected")) from None
+        raise FleetError(
+            f"{path}: {place}.{error}{_meant(options)}".replace(f"{place}.expected", f"{place}: expected")
+        ) from None
     for name in _unfit(kind) if kind is not None else ():
         if name in given:
             raise FleetError(f"{path}: {place}.{name}: not for a {kind}")
     if kind == "camera" and given.get("fps", 0) > MOST_CAMERA_FPS:
         raise FleetError(f"{path}: {place}.fps: expected up to {MOST_CAMERA_FPS:g} of a camera, found {given['fps']:g}")
     if "model" in given:
-        given["model"] = path.parent / os.path.expanduser(given["model"])
+        given["model"] = path.absolute().parent / os.path.expanduser(given["model"])
     if not str(given.get("label", "")).isprintable():
         raise FleetError(f"{path}: {place}.label: expected letters on one line")
     settings = replace(usual, **given)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from stream.fleet.crew import Crew, DeathError, Worker
-from stream.fleet.fleet_folder import FleetFolder, SourceState, StateLog, end_killed
+from stream.fleet.fleet_folder import FleetFolder
 from stream.fleet.orders import Ended, FleetSource, HaltOrder, News, RecordOrder, Standing, WatchedPicture, WatchOrder
+from stream.fleet.state_log import SourceState, StateLog, end_killed
 from stream.sources.base import Backoff, BackoffSettings
 
 _BACKOFF = BackoffSettings(first_s=0.2, max_s=60.0)

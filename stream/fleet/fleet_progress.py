@@ -67,7 +67,9 @@ class FleetProgress:
         counts = Counter(charge.state for charge in charges)
         counts["done"] += self._finished
         restarts = sum(charge.restarts for charge in charges)
-        states = [f"{counts[state]} {state}" for state in ("done", "running", "waiting", "failed", "skipped") if counts[state]]
+        states = [
+            f"{counts[state]} {state}" for state in ("done", "running", "waiting", "failed", "skipped") if counts[state]
+        ]
         # One that is between two sessions waits.
         states += [f"{counts['restarted']} starting again"] if counts["restarted"] else []
         parts = [*states, *([f"{restarts} restarts"] if restarts else []), f"{self.rate_hz(charges):.0f} frames/s"]
