@@ -1,1 +1,1 @@
-"""Many sources at once, and what comes of them in one place: tables, a page over all, a board of tiles."""
+"""Many sources at once: each becomes ordinary sessions, recorded by processes of this machine or of a Ray cluster."""

@@ -1,48 +1,18 @@
 """Where the parts of a fleet's result lie: its sessions, what its runner tells of them, and what is made of them."""
 
+import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
-
-from model.atomic import regular_file
-from model.checked import MisfitError, Number, checked_json
 from model.errors import MicroliveError
-from stream.session.session_folder import LARGEST, SessionFolder
+from stream.session.session_folder import SessionFolder
 
 _DIGITS = re.compile(r"([0-9]+)")
 
 
 class FleetError(MicroliveError, RuntimeError):
-    """A fleet's result cannot be read or written: one line that says what and what to do."""
-
-
-@with_config(ConfigDict(extra="allow"))
-class _Happening(TypedDict):
-    source: str
-    state: str
-    time: NotRequired[Any]
-    reason: NotRequired[str | None]
-    attempt: NotRequired[Annotated[int, Field(ge=0, le=LARGEST)] | None]
-    frames: NotRequired[Annotated[Number, Field(ge=0, le=LARGEST)] | None]
-    session: NotRequired[str | None]
-
-
-_HAPPENING = TypeAdapter(_Happening)
-
-
-@dataclass(frozen=True)
-class Happening:
-    """A line of state.jsonl: what became of a source. `state`: waiting, running, done, failed, restarted or skipped; `reason` is
-    empty where none is told."""
-
-    source: str
-    state: str
-    reason: str
+    """A fleet cannot be begun or gone on with, or its result cannot be read or written: one line that says what and what to do."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +31,36 @@ class FleetFolder:
     path: Path
 
     @property
-    def sessions_folder(self) -> Path:
-        """Holds a folder for every source, which is a session or holds sessions: a run that is started anew makes a new one."""
-        return self.path / "sessions"
+    def settings(self) -> Path:
+        return self.path / "fleet.json"
 
     @property
     def state(self) -> Path:
-        """What has become of the sources, line by line."""
         return self.path / "state.jsonl"
 
     @property
+    def sessions_folder(self) -> Path:
+        """Holds a folder for every source, which holds its sessions, or is one."""
+        return self.path / "sessions"
+
+    def parts(self, source_id: str) -> list[Path]:
+        """The sessions of a source that are there, in the order in which they were begun."""
+        folder = self.sessions_folder / source_id
+        names = os.listdir(folder) if folder.is_dir() else []
+        return [folder / name for name in sorted((n for n in names if n.isdecimal()), key=int)]
+
+    def next_part(self, source_id: str) -> Path:
+        """For a new session."""
+        parts = self.parts(source_id)
+        return self.sessions_folder / source_id / f"{(int(parts[-1].name) if parts else 0) + 1:04d}"
+
+    def inside(self, session: Path) -> str:
+        """As state.jsonl names it."""
+        return session.relative_to(self.path).as_posix()
+
+    @property
     def index(self) -> Path:
+        """The page over all sessions."""
         return self.path / "index.html"
 
     def events(self, form: str) -> Path:
@@ -95,26 +84,6 @@ class FleetFolder:
                     FleetSession(folder.name, one.path.relative_to(self.path).as_posix(), one) for one in sessions
                 ]
         return found
-
-    def happenings(self) -> Iterator[Happening]:
-        """The lines of state.jsonl; none where there is no such file. A last line that was cut off is left out.
-
-        Raises FleetError for a file that is none.
-        """
-        if not self.state.exists():
-            return
-        try:
-            with regular_file(self.state).open(encoding="utf-8") as file:
-                for place, line in enumerate(file, start=1):
-                    try:
-                        told = checked_json(_HAPPENING, line)
-                    except MisfitError as error:
-                        if file.readline():
-                            raise FleetError(f"{self.state}: line {place} is not what belongs there: {error}") from None
-                        return
-                    yield Happening(told["source"], told["state"], told.get("reason") or "")
-        except (OSError, UnicodeDecodeError) as error:
-            raise FleetError(f"{self.state} cannot be read: {error}") from error
 
     def _folders(self, folder: Path) -> list[Path]:
         """In it, in the order of their names. What is hidden is being made."""
