@@ -3,7 +3,9 @@
 import contextlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Required
 
@@ -206,6 +208,16 @@ class SessionFolder:
             return False
         finally:
             os.close(held)
+
+
+def zero_of(facts: Mapping[str, Any]) -> datetime | None:
+    """The time of day at which the source's clock stood at 0; None where it is not known: of recordings, of sessions of
+    earlier versions, and of a run that was killed before it could tell."""
+    try:
+        zero = datetime.fromisoformat(str(facts.get("zero_time")))
+    except ValueError:
+        return None
+    return zero if zero.tzinfo is not None else None
 
 
 def is_number(value: object, largest: float = _SHOWABLE) -> bool:
