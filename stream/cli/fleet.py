@@ -1,12 +1,13 @@
 """`microlive-fleet`: many sources at once, each recorded as sessions."""
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
@@ -68,11 +69,12 @@ one fleet at a time has a DIR. Ctrl-C closes every session.
 
 @dataclass(frozen=True)
 class FleetOptions:
-    """What is asked; `usual` holds for sources of which the file says nothing else."""
+    """What is asked; `usual` holds for sources of which the file says nothing else; `tables`: in which form, at the end."""
 
     sources: Path
     settings: "FleetSettings"
     usual: RecordSettings
+    tables: Literal["parquet", "csv", "none"]
     json: Path | None
     debug: bool
 
@@ -112,6 +114,13 @@ def _add_fleet(add: Add) -> None:
     add("--max-frames", "end every source after N frames", type=positive, metavar="N")
     add("--consent", "what the people in the pictures agreed to, kept in every session.json", metavar="TEXT")
     add("--record-source", "keep the pictures themselves, lossless, for --replay", action="store_true")
+    add(
+        "--tables",
+        "what becomes of all sessions at the end: parquet, csv or none",
+        "events and frames in DIR, as docs/TABLES.md has them (default: parquet where pyarrow is installed, else csv)",
+        choices=("parquet", "csv", "none"),
+        metavar="FORM",
+    )
     add("--json", "write counts and the state of every source at the end", type=Path, metavar="OUT.json")
     add("--debug", "show the traceback of an error", action="store_true")
 
@@ -142,7 +151,11 @@ def _parse(argv: Sequence[str] | None) -> FleetOptions:
         record_source=given.record_source,
     )
     settings = FleetSettings(given.out, given.jobs, given.ray, given.anew)
-    return FleetOptions(given.sources, settings, usual, given.json, given.debug)
+    return FleetOptions(given.sources, settings, usual, given.tables or _usual_tables(), given.json, given.debug)
+
+
+def _usual_tables() -> Literal["parquet", "csv"]:
+    return "parquet" if importlib.util.find_spec("pyarrow") is not None else "csv"
 
 
 def _run(options: FleetOptions, console: "Console", signals: EndSignals) -> int:
@@ -165,7 +178,18 @@ def _run(options: FleetOptions, console: "Console", signals: EndSignals) -> int:
     if options.json is not None:
         write_json(options.json, report.to_dict())
         console.print(f"Written: {options.json}", soft_wrap=True, markup=False)
+    if options.tables != "none":
+        _write_result(options.settings.out, options.tables, console)
     return report.exit_code
+
+
+def _write_result(out: Path, form: Literal["parquet", "csv"], console: "Console") -> None:
+    from stream.fleet.fleet_tables import write_tables
+
+    with console.status("Making the tables"):
+        written = write_tables(out, form)
+    for line in written.lines():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(report: "FleetReport", console: "Console") -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.fleet.fleet_folder import FleetError
@@ -95,6 +95,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.sampled_from(["sources", "defaults", "x"]), st.dictionaries(st.text(max_size=4), VALUES, max_size=3)
@@ -137,6 +138,7 @@ PARTS = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 )
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.lists(st.sampled_from(["a", "b", "_", "a_", "_b", "a__b", "__"]) | PARTS, min_size=1, max_size=4),
