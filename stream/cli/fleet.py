@@ -116,8 +116,8 @@ def _add_fleet(add: Add) -> None:
     add("--record-source", "keep the pictures themselves, lossless, for --replay", action="store_true")
     add(
         "--tables",
-        "what becomes of all sessions at the end: parquet, csv or none",
-        "events and frames in DIR, as docs/TABLES.md has them (default: parquet where pyarrow is installed, else csv)",
+        "tables of all sessions at the end, with index.html: parquet, csv, or none of both",
+        "Events and frames in DIR, as docs/TABLES.md has them (default: parquet where pyarrow is installed, else csv)",
         choices=("parquet", "csv", "none"),
         metavar="FORM",
     )
@@ -178,18 +178,22 @@ def _run(options: FleetOptions, console: "Console", signals: EndSignals) -> int:
     if options.json is not None:
         write_json(options.json, report.to_dict())
         console.print(f"Written: {options.json}", soft_wrap=True, markup=False)
-    if options.tables != "none":
+    if options.tables != "none" and (options.settings.out / "sessions").is_dir():
         _write_result(options.settings.out, options.tables, console)
     return report.exit_code
 
 
 def _write_result(out: Path, form: Literal["parquet", "csv"], console: "Console") -> None:
     from stream.fleet.fleet_tables import write_tables
+    from stream.fleet.index_page import write_index
 
     with console.status("Making the tables"):
         written = write_tables(out, form)
     for line in written.lines():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    with console.status("Making the page"):
+        page = write_index(out)
+    console.print(f"Written: {page}", soft_wrap=True, markup=False)
 
 
 def _show(report: "FleetReport", console: "Console") -> None:
