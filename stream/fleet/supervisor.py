@@ -54,7 +54,7 @@ class Charge:
         return self.state in ("done", "failed", "skipped")
 
 
-class Watcher(Protocol):
+class Onlooker(Protocol):
     """Who looks on."""
 
     def update(self, charges: Sequence[Charge]) -> None:
@@ -98,11 +98,11 @@ class Supervisor:
         crew: Crew,
         live_workers: int,
         file_workers: int,
-        watcher: Watcher,
+        onlooker: Onlooker,
         board: PictureBoard | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder, self._log, self._crew, self._watcher, self._board = folder, log, crew, watcher, board
+        self._folder, self._log, self._crew, self._onlooker, self._board = folder, log, crew, onlooker, board
         self._clock_s = clock_s
         self.charges = [Charge(source) for source in sources]
         self._by_id = {charge.source.id: charge for charge in self.charges}
@@ -136,7 +136,7 @@ class Supervisor:
             self._keep_spare()
             self._listen(self._wait_s())
             self._end_the_silent()
-            self._watcher.update(self.charges)
+            self._onlooker.update(self.charges)
 
     def halt(self) -> None:
         """Closes every session that is open. What was not at its end is waiting again."""
@@ -147,7 +147,7 @@ class Supervisor:
         deadline_s = self._clock_s() + _HALT_S
         while any(charge.worker is not None for charge in self.charges) and self._clock_s() < deadline_s:
             self._listen(_LOOK_S)
-            self._watcher.update(self.charges)
+            self._onlooker.update(self.charges)
         for charge in self.charges:
             if charge.worker is not None:
                 self._died(charge, "it could not be closed in time")
@@ -258,7 +258,7 @@ class Supervisor:
         carried = list(self._carried[worker].values())
         self._dismiss(worker)
         if carried or not self._halting:
-            self._watcher.said(f"a worker died: {why}")
+            self._onlooker.said(f"a worker died: {why}")
         for charge in carried:
             charge.deaths += 1
             self._died(charge, why)
@@ -301,7 +301,7 @@ class Supervisor:
         self._open -= charge.over
         self._log.add(charge.source.id, state, why, charge.attempt, frames, session)
         if state in ("failed", "skipped", "restarted") or (state == "waiting" and why and not self._halting):
-            self._watcher.said(f"{charge.source.id}: {state}: {why}")
+            self._onlooker.said(f"{charge.source.id}: {state}: {why}")
 
     # Workers that go
 
