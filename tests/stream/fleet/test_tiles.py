@@ -201,7 +201,7 @@ def test_fifty_tiles_in_a_browser(tmp_path: Path) -> None:
                 await tab.until("document.querySelector('#events').innerText", lambda text: "blink" in text)
                 await tab.press("Escape", "Escape", 27)
                 await tab.until("!document.querySelector('#one').open")
-                assert "no light" in await tab.run("document.querySelector('[data-id=cam-3]').innerText")
+                assert "no light" in await tab.run("document.querySelector('[data-id=cam-3]').textContent")
                 for width in (390, 1280):
                     await tab.size(width, 800)
                     assert await tab.run("document.documentElement.scrollWidth <= innerWidth")
