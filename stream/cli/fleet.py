@@ -18,6 +18,7 @@ from model.signals import EndSignals
 from stream.cli.errors import exit_code
 from stream.cli.option_types import frame_rate_hz, positive
 from stream.cli.options_run import MODEL, check_faces
+from stream.cli.options_share import WEB, read_serve_settings
 from stream.cli.topics import Add, Topic, TopicParser
 from stream.fleet.orders import RecordSettings
 from stream.screen.terminal import Screen
@@ -64,6 +65,13 @@ retry_for_s: one that is lost for so long is begun anew (default: 60).
 What dies is begun again, after waits that grow; a camera that comes back gets a new
 session, a file is recorded anew, whole. DIR/state.jsonl has a line for every event. Only
 one fleet at a time has a DIR. Ctrl-C closes every session.
+"""
+_BOARD_LESSON = """\
+The page shows a tile for every camera and stream: its newest picture, about twice a second and
+only while somebody looks, its state, and its last event.
+
+  microlive-fleet lab.yaml --out fleet --serve 8080             http://127.0.0.1:8080/
+  microlive-fleet lab.yaml --out fleet --serve 0.0.0.0:8080     for all who have the token
 """
 
 
@@ -125,11 +133,12 @@ def _add_fleet(add: Add) -> None:
     add("--debug", "show the traceback of an error", action="store_true")
 
 
+_BOARD = Topic("board", "all live sources in a browser", WEB.add_options, _BOARD_LESSON)
 _FLEET = Topic("fleet", "sources, workers, what is kept", _add_fleet, _FLEET_LESSON)
 
 
 def _parse(argv: Sequence[str] | None) -> FleetOptions:
-    parser = TopicParser("microlive-fleet", _USAGE, (_FLEET, MODEL), _HEAD, _FOOT)
+    parser = TopicParser("microlive-fleet", _USAGE, (_FLEET, MODEL, _BOARD), _HEAD, _FOOT)
     parser.add_argument("sources", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     check_faces(given, parser)
@@ -150,7 +159,7 @@ def _parse(argv: Sequence[str] | None) -> FleetOptions:
         consent=given.consent,
         record_source=given.record_source,
     )
-    settings = FleetSettings(given.out, given.jobs, given.ray, given.anew)
+    settings = FleetSettings(given.out, given.jobs, given.ray, given.anew, read_serve_settings(given, parser))
     return FleetOptions(given.sources, settings, usual, given.tables or _usual_tables(), given.json, given.debug)
 
 

@@ -17,8 +17,9 @@ from stream.fleet.fleet_folder import FleetError, FleetFolder
 from stream.fleet.fleet_progress import FleetProgress
 from stream.fleet.orders import FleetSource
 from stream.fleet.state_log import StateLine, StateLog, end_killed, is_finished, read_states, read_told, write_told
-from stream.fleet.supervisor import Charge, Supervisor
+from stream.fleet.supervisor import Charge, PictureBoard, Supervisor
 from stream.machine import usable_cores
+from stream.web.access import ServeSettings
 
 _LIVE_A_WORKER = 4
 """More processes than cores, where there are so many cameras: one that dies takes no more than these along."""
@@ -28,12 +29,13 @@ _TOLD = 5
 @dataclass(frozen=True)
 class FleetSettings:
     """`jobs`: processes, None for as many as there are cores. `ray`: the address of a cluster, or "local"; None: this
-    machine's processes. `anew`: record files again that are finished, with other settings."""
+    machine's processes. `anew`: record files again that are finished, with other settings. `serve`: where all live sources are shown."""
 
     out: Path
     jobs: int | None = None
     ray: str | None = None
     anew: bool = False
+    serve: ServeSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,10 @@ def run_fleet(settings: FleetSettings, sources: Sequence[FleetSource], console: 
         crew, live_workers, file_workers = _crew(settings, plan.to_do, stack)
         placed = {"ray": settings.ray, "live_workers": live_workers, "file_workers": file_workers}
         write_told(folder, sources, placed)
+        board = _board(settings, folder, console, stack)
         progress = stack.enter_context(FleetProgress(console, plan.finished))
         supervisor = stack.enter_context(
-            Supervisor(folder, log, plan.to_do, crew, live_workers, file_workers, progress)
+            Supervisor(folder, log, plan.to_do, crew, live_workers, file_workers, progress, board)
         )
         began_s, interrupted = time.monotonic(), False
         try:
@@ -198,6 +201,21 @@ def _crew(settings: FleetSettings, sources: Sequence[FleetSource], stack: ExitSt
     share = min(1.0, cpus / workers)
     wants_gpu = any(source.settings.provider != "cpu" for source in sources)
     return RayCrew(ray, share, min(1.0, gpus / workers) if wants_gpu else 0.0), live_workers, file_workers
+
+
+def _board(settings: FleetSettings, folder: FleetFolder, console: Console, stack: ExitStack) -> PictureBoard | None:
+    """In a browser, where that is asked for; what it needs is loaded only then."""
+    if settings.serve is None:
+        return None
+    from stream.fleet.board_server import BoardServer
+    from stream.fleet.tiles import TileBoard
+    from stream.web.access import open_listener
+
+    board = TileBoard(folder)
+    listener = stack.enter_context(open_listener(settings.serve))
+    stack.enter_context(BoardServer(board, listener))
+    console.print(f"Board: {listener.url}", soft_wrap=True, markup=False, highlight=False)
+    return board
 
 
 def _check_models(sources: Sequence[FleetSource]) -> None:

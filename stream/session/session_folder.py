@@ -186,17 +186,19 @@ class SessionFolder:
         """A file descriptor that says, until it is closed or its process has ended, that the session is being written."""
         if sys.platform == "win32":
             return os.open(os.devnull, os.O_RDONLY)  # no folder can be opened there, and no state is doubted
-        import fcntl  # POSIX only
-
         held = os.open(self.path, os.O_RDONLY)
-        with contextlib.suppress(OSError):  # not every network drive has locks
+        with contextlib.suppress(OSError, ImportError):  # not every network drive, and not every system, has locks
+            import fcntl
+
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return held
 
     def _is_left(self) -> bool:
-        """Whether no process holds it."""
-        import fcntl
-
+        """Whether no process holds it; where there are no locks, nobody knows."""
+        try:
+            import fcntl
+        except ImportError:
+            return False
         try:
             held = os.open(self.path, os.O_RDONLY)
         except OSError:
