@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 install: $(VENV)/installed
 
 # The lock has the hash of every file, for the systems it was made for (see pyproject.toml); elsewhere the pinned versions.
-$(VENV)/installed: requirements.lock requirements.txt requirements-dev.txt requirements-docs.txt requirements-lsl.txt requirements-ray.txt
+$(VENV)/installed: requirements.lock requirements.txt requirements-dev.txt requirements-docs.txt requirements-lsl.txt requirements-ray.txt requirements-fleet.txt
 	@test -n "$(PYTHON)" || { echo "Microlive needs Python 3.11 or 3.12: install one, or name it with make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Installing into $(VENV) (about 2 GB, some minutes on first use) ..."
 	@$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""What the commands `microlive`, `microlive-train` and `microlive-export` run."""
+"""What the commands `microlive`, `microlive-fleet`, `microlive-train` and `microlive-export` run."""
 
 import importlib
 import re
@@ -9,6 +9,11 @@ from importlib import metadata
 def live() -> int:
     """As `python run_live.py`."""
     return importlib.import_module("run_live").main()
+
+
+def fleet() -> int:
+    """As `python -m stream.fleet`."""
+    return importlib.import_module("stream.cli.fleet").main()
 
 
 def train() -> int:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -72,3 +73,43 @@ def signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Processes started inside the block are born with SIGINT, SIGTERM and SIGHUP blocked, so that what is sent to all
+    processes of a terminal or a service finds no moment to reach them.
+
+    Ignoring them in the worker alone comes too late: Python and its imports take a second before, and an interrupt then
+    prints a traceback. A signal to this process waits until the block ends. No effect where there are no signal masks.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Starting a process starts Python's tracker of resources where there is none, which takes the block away.
+    with signals_blocked():
+        resource_tracker.ensure_running()
+    with signals_blocked(), _interrupts_deferred():
+        yield
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """The system may hand a signal to a library's thread, which does not block it, and Python then interrupts the main
+    thread all the same: half of what a worker needs would have been sent to it."""
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    if threading.current_thread() is not threading.main_thread() or None in handlers.values():
+        yield
+        return
+    came: list[int] = []
+    for number, handler in handlers.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            # Pending until the block's own mask is taken away.
+            signal.raise_signal(came[0])

@@ -30,11 +30,13 @@ def seconds_since_start() -> float:
 
 
 def peak_memory_mb() -> float:
-    """The most memory the process has had resident, in 10^6 bytes."""
+    """The most memory the process has had resident, in 10^6 bytes; where the system does not tell, what it has now."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 1e6
-    import resource  # POSIX only
-
+    try:
+        import resource  # POSIX only
+    except ImportError:
+        return memory_mb()
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 

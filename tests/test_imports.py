@@ -75,11 +75,12 @@ MAP: dict[str, tuple[str, ...]] = {
     "model/checked.py": ("model.contract", "model.errors"),
     "model/preprocess.py": ("model.contract", "model.types"),
     "stream": (*LIGHT, "stream"),
+    "stream/fleet": (*LIGHT, "model.ray_cluster", "stream"),
     "train": ("model", "train", *MEASURED),
     "export": ("model", "export", *ENGINE, "stream.events.judgement"),
     "microlive": (*LIGHT, "stream", "microlive"),
 }
-ONLY = {"stream.cli": ("stream/cli/", "stream/benchmark/__main__.py", "run_live.py")}
+ONLY = {"stream.cli": ("stream/cli/", "stream/benchmark/__main__.py", "stream/fleet/__main__.py", "run_live.py")}
 """Modules that nobody else may import."""
 
 

@@ -11,8 +11,9 @@ from typing import Any, Generic, Self, TypeVar
 
 import cv2
 
+from model.signals import interrupts_blocked
 from train.errors import TrainError
-from train.interrupts import interrupts_blocked, only_parent_ends_this
+from train.interrupts import only_parent_ends_this
 
 Kept = TypeVar("Kept")
 Task = TypeVar("Task")

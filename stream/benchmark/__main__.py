@@ -8,7 +8,16 @@ from typing import Any, get_args
 
 from model.atomic import clash
 from model.quiet import hold_standard_streams
-from stream.benchmark.command import BenchmarkSettings, SpeedSettings, run_faults, run_latency, run_soak, run_speed
+from stream.benchmark.command import (
+    BenchmarkSettings,
+    SpeedSettings,
+    run_faults,
+    run_fleet_faults,
+    run_fleet_files,
+    run_latency,
+    run_soak,
+    run_speed,
+)
 from stream.cli.errors import exit_code
 from stream.cli.option_types import not_negative, positive, positive_number, several_positive
 from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider
@@ -48,6 +57,8 @@ examples:
   python -m stream.benchmark --stages engine --provider cuda --batch 1,8,64 --json gpu.json
   python -m stream.benchmark soak --frames 100000 --json soak.json
   python -m stream.benchmark faults --minutes 30 --json faults.json
+  python -m stream.benchmark fleet --minutes 10 --json fleet.json
+  python -m stream.benchmark fleet-files --files 1000 --json files.json
   python -m stream.benchmark latency --seconds 60 --viewers 3 --json latency.json
 
 For numbers worth keeping, let nothing else run on the machine.
@@ -66,6 +77,14 @@ or garbled or growing, a terminal that nobody reads, times that jump, …; what 
 _LATENCY = """\
 How late is an answer, from the camera to the label? Measured on a camera of the benchmark's own, by numbers drawn into
 its pictures.
+"""
+_FLEET = """\
+microlive-fleet on cameras of the benchmark's own, of which one is switched off, or a worker killed, every 20 s. It fails when a
+row is lost or torn, when something does not come back, or when a process is left at the end.
+"""
+_FLEET_FILES = """\
+microlive-fleet on short clips of the demo's face, by processes and on a local Ray cluster, each also killed in the middle and
+started again. It fails when the tables are not the same.
 """
 
 
@@ -98,6 +117,7 @@ def _new_parser() -> tuple[argparse.ArgumentParser, Sequence[str]]:
     _add_soak(commands)
     _add_faults(commands)
     _add_latency(commands)
+    _add_fleet(commands)
     return parser, tuple(commands.choices)
 
 
@@ -154,6 +174,23 @@ def _add_latency(commands: Any) -> None:
     )
     _add_common(command, "model", "provider", "threads", "engine", "json")
     command.set_defaults(run=lambda given: run_latency(_settings(given), given.seconds, given.viewers))
+
+
+def _add_fleet(commands: Any) -> None:
+    command = _new_command(commands, "fleet", "many cameras while cameras and workers are killed", _FLEET)
+    command.add_argument("--minutes", type=positive_number, default=10.0, metavar="M", help="(default: 10)")
+    command.add_argument("--cameras", type=positive, default=12, metavar="N", help="(default: 12)")
+    command.add_argument("--jobs", type=positive, metavar="N", help="workers (default: the fleet's own)")
+    _add_common(command, "json")
+    command.set_defaults(run=lambda given: run_fleet_faults(_settings(given), given.minutes, given.cameras, given.jobs))
+    command = _new_command(
+        commands, "fleet-files", "many short files: the same tables, whoever makes them?", _FLEET_FILES
+    )
+    command.add_argument("--files", type=positive, default=1000, metavar="N", help="(default: 1000)")
+    command.add_argument("--frames", type=positive, default=15, metavar="N", help="of each (default: 15)")
+    command.add_argument("--jobs", type=positive, default=2, metavar="N", help="workers (default: 2)")
+    _add_common(command, "json")
+    command.set_defaults(run=lambda given: run_fleet_files(_settings(given), given.files, given.frames, given.jobs))
 
 
 def _new_command(commands: Any, name: str, gist: str, about: str) -> argparse.ArgumentParser:

@@ -172,6 +172,46 @@ def run_faults(settings: BenchmarkSettings, minutes: float) -> int:
     return 0 if found.exit_code == 0 and found.rows_lost == 0 and not found.rows_torn else 1
 
 
+def run_fleet_faults(settings: BenchmarkSettings, minutes: float, cameras: int, jobs: int | None) -> int:
+    """A fleet of cameras while cameras and workers are killed; the exit code: 1 when a row was lost or torn, something did not
+    come back, or something was left."""
+    from stream.benchmark.fleet_chaos import run_fleet_chaos
+
+    _check_targets(settings)
+    _note(f"fleet, {cameras} cameras, {minutes:g} min")
+    found = run_fleet_chaos(cameras, minutes, _note, jobs)
+    back = ", ".join(
+        f"{what}s back after p50 {times.get('p50', 0.0):.2f} s, at most {times.get('max', 0.0):.2f} s"
+        for what, times in found.back_s.items()
+    )
+    print(
+        f"{len(found.kills)} kills in {minutes:g} min: {found.rows} rows ({found.fps:.0f} a second) in {found.sessions} sessions, "
+        f"{found.rows_lost} lost, {found.rows_torn} torn; {back}; memory grew by {found.memory_growth_mb:.1f} MB, that of the "
+        f"program itself by {found.parent_growth_mb:.1f} MB; ended in {found.ended_in_s:.1f} s with {found.exit_code}, "
+        f"{found.left_processes} processes left"
+    )
+    _write(_signed({"fleet_faults": asdict(found)}, settings), settings)
+    never = any(times["never"] for times in found.back_s.values())
+    wrong = found.exit_code or found.rows_lost or found.rows_torn or found.not_closed or found.left_processes or never
+    return 1 if wrong else 0
+
+
+def run_fleet_files(settings: BenchmarkSettings, files: int, frames: int, jobs: int) -> int:
+    """Many short clips, by processes and by a local Ray cluster, killed in the middle too; the exit code: 1 when the tables differ."""
+    from stream.benchmark.fleet_files import compare_fleet_files
+
+    _check_targets(settings)
+    found = compare_fleet_files(files, frames, jobs, _note)
+    for run in found.runs:
+        print(
+            f"{run.way}{', killed and gone on' if run.killed else ''}: {run.sessions} sessions, {run.rows} rows in "
+            f"{run.seconds:.0f} s ({files / run.seconds:.1f} files a second){f', {run.kept} not done again' if run.killed else ''}"
+        )
+    print("The same tables." if found.same else "The tables differ.")
+    _write(_signed({"fleet_files": asdict(found)}, settings), settings)
+    return 0 if found.same else 1
+
+
 def run_latency(settings: BenchmarkSettings, seconds: float, viewers: int) -> int:
     """From the camera to the label, and again with viewers where there are to be some; the exit code."""
     from stream.benchmark.latency import measure_latency

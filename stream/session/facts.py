@@ -6,13 +6,14 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from model.atomic import regular_file
 from model.contract import ClipContract
+from model.types import Frame
 from stream.machine import VERSION
 from stream.recognizer import Recognizer
 from stream.session.session_folder import SCHEMA_VERSION, SessionSettings
@@ -34,7 +35,8 @@ class RunFacts:
 
 
 def first_facts(asked: RunFacts, session: SessionSettings, recognizer: Recognizer) -> dict[str, Any]:
-    """Everything known before the source is open. `state` is "running" until the run says otherwise."""
+    """Everything known before the source is open. `state` is "running" until the run says otherwise; `zero_time` is told with
+    the first frame of a live source."""
     now = datetime.now().astimezone()
     kept = "landmarks" if session.anonymise else "source"
     return {
@@ -42,6 +44,7 @@ def first_facts(asked: RunFacts, session: SessionSettings, recognizer: Recognize
         "state": "running",
         "started": now.isoformat(timespec="milliseconds"),
         "ended": None,
+        "zero_time": None,
         "time_zone": {"name": time.tzname[now.timetuple().tm_isdst > 0], "utc_offset": now.strftime("%z")},
         "consent": session.consent or NO_CONSENT,
         "anonymised": session.anonymise,
@@ -58,6 +61,12 @@ def first_facts(asked: RunFacts, session: SessionSettings, recognizer: Recognize
         "source": {"name": asked.source},
         "run": None,
     }
+
+
+def zero_time(frame: Frame) -> str:
+    """When the clock of a live source stood at 0, in the time of day, by a frame that it gave just now."""
+    ago_s = frame.time_s + time.monotonic() - frame.captured_s
+    return (datetime.now().astimezone() - timedelta(seconds=ago_s)).isoformat(timespec="milliseconds")
 
 
 def source_facts(info: SourceInfo) -> dict[str, Any]:

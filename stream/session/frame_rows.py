@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -153,18 +154,21 @@ class Latencies:
 
 @dataclass(frozen=True)
 class FrameRow:
-    """A row of frames.csv: of a frame, by its number as it stands there, and of a face, 0 for none.
+    """A row of frames.csv: of a frame and of a face, 0 for none.
 
-    `probabilities` is None without an answer, `smallest_px` where no movement would be noticed. Both `smallest_px` and
-    `watchable` are None in a session of an earlier version, whose rows do not tell them.
+    `confidence`, `probabilities` and `action_units` (of the columns' `unit_columns`) are None without an answer, `smallest_px`
+    where no movement would be noticed. Both `smallest_px` and `watchable` are None in a session of an earlier version,
+    whose rows do not tell them.
     """
 
-    frame: str
+    frame: int
     time_s: float
     face: int
     status: str
     label: str
+    confidence: float | None
     probabilities: tuple[float, ...] | None
+    action_units: tuple[float, ...] | None
     smallest_px: float | None
     watchable: bool | None
     latency_ms: float
@@ -174,35 +178,40 @@ class Columns:
     """Reads rows under a header. Raises ValueError for one that is not that of a run's rows."""
 
     def __init__(self, header: Sequence[str]) -> None:
-        # Action units, if any, come after the classes: they are not needed here.
         self.class_names = tuple(name.removeprefix("p_") for name in header if name.startswith("p_"))
+        self.unit_columns = tuple(name for name in header[6:] if name.startswith("au_"))
         if tuple(header[:6]) != ("frame", "time_s", "face", "status", "label", "confidence") or not self.class_names:
             raise ValueError(f"expected the columns of a run's rows, found {', '.join(header)}")
         self._count = len(header)
         self._shares = slice(6, 6 + len(self.class_names))
+        self._units = slice(self._shares.stop, self._shares.stop + len(self.unit_columns))
         self._smallest, self._watchable = (header.index(name) if name in header else None for name in WATCHING)
 
     def row(self, cells: Sequence[str]) -> FrameRow:
         """Raises ValueError for cells that are none, or of impossible numbers."""
         if len(cells) != self._count:
             raise ValueError
-        probabilities = tuple(map(float, cells[self._shares])) if cells[4] else None
+        answered = bool(cells[4])
+        probabilities = tuple(map(float, cells[self._shares])) if answered else None
+        units = tuple(map(float, cells[self._units])) if answered else None
         smallest = "" if self._smallest is None else cells[self._smallest]
         row = FrameRow(
-            frame=cells[0],
+            frame=int(cells[0]),
             time_s=float(cells[1]),
             face=int(cells[2]),
             status=cells[3],
             label=cells[4],
+            confidence=float(cells[5]) if answered else None,
             probabilities=probabilities,
+            action_units=units,
             smallest_px=float(smallest) if smallest else None,
             watchable=None if self._watchable is None else {"0": False, "1": True}.get(cells[self._watchable]),
             latency_ms=float(cells[-1]),
         )
-        quantities = (row.time_s, row.latency_ms, row.smallest_px or 0.0)
-        if not all(abs(value) <= LARGEST for value in quantities) or quantities[2] < 0:
+        quantities = (row.frame, row.time_s, row.face, row.latency_ms, row.smallest_px or 0.0)
+        if not all(abs(value) <= LARGEST for value in quantities) or quantities[-1] < 0:
             raise ValueError
-        if not all(0 <= share <= 1 for share in probabilities or ()):
+        if not all(0 <= share <= 1 for share in (row.confidence or 0.0, *(probabilities or ()), *(units or ()))):
             raise ValueError
         if row.watchable is None and self._watchable is not None:
             raise ValueError
@@ -232,17 +241,18 @@ class RowSummary:
 
 
 @contextmanager
-def open_rows(folder: SessionFolder) -> Iterator[tuple[tuple[str, ...], Iterator[FrameRow]]]:
-    """The classes of frames.csv and its rows, one after the other. Raises `SessionError` when it is no such file; a last line
-    that was cut off is left out."""
+def open_rows(folder: SessionFolder) -> Iterator[tuple[Columns, Iterator[FrameRow]]]:
+    """The columns of frames.csv and its rows, one after the other. Raises `SessionError` when it is no such file; a last line
+    that was cut off, or has no end, is left out."""
     try:
         with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
-            rows = csv.reader(file)
+            # Without its end a last line may have lost digits too, and would pass for a row.
+            rows = csv.reader(line for line in file if line.endswith(("\n", "\r")))
             try:
                 columns = Columns(next(rows, []))
             except ValueError as error:
                 raise SessionError(f"{folder.frames}: {error}") from None
-            yield columns.class_names, _whole_rows(rows, columns, folder)
+            yield columns, _whole_rows(rows, columns, folder)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SessionError(f"{folder.frames} cannot be read: {_why(error)}") from error
 
@@ -259,8 +269,8 @@ def _whole_rows(rows: Iterator[list[str]], columns: Columns, folder: SessionFold
 
 def read_rows(folder: SessionFolder) -> RowSummary:
     """Raises `SessionError` as `open_rows` does."""
-    with open_rows(folder) as (class_names, rows):
-        summary = RowSummary(class_names, Buckets(len(class_names)))
+    with open_rows(folder) as (columns, rows):
+        summary = RowSummary(columns.class_names, Buckets(len(columns.class_names)))
         reader = _Reader(summary)
         for row in rows:
             reader.add(row)
@@ -273,7 +283,7 @@ class _Reader:
     def __init__(self, summary: RowSummary) -> None:
         self._summary = summary
         self._labels = {table_cell(name): name for name in summary.class_names}
-        self._frame: str | None = None
+        self._frame: int | None = None
         self._last_s = math.nan
         self._step_s = 0.0
         self._shift_s = 0.0
@@ -323,6 +333,18 @@ def read_events_of(path: Path) -> Iterator[Mapping[str, Any]]:
 def read_marks(folder: SessionFolder) -> Iterator[Mapping[str, Any]]:
     """An experiment's marks that have a time on the source's clock."""
     return (mark for mark in _objects(folder.markers, _MARK) if is_number(mark.get("time_s"), LARGEST))
+
+
+def cut_off(path: Path) -> bool:
+    """Whether the last line of a file that grows line by line has no end: its run was killed, or is just writing it."""
+    try:
+        with regular_file(path).open("rb") as file:
+            if not file.seek(0, os.SEEK_END):
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False
 
 
 def _objects(path: Path, kind: TypeAdapter[Any]) -> Iterator[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,18 @@ from model.guards import shown
 def self_contained_page(templates: Path, name: str, context: Mapping[str, Any]) -> str:
     """The page of the template NAME.html, which gets NAME.css as `style`, NAME.js as `script` and the hash for its policy as
     `script_digest`. Everything from the context is escaped: names and notes come from outside."""
-    environment = jinja2.Environment(
+    style = Markup((templates / f"{name}.css").read_text(encoding="utf-8"))
+    script = (templates / f"{name}.js").read_text(encoding="utf-8")
+    # The page's own script and no other one: its hash is in the policy.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = _environment(templates).get_template(f"{name}.html")
+    return page.render(context, style=style, script=Markup(script), script_digest=Markup(digest))
+
+
+@lru_cache(maxsize=8)
+def _environment(templates: Path) -> jinja2.Environment:
+    """Keeps templates compiled, which takes longer than to fill one in."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -23,9 +35,3 @@ def self_contained_page(templates: Path, name: str, context: Mapping[str, Any]) 
         lstrip_blocks=True,
         finalize=lambda value: shown(value, lines=True) if type(value) is str else value,
     )
-    style = Markup((templates / f"{name}.css").read_text(encoding="utf-8"))
-    script = (templates / f"{name}.js").read_text(encoding="utf-8")
-    # The page's own script and no other one: its hash is in the policy.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = environment.get_template(f"{name}.html")
-    return page.render(context, style=style, script=Markup(script), script_digest=Markup(digest))

@@ -15,7 +15,7 @@ from stream.recognizer import Recognizer
 from stream.run import LiveRun
 from stream.session.anonymise import Anonymiser
 from stream.session.event_pictures import EventPictures
-from stream.session.facts import RunFacts, first_facts, source_facts
+from stream.session.facts import RunFacts, first_facts, source_facts, zero_time
 from stream.session.session_folder import SessionFolder, SessionSettings
 from stream.session.source_recorder import SourceRecorder
 from stream.sinks.base import Sink, SinkError, reason, write_json
@@ -55,6 +55,7 @@ class Session(Sink):
         self._recorder: SourceRecorder | None = None
         self._stack = ExitStack()
         self.kept = True
+        self._live = False
         self._written_s = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -89,6 +90,7 @@ class Session(Sink):
     def attach(self, live_run: LiveRun, source: FrameSource) -> None:
         """Gives the session's outputs to a run that has not started, of a source that is open."""
         self._live_run = live_run
+        self._live = source.info.live
         self._facts["source"] = source_facts(source.info)
         write_json(self.folder.facts, self._facts)
         live_run.add_sink(self._csv)
@@ -104,7 +106,10 @@ class Session(Sink):
         live_run.add_sink(self)
 
     def write(self, result: FrameResult) -> None:
-        """Brings session.json up to date now and then."""
+        """Brings session.json up to date with the first frame and now and then."""
+        if self._live and self._facts["zero_time"] is None:
+            self._facts["zero_time"] = zero_time(result.frame)
+            self._write_facts()
         if time.monotonic() - self._written_s >= REFRESH_S:
             self._written_s = time.monotonic()
             self._write_facts()

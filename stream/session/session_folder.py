@@ -1,11 +1,14 @@
 """What is kept of a run, where the parts of a session lie, and what its session.json must say for a report and a replay."""
 
 import contextlib
+import functools
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Required
+from typing import Annotated, Any, Literal, Required, TypeGuard
 
 from annotated_types import Interval, Len
 from typing_extensions import TypedDict
@@ -161,8 +164,6 @@ class SessionFolder:
             SessionError: this is no session, one of another version, or its facts are of other kinds.
         """
         # Here, and not above: a live run writes sessions but reads none, and pydantic takes long to come in.
-        from pydantic import TypeAdapter
-
         from model.checked import MisfitError, checked, checked_json
 
         try:
@@ -172,8 +173,9 @@ class SessionFolder:
         except OSError as error:
             raise SessionError(f"{self.facts} cannot be read: {error.strerror}") from error
         try:
-            facts = _without_nulls(checked_json(TypeAdapter(dict[str, Any]), text))
-            checked(TypeAdapter(_Facts), facts)
+            anything, declared = _adapters()
+            facts = _without_nulls(checked_json(anything, text))
+            checked(declared, facts)
         except MisfitError as error:
             raise SessionError(f"{self.facts}: {error}") from None
         if facts.get("state") == "running" and sys.platform != "win32" and self._is_left():
@@ -184,17 +186,19 @@ class SessionFolder:
         """A file descriptor that says, until it is closed or its process has ended, that the session is being written."""
         if sys.platform == "win32":
             return os.open(os.devnull, os.O_RDONLY)  # no folder can be opened there, and no state is doubted
-        import fcntl  # POSIX only
-
         held = os.open(self.path, os.O_RDONLY)
-        with contextlib.suppress(OSError):  # not every network drive has locks
+        with contextlib.suppress(OSError, ImportError):  # not every network drive, and not every system, has locks
+            import fcntl
+
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return held
 
     def _is_left(self) -> bool:
-        """Whether no process holds it."""
-        import fcntl
-
+        """Whether no process holds it; where there are no locks, nobody knows."""
+        try:
+            import fcntl
+        except ImportError:
+            return False
         try:
             held = os.open(self.path, os.O_RDONLY)
         except OSError:
@@ -208,7 +212,25 @@ class SessionFolder:
             os.close(held)
 
 
-def is_number(value: object, largest: float = _SHOWABLE) -> bool:
+def zero_of(facts: Mapping[str, Any]) -> datetime | None:
+    """The time of day at which the source's clock stood at 0; None where it is not known: of recordings, of sessions of
+    earlier versions, and of a run that was killed before it could tell."""
+    try:
+        zero = datetime.fromisoformat(str(facts.get("zero_time")))
+    except ValueError:
+        return None
+    return zero if zero.tzinfo is not None else None
+
+
+@functools.cache
+def _adapters() -> tuple[Any, Any]:
+    """Of any facts, and of those that are reckoned with: made once, which takes longer than to read a session's."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(dict[str, Any]), TypeAdapter(_Facts)
+
+
+def is_number(value: object, largest: float = _SHOWABLE) -> TypeGuard[float]:
     """Finite, and small enough to be shown and reckoned with."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -largest <= value <= largest
 

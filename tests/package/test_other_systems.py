@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from stream.sources.base import SourceError
 from stream.sources.live import LiveSource
 from stream.sources.open import list_cameras
 from tests.helpers.paths import ROOT
+from tests.helpers.sessions import cells_of, facts_of
 
 WITHOUT = """
 import importlib, importlib.util, os, pathlib, signal, socket, sys
@@ -32,6 +34,8 @@ for holder, names in (
     for name in names.split():
         if hasattr(holder, name):
             delattr(holder, name)
+"""
+LOAD = """
 root = pathlib.Path(sys.argv[1])
 for folder in sys.argv[2:]:
     for path in sorted((root / folder).rglob("*.py")):
@@ -40,6 +44,39 @@ for folder in sys.argv[2:]:
             importlib.import_module(name)
             print(name)
 """
+
+
+RUN = """
+import builtins, io
+real_open = io.open
+
+def without_proc(file, *args, **kwargs):
+    if str(file).startswith("/proc"):
+        raise FileNotFoundError(2, "No such file or directory", str(file))
+    return real_open(file, *args, **kwargs)
+
+# Ours alone does without /proc: psutil has its own ways on every system, and is as if it were on this one.
+pathlib.io.open = io.open = without_proc
+sys.path.insert(0, sys.argv[1])
+import run_live
+from stream import machine
+assert not hasattr(os, "fork") and machine.usable_cores() == os.cpu_count() and machine.seconds_since_start() > 0
+sys.exit(run_live.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+def test_the_whole_line_is_the_same_without_what_only_unix_has(tmp_path: Path) -> None:
+    """The demo to the last frame with session, rows and events: what is taken away changes no value."""
+    said = {}
+    for name, program in (("usual", [str(ROOT / "run_live.py")]), ("without", ["-c", WITHOUT + RUN, str(ROOT)])):
+        out = tmp_path / name
+        argv = ["--source", "demo", "--headless", "--pace", "fast", "--session", str(out)]
+        done = subprocess.run([sys.executable, *program, *argv], cwd=ROOT, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout[-800:] + done.stderr[-800:]
+        said[name] = (cells_of(out / "frames.csv"), (out / "events.jsonl").read_text(), facts_of(out)["state"])
+    assert said["usual"] == said["without"] and said["usual"][2] == "finished"
+    assert len(said["usual"][0]) > 400 and said["usual"][1]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +89,7 @@ for folder in sys.argv[2:]:
     ],
 )
 def test_every_module_loads_without_what_only_unix_has(folder: str) -> None:
-    command = [sys.executable, "-c", WITHOUT, str(ROOT), folder]
+    command = [sys.executable, "-c", WITHOUT + LOAD, str(ROOT), folder]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
     assert f"{folder}\n" in done.stdout

@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from model.quiet import native_log_held_back
+from model.signals import interrupts_blocked
 from train.clips.samples import Samples
 from train.errors import TrainError, UsageError
-from train.interrupts import interrupts_blocked, only_parent_ends_this
+from train.interrupts import only_parent_ends_this
 from train.loso.fold_job import FOLDS_A_PROCESS, FoldData, FoldFailure, FoldJob, FoldResult, fold_name
 
 Started = Callable[[FoldJob], None]

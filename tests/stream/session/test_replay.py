@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -313,7 +314,10 @@ def test_a_network_cameras_session_comes_again_and_keeps_its_secret(folder: Path
         url = server.url.replace("://", "://anna:geheim@")
         argv = ("--source", url, "--model", folder / "tiny.onnx", "--headless", "--max-frames", 60)
         assert run(*argv, "--session", session, "--record-source") == 0
-    assert facts_of(session)["source"]["live"] and facts_of(session)["run"]["frames"] == 60
+    facts = facts_of(session)
+    assert facts["source"]["live"] and facts["run"]["frames"] == 60
+    began, zero, ended = (datetime.fromisoformat(facts[name]) for name in ("started", "zero_time", "ended"))
+    assert began <= zero <= ended
     assert replay(session, "--check", "--csv", out, model=folder / "tiny.onnx") == 0
     assert cells_of(out) == cells_of(session / "frames.csv") and len(cells_of(out)) == 61
     for path in session.rglob("*"):

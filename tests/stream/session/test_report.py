@@ -184,7 +184,7 @@ def test_events_tell_how_likely_they_are_and_why_and_older_ones_do_not(tmp_path:
 
 def test_a_field_without_an_end_is_one_line(tmp_path: Path) -> None:
     folder = made(tmp_path / "s", [row(0, 0.0, REST)])
-    folder.frames.write_text(folder.frames.read_text() + '"' + "a" * 140_000)
+    folder.frames.write_text(folder.frames.read_text() + '"' + "a" * 140_000 + "\n")
     with pytest.raises(SessionError, match=r"frames.csv cannot be read: field larger"):
         write_report(folder)
 

@@ -1,0 +1,35 @@
+"""Results of fleets for the tests: made sessions below a folder, and what a runner tells of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stream.session.session_folder import SessionFolder
+from tests.helpers.report_sessions import MOVED, REST, line, made, row
+
+
+def made_session(out: Path, name: str, frames: int = 30, events: Sequence[dict] = (), **facts: Any) -> SessionFolder:
+    """sessions/NAME in `out`, at 30 frames a second and watchable from the tenth frame on."""
+    path = out / "sessions" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        row(number, number / 30, None if number < 5 else MOVED if number % 9 == 0 else REST, sight=None if number < 10 else 0.6)
+        for number in range(frames)
+    ]  # fmt: skip
+    return made(path, rows, events, **facts)
+
+
+def small_fleet(out: Path) -> Path:
+    """Three sources: one is a session, one was started again, one is a camera with the time of day."""
+    made_session(out, "talk.mp4", 40, [line(1, 0.5), line(2, 0.9, rejected="blink"), line(3, 1.1, probability=0.75)])
+    made_session(out, "cam-10/001", 25, [line(1, 0.4, action_units=["4", "L12"], action_unit_confidences=[0.5, 0.25])])
+    made_session(out, "cam-10/002", 20)
+    made_session(out, "cam-2/001", 30, [line(1, 0.6, label="=1+1")], zero_time="2026-03-01T23:59:59.500+01:00")
+    return out
+
+
+def tell(out: Path, *happenings: Mapping[str, Any]) -> None:
+    """Lines of state.jsonl."""
+    with (out / "state.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(one) + "\n" for one in happenings)
