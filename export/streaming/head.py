@@ -114,9 +114,7 @@ class HeadGraph:
         weights = [kernel.T[np.newaxis], recurrent.T[np.newaxis], biases.reshape(1, -1)]
         constants = [graph.constant(part) for part in weights]
         # Keras' gates have the operator's order, and its reset gate acts after the recurrent product.
-        states, last = graph.nodes(
-            "GRU", 2, later, *constants, "", state, hidden_size=GRU_UNITS, linear_before_reset=1
-        )
+        states, last = graph.nodes("GRU", 2, later, *constants, "", state, hidden_size=GRU_UNITS, linear_before_reset=1)
         following = graph.reshape(states, (steps - 1, -1, GRU_UNITS))
         every = graph.reshape(graph.concat([state, following], axis=0), (-1, GRU_UNITS))
         return every, graph.reshape(last, (-1, GRU_UNITS))
