@@ -126,7 +126,7 @@ class HeadGraph:
         # Gates in Keras' order: update, reset, candidate. 1 - sigmoid(x) is sigmoid(-x).
         (update, reset, candidate), (b_update, b_reset, b_candidate) = np.split(kernel, 3, axis=1), np.split(bias, 3)
         r_update, r_reset, r_candidate = np.split(recurrent_bias, 3)
-        taken = graph.node("Sigmoid", self._gemm(features, -update, -(b_update + r_update)))
+        taken = graph.node("Sigmoid", self._gemm(features, -update, np.negative(b_update + r_update)))
         kept = graph.node("Sigmoid", self._gemm(features, reset, b_reset + r_reset))
         recurrent = graph.node("Mul", kept, graph.constant(r_candidate))
         proposed = graph.node("Tanh", graph.node("Add", self._gemm(features, candidate, b_candidate), recurrent))
