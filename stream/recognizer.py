@@ -13,6 +13,7 @@ from model.contract import ClipContract
 from model.decision import DEFAULT_SENSITIVITY
 from model.errors import MicroliveError
 from model.types import Event, FrameResult, Image, Pace
+from stream.engine.batch_stepper import BatchStepper
 from stream.engine.engines import Engine, StreamingEngine, WindowEngine
 from stream.engine.model_file import (
     BUNDLED_MODEL,
@@ -105,7 +106,7 @@ class Recognizer:
         if engine != "auto" and self._model.kind != engine:
             raise ModelError(f"{path} is a {self._model.kind} model, not one for --engine {engine}")
         Judge(self.contract.decision, sensitivity)  # a decision that does not fit is told now, not at the first face
-        self._pushed = PushLoop(self.contract, self.engine, self._settings)
+        self._pushed = PushLoop(self.contract, self._engines(), self._settings)
         # One that its holder may take again: a callback may call `finish` or `close`.
         self._lock = threading.RLock()
         self._closed = False
@@ -248,6 +249,30 @@ class Recognizer:
         """A new engine with an empty window; every face and stream needs its own."""
         return StreamingEngine(self._model) if self._model.kind == "streaming" else WindowEngine(self._model)
 
+    def batch_stepper(self, together: int) -> BatchStepper:
+        """Steps several streams of this model in one call: faces of several cameras, whose pipelines run in threads of one
+        process. Those that are wanted at the same time are stepped together, up to so many; nobody waits for a slow one.
+        `pipeline(source, lambda: StreamingEngine(stepper))` has its faces stepped there.
+
+        Calls of one stepper follow each other. Where there are more cores than the model has threads, several steppers,
+        a few cameras each, use them.
+
+        Raises:
+            ModelError: The model is a window model.
+        """
+        if self._model.kind != "streaming":
+            raise ModelError(
+                f"{self._model.path} is a window model: streams are stepped together by streaming ones only"
+            )
+        return BatchStepper(self._model, together)
+
+    def _engines(self) -> Callable[[], Engine]:
+        """Makes the engines of one video: of several faces all are stepped in one call."""
+        if self._model.kind != "streaming" or self._settings.max_faces == 1:
+            return self.engine
+        stepper = self.batch_stepper(self._settings.max_faces)
+        return lambda: StreamingEngine(stepper)
+
     def pipeline(
         self,
         source: FrameSource,
@@ -257,7 +282,7 @@ class Recognizer:
         """The live loop over an opened source; it ends after `max_frames`. `new_engine` stands in for `engine`."""
         self._require_open()
         settings = replace(self._settings, max_frames=max_frames)
-        return LivePipeline(source, self.contract, new_engine or self.engine, settings)
+        return LivePipeline(source, self.contract, new_engine or self._engines(), settings)
 
     def _told(self, source: FrameSource, watch: TimeWatch | None = None) -> Iterator[FrameResult]:
         with source:

@@ -3,7 +3,8 @@ events."""
 
 import math
 import time
-from collections.abc import Callable, Mapping, Set
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from model.decision import DEFAULT_SENSITIVITY
 from model.preprocess import Preprocessor, TimeResampler
 from model.types import Event, FaceCrop, FaceResult, Frame, FrameResult, Prediction, Rejection, Status
 from stream.clock import SourceClock
-from stream.engine.engines import Answer, Engine
+from stream.engine.engines import Answer, Engine, step_together
 from stream.engine.model_file import ModelError
 from stream.events.detector import EventDetector
 from stream.events.judgement import Judge
@@ -237,6 +238,8 @@ class FaceClassifier:
         self._units = contract.unit_names
         self.engine, self.detector = engine, detector
         self._frames, self._motions = TimeResampler(contract.fps), MotionResampler(contract.fps)
+        # Of one frame: what the model is to see, None where the face cannot be read, and the motion with it.
+        self.waiting: deque[tuple[NDArray[Any] | None, Motion | None]] = deque()
         self._reset()
 
     def _reset(self) -> None:
@@ -249,8 +252,9 @@ class FaceClassifier:
         self.engine.reset()
         self._prediction: Prediction | None = None
 
-    def step(self, item: FaceFeatures, time_s: float) -> tuple[Event, ...]:
-        """The next frame of the face; the events that are decided with it."""
+    def begin(self, item: FaceFeatures, time_s: float) -> tuple[Event, ...]:
+        """Takes the next frame of the face in; the events that are decided before it is looked at. What it means comes with
+        the `waiting` steps."""
         events: tuple[Event, ...] = ()
         if item.anew:
             events = self.finish("tracking_lost")
@@ -264,14 +268,20 @@ class FaceClassifier:
             self._empty()
         frames = self._frames.step(item.features, time_s)
         motions = [None] * len(frames) if item.motion is None else self._motions.step(item.motion)
-        for features, motion in zip(frames, motions, strict=True):
-            answer = self.engine.step(features) if item.status == "ok" else None
-            if answer is not None:
-                self._prediction = self._checked(answer)
-            if self.detector is not None and motion is not None:
-                told = (None, None) if answer is None else (answer.probabilities, answer.action_units)
-                events += self.detector.step(motion, *told)
+        read = frames if item.status == "ok" else [None] * len(frames)
+        self.waiting.extend(zip(read, motions, strict=True))
         return events
+
+    def go_on(self, answer: Answer | None) -> tuple[Event, ...]:
+        """The answer to the first of the waiting steps, None where the model was not asked or has none yet; the events that
+        are decided with it."""
+        _, motion = self.waiting.popleft()
+        if answer is not None:
+            self._prediction = self._checked(answer)
+        if self.detector is None or motion is None:
+            return ()
+        told = (None, None) if answer is None else (answer.probabilities, answer.action_units)
+        return self.detector.step(motion, *told)
 
     def _checked(self, answer: Answer) -> Prediction:
         try:
@@ -337,13 +347,13 @@ class ClassifyStage:
             return self._last
         started_s = time.perf_counter()
         events = self._end(self._classifiers.keys() - {face.track for face in item.faces}, item.remembered)
-        results: list[FaceResult] = []
+        there: list[FaceClassifier] = []
         for face in item.faces:
             if face.track not in self._classifiers:
                 self._classifiers[face.track] = self._classifier(face.track)
-            classifier = self._classifiers[face.track]
-            events += classifier.step(face, item.frame.time_s)
-            results.append(classifier.result(face, item.rate_hz))
+            there.append(self._classifiers[face.track])
+        events += self._classified(there, item)
+        results = [face.result(seen, item.rate_hz) for face, seen in zip(there, item.faces, strict=True)]
         stages_ms = dict(item.stages_ms)
         if item.faces:
             stages_ms["classify"] = 1000 * (time.perf_counter() - started_s)
@@ -354,6 +364,17 @@ class ClassifyStage:
     def finish(self) -> tuple[Event, ...]:
         """The events that are still open when the source ends."""
         return sum((classifier.finish() for classifier in self._classifiers.values()), ())
+
+    def _classified(self, faces: Sequence[FaceClassifier], item: FrameFeatures) -> tuple[Event, ...]:
+        """Steps the faces of a frame, all in one call of the model; the events, face by face."""
+        events = [face.begin(seen, item.frame.time_s) for face, seen in zip(faces, item.faces, strict=True)]
+        while places := [place for place, face in enumerate(faces) if face.waiting]:
+            asked = {place: frame for place in places if (frame := faces[place].waiting[0][0]) is not None}
+            answers = step_together([faces[place].engine for place in asked], list(asked.values()))
+            told = dict(zip(asked, answers, strict=True))
+            for place in places:
+                events[place] += faces[place].go_on(told.get(place))
+        return sum(events, ())
 
     def _end(self, tracks: Set[int], remembered: Set[int]) -> tuple[Event, ...]:
         events: tuple[Event, ...] = ()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import run_live
-from stream.engine.engines import StreamingEngine, WindowEngine
+from stream.engine.batch_stepper import BatchStepper
+from stream.engine.engines import StreamingEngine, WindowEngine, step_together
 from stream.engine.model_file import load_model
 from stream.recognizer import Recognizer
 from tests.helpers.clips import empty_frames, face_frames, timed_frames, write_video
@@ -124,19 +125,30 @@ def test_engines_agree_past_four_windows_and_after_a_reset(line: Path) -> None:
         streaming.reset()
 
 
-def test_streams_stepped_together_do_not_mix(line: Path) -> None:
+def test_streams_that_come_and_go_are_stepped_together_as_alone(line: Path) -> None:
+    """Faces appear, are not seen in single frames, are lost for a while, and begin anew."""
     model = load_model(line / "exported" / "model.stream.onnx")
-    together, alone = StreamingEngine(model, batch=3), [StreamingEngine(model) for _ in range(3)]
+    stepper = BatchStepper(model, together=3)
+    together, alone = ([StreamingEngine(made) for _ in range(4)] for made in (stepper, model))
     rng = np.random.default_rng(4)
-    for _ in range(40):
-        frames = rng.normal(0, 1, (3, *model.contract.input_shape[1:])).astype(np.float32)
-        answers = together.step_batch(frames)
-        for i, engine in enumerate(alone):
-            one = engine.step(frames[i])
-            if one is not None:
-                assert answers is not None
-                np.testing.assert_allclose(answers.probabilities[i], one.probabilities, atol=1e-5)
-                np.testing.assert_allclose(answers.action_units[i], one.action_units, atol=1e-5)
+    answered = 0
+    for index in range(300):
+        for pair in zip(together, alone, strict=True):
+            if rng.random() < 0.01:
+                for engine in pair:
+                    engine.reset()
+        # The last one is there in the middle only.
+        there = [i for i in range(4) if rng.random() < 0.97 and (i < 3 or 100 <= index < 250)]
+        frames = rng.normal(0, 1, (len(there), *model.contract.input_shape[1:])).astype(np.float32)
+        answers = step_together([together[i] for i in there], list(frames))
+        for i, frame, found in zip(there, frames, answers, strict=True):
+            expected = alone[i].step(frame)
+            assert (found is None) == (expected is None) and together[i].filled == alone[i].filled
+            if found is not None and expected is not None:
+                answered += 1
+                np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+                np.testing.assert_allclose(found.action_units, expected.action_units, atol=1e-5)
+    assert answered > 300
 
 
 @pytest.mark.slow

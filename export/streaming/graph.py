@@ -26,7 +26,7 @@ _STATE = re.compile(r"state_(?P<name>.+)_(?P<age>\d+)")
 class GraphBuilder:
     """Collects nodes, constants, inputs and outputs; tensors are known by their names.
 
-    Feature maps are "NCHW" (batch, channels, height, width) or "NHWC" (batch, height, width, channels).
+    Feature maps are "NCHW" (batch, channels, height, width).
     """
 
     def __init__(self, name: str) -> None:
@@ -85,12 +85,6 @@ class GraphBuilder:
         """0 keeps a dimension, -1 is what is left."""
         return self.node("Reshape", tensor, self.constant(shape, np.int64))
 
-    def to_nhwc(self, tensor: str) -> str:
-        return self.node("Transpose", tensor, perm=[0, 2, 3, 1])
-
-    def to_nchw(self, tensor: str) -> str:
-        return self.node("Transpose", tensor, perm=[0, 3, 1, 2])
-
     def conv(self, tensor: str, weights: NDArray, bias: NDArray | None = None, stride_w: int = 1) -> str:
         """2-D convolution of an NCHW tensor that keeps height and width (width / stride_w).
 
@@ -118,10 +112,7 @@ class GraphBuilder:
         return tensors[0] if len(tensors) == 1 else self.node("Concat", *tensors, axis=axis)
 
     def maximum(self, tensors: Sequence[str]) -> str:
-        result = tensors[0]
-        for tensor in tensors[1:]:
-            result = self.node("Max", result, tensor)
-        return result
+        return tensors[0] if len(tensors) == 1 else self.node("Max", *tensors)
 
 
 @dataclass(frozen=True)

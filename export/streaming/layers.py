@@ -19,6 +19,8 @@ from model.config import LEAKY_SLOPE, POOL, NetworkConfig, pooled
 
 PREVIOUS, SAME, NEXT = range(3)
 """Taps of the trunk's convolution: slice j = previous·group j-1 + same·group j + next·group j+1."""
+_TAPS_OF = {Edge.LEFT: (PREVIOUS, SAME), Edge.INNER: (PREVIOUS, SAME, NEXT), Edge.RIGHT: (SAME, NEXT)}
+"""No slice lies before the first group, nor after the last."""
 
 
 class Frames:
@@ -54,7 +56,8 @@ class Frames:
         values = self._graph.reshape(self._input, (-1, *self._shape))
         if self._config.input_dtype == "uint8":
             values = self._graph.node("Cast", values, to=TensorProto.FLOAT)
-        return self._graph.node("Sub", values, self._graph.constant(self._config.offset))
+        offset = self._config.offset
+        return self._graph.node("Sub", values, self._graph.constant(offset)) if offset else values
 
 
 class Branch:
@@ -85,8 +88,6 @@ class Branch:
         self._taps = kernel.transpose(0, 4, 1, 2, 3).reshape(size, filters, 1, size, -1) / config.scale
         self._bias = bias
         self._reach = size // 2
-        # Keeping unfinished slices in full resolution saves arithmetic and moves memory: worth it for 5×5×5 only.
-        self._carried = size > 3
         self._name = f"branch{size}"
         self._maps: dict[tuple[Edge, int], str] = {}
         self._groups: dict[Edge, list[SliceRef]] = {
@@ -95,18 +96,17 @@ class Branch:
             Edge.RIGHT: plan.right_group(self._reach),
         }
         pixels = pooled(config.size_px)
-        group_shape = (pixels, pixels, filters)
-        map_shape = (config.size_px, config.size_px, filters)
+        group_shape = (filters, pixels, pixels)
+        map_shape = (filters, config.size_px, config.size_px)
         for edge, distance in self._slices():
             name = self._slice_name(edge, distance)
             streams.define(name, group_shape, lambda e=edge, d=distance: self._pooled(e, d))
-            streams.define(f"{name}_map", map_shape, lambda e=edge, d=distance: graph.to_nhwc(self._map(e, d)))
+            streams.define(f"{name}_map", map_shape, lambda e=edge, d=distance: self._map(e, d))
 
     def group(self, edge: Edge) -> str:
-        """The group of that edge which is ready with this frame, (batch, height, width, filters) after activation."""
+        """The group of that edge which is ready with this frame, (batch, filters, height, width) before activation."""
         slices = [self._streams.value(self._slice_name(ref.edge, ref.distance), ref.age) for ref in self._groups[edge]]
-        # The activation rises monotonically, so it may come after the maximum.
-        return self._graph.node("LeakyRelu", self._graph.maximum(slices), alpha=LEAKY_SLOPE)
+        return self._graph.maximum(slices)
 
     def _slices(self) -> list[tuple[Edge, int]]:
         edges = [(edge, distance) for edge in (Edge.LEFT, Edge.RIGHT) for distance in range(self._reach)]
@@ -116,7 +116,7 @@ class Branch:
         return f"{self._name}_{edge.value}{distance}"
 
     def _pooled(self, edge: Edge, distance: int) -> str:
-        return self._graph.to_nhwc(self._graph.max_pool(self._map(edge, distance), self._size_px))
+        return self._graph.max_pool(self._map(edge, distance), self._size_px)
 
     def _map(self, edge: Edge, distance: int) -> str:
         """A slice before pooling and activation, (batch, filters, height, width)."""
@@ -131,12 +131,11 @@ class Branch:
 
     def _right_map(self, taps: int) -> str:
         """The slice whose `taps`-th tap is this frame's; all taps make the complete slice."""
-        if taps == self._reach + 1 or not self._carried:
+        if taps == self._reach + 1:
             return self._convolve(self._frames.stack(taps), np.concatenate(self._taps[:taps], axis=1), self._bias)
         shorter = self._slice_name(Edge.RIGHT, taps - self._reach - 2)
-        earlier = self._graph.to_nchw(self._streams.value(f"{shorter}_map", 1))
         # A pooling by 1 changes nothing, but makes ONNX Runtime's CPU provider take the sum into the convolution.
-        earlier = self._graph.node("MaxPool", earlier, kernel_shape=[1, 1])
+        earlier = self._graph.node("MaxPool", self._streams.value(f"{shorter}_map", 1), kernel_shape=[1, 1])
         return self._graph.node("Add", self._convolve(self._frames.at(0), self._taps[taps - 1]), earlier)
 
     def _left_map(self, distance: int) -> str:
@@ -177,10 +176,10 @@ class Trunk:
         self._size_px = pooled(config.size_px)
         self._taps = kernel.transpose(0, 4, 3, 1, 2)
         self._bias = bias
-        self._groups: dict[Edge, list[str]] = {}
+        self._products: dict[Edge, dict[int, str]] = {}
         filters = kernel.shape[-1]
-        slice_shape = (self._size_px, self._size_px, filters)
-        step_shape = (config.trunk_px, config.trunk_px, filters)
+        slice_shape = (filters, self._size_px, self._size_px)
+        step_shape = (filters, config.trunk_px, config.trunk_px)
         for edge in Edge:
             for tap, name in enumerate(("previous", "same", "next")):
                 streams.define(f"{edge.value}_{name}", slice_shape, lambda edge=edge, tap=tap: self._product(edge, tap))
@@ -193,27 +192,28 @@ class Trunk:
         streams.define("inner_step", step_shape, self._inner_step)
 
     def steps(self) -> list[str]:
-        """The steps of the window that ends with this frame, each (batch, height, width, filters), in order."""
+        """The steps of the window that ends with this frame, each (batch, filters, height, width), in order; before their
+        activation, which rises monotonically and so may come after the maximum."""
         left = self._streams.value("left_step", self._plan.step_age(0))
         inner = [self._streams.value("inner_step", self._plan.step_age(q)) for q in range(1, self._plan.steps - 1)]
         return [left, *inner, self._right_step()]
 
     def _product(self, edge: Edge, tap: int) -> str:
-        """One tap times the group of that edge; each branch's part is added as it comes, so they need not be joined."""
-        if edge not in self._groups:
-            self._groups[edge] = [self._graph.to_nchw(branch.group(edge)) for branch in self._branches]
-        parts = np.split(self._taps[tap], len(self._branches), axis=1)
-        bias = self._bias if tap == SAME else None
-        product = self._graph.conv(self._groups[edge][0], parts[0], bias)
-        for group, part in zip(self._groups[edge][1:], parts[1:], strict=True):
-            product = self._graph.node("Add", self._graph.conv(group, part), product)
-        return self._graph.to_nhwc(product)
+        """One tap times the group of that edge; all taps that the edge needs come of one convolution."""
+        if edge not in self._products:
+            graph, taps = self._graph, _TAPS_OF[edge]
+            joined = graph.concat([branch.group(edge) for branch in self._branches], axis=1)
+            group = graph.node("LeakyRelu", joined, alpha=LEAKY_SLOPE)
+            bias = np.concatenate([self._bias if tap == SAME else np.zeros_like(self._bias) for tap in taps])
+            products = graph.conv(group, np.concatenate(self._taps[list(taps)]), bias)
+            self._products[edge] = dict(zip(taps, graph.nodes("Split", len(taps), products, axis=1), strict=True))
+        return self._products[edge][tap]
 
     def _add(self, name: str, age: int, other: str, other_age: int) -> str:
         return self._graph.node("Add", self._streams.value(name, age), self._streams.value(other, other_age))
 
-    def _pool(self, nhwc: str) -> str:
-        return self._graph.to_nhwc(self._graph.max_pool(self._graph.to_nchw(nhwc), self._size_px))
+    def _pool(self, nchw: str) -> str:
+        return self._graph.max_pool(nchw, self._size_px)
 
     def _inner_slice(self) -> str:
         return self._pool(self._add("inner_next", 0, "inner_open", POOL))
@@ -232,17 +232,14 @@ class Trunk:
 
     def _left_step(self) -> str:
         if self._plan.first_step_slices == 2:
-            return self._activate([self._streams.value("first_two_slices")])
-        return self._activate([self._streams.value("first_two_slices", POOL), self._streams.value("inner_slice")])
+            return self._streams.value("first_two_slices")
+        return self._graph.maximum([self._streams.value("first_two_slices", POOL), self._streams.value("inner_slice")])
 
     def _inner_step(self) -> str:
-        return self._activate([self._streams.value("inner_slice", age) for age in range(0, POOL * POOL, POOL)])
+        return self._graph.maximum([self._streams.value("inner_slice", age) for age in range(0, POOL * POOL, POOL)])
 
     def _right_step(self) -> str:
         slices = [self._last_two_slices()]
         if self._plan.last_step_slices == 3:
             slices.append(self._streams.value("inner_slice", self._plan.last_inner_group_age))
-        return self._activate(slices)
-
-    def _activate(self, slices: list[str]) -> str:
-        return self._graph.node("LeakyRelu", self._graph.maximum(slices), alpha=LEAKY_SLOPE)
+        return self._graph.maximum(slices)

@@ -64,8 +64,9 @@ examples:
 For numbers worth keeping, let nothing else run on the machine.
 """
 _SPEED = """\
-Both engines side by side, one step of each in turn, beside TensorFlow where that is installed; then the whole
-program on a file as a process of its own, with each engine, and with and without events.
+Both engines side by side, one step of each in turn, beside TensorFlow where that is installed; several streams stepped
+in one call; then the whole program on a file as a process of its own, with each engine, and with and without events,
+and beside it what could be had instead: the package fer on the same file, where it is installed.
 """
 _SOAK = """\
 A clip over and over through the live pipeline: does memory grow, and is the last answer that of a fresh engine?
@@ -134,14 +135,21 @@ def _add_speed(commands: Any) -> None:
     command.add_argument(
         "--batch",
         type=several_positive,
-        default=(),
+        default=SpeedSettings.batch,
         metavar="N,N,…",
-        help="also step so many independent streams together",
+        help=f"streams stepped together (default: {','.join(map(str, SpeedSettings.batch))})",
     )
     command.add_argument("--chart", type=Path, metavar="OUT.png", help="draw the result")
+    command.add_argument(
+        "--fer",
+        type=Path,
+        metavar="DIR",
+        help="compare with the package fer, installed into this folder (see requirements-bench.txt)",
+    )
 
     def run(given: argparse.Namespace) -> int:
-        return run_speed(_settings(given), SpeedSettings(given.stages, given.steps, given.batch, given.chart))
+        speed = SpeedSettings(given.stages, given.steps, given.batch, given.chart, given.fer)
+        return run_speed(_settings(given), speed)
 
     command.set_defaults(run=run)
 

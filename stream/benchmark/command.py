@@ -39,12 +39,14 @@ class BenchmarkSettings:
 @dataclass(frozen=True)
 class SpeedSettings:
     """`stages`: the engines alone, or the whole program too; `steps`: windows to measure; `batch`: so many independent
-    streams are stepped together; `chart`: a PNG of the result."""
+    streams are stepped together; `chart`: a PNG of the result; `fer`: a folder with the package of that name, to be
+    compared with."""
 
     stages: Literal["all", "engine"] = "all"
     steps: int = 120
-    batch: tuple[int, ...] = ()
+    batch: tuple[int, ...] = (1, 2, 4, 8, 16)
     chart: Path | None = None
+    fer: Path | None = None
 
 
 def run_speed(settings: BenchmarkSettings, speed: SpeedSettings) -> int:
@@ -62,7 +64,7 @@ def run_speed(settings: BenchmarkSettings, speed: SpeedSettings) -> int:
         )
         report["batches"] = [asdict(times) for times in batches]
     if whole:
-        report |= _program_fields(settings)
+        report |= _program_fields(settings) | _fer_fields(settings, speed.fer)
     report = _signed(report, settings)
     _show(report)
     _write(report, settings)
@@ -126,6 +128,18 @@ def _program_fields(settings: BenchmarkSettings) -> dict[str, Any]:
         "startup": {"first_frame_s": best.first_frame_s, "first_label_s": best.first_label_s},
         "memory": {"peak_mb": best.peak_mb},
     }
+
+
+def _fer_fields(settings: BenchmarkSettings, folder: Path | None) -> dict[str, Any]:
+    """What could be had instead, on the same file; a line in its place where it cannot be run."""
+    from stream.benchmark.fer_run import HOW_TO_INSTALL, run_fer
+    from stream.sources.demo import DEMO_CLIP
+
+    if folder is None:
+        return {"fer": f"not compared with fer: {HOW_TO_INSTALL}"}
+    _note("fer on the same file")
+    found = run_fer(folder, settings.source or str(DEMO_CLIP))
+    return {"fer": found if isinstance(found, str) else asdict(found)}
 
 
 def _show(report: Mapping[str, Any]) -> None:

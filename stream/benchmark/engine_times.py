@@ -12,13 +12,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.contract import ClipContract
+from stream.engine.batch_stepper import BatchStepper
 from stream.engine.engines import StreamingEngine, WindowEngine
 from stream.engine.model_file import LoadedModel, ModelError, Provider, RuntimeSettings, choose_model, load_model
 from stream.health import Percentiles, percentiles_of
@@ -28,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 Note = Callable[[str], None]
 """Is told what is being measured."""
 _FRAMES = 64
+_WARM_UP = 30
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,18 @@ class EngineTimes:
 
 @dataclass(frozen=True)
 class BatchTimes:
-    """`batch` independent streams stepped together: milliseconds a step of all, and frames a second in total."""
+    """`batch` independent streams stepped together: milliseconds a step of all, frames a second in total, and so many streams
+    at the model's own rate. `processor_ms`: median processor time a frame of one stream, of all threads together.
+
+    `gain`: frames a second over those of one stream; above 1 it pays."""
 
     batch: int
     provider: str
     step: Percentiles
     frames_per_s: float
+    live_streams: float
+    processor_ms: float
+    gain: float
 
 
 def measure_engines(
@@ -73,8 +83,8 @@ def measure_engines(
         warm_up = contract.frames + 5
         for step in range(contract.frames - 1 + warm_up + steps):
             frame = frames[step % _FRAMES]
-            streaming_ms, fast = _timed(streaming.step, frame)
-            window_ms, plain = _timed(window.step, frame)
+            streaming_ms, fast = _timed(partial(streaming.step, frame))
+            window_ms, plain = _timed(partial(window.step, frame))
             if fast is None or plain is None:
                 continue
             for name in ("probabilities", "action_units"):
@@ -104,18 +114,37 @@ def measure_engines(
 def measure_batches(
     model: Path, provider: Provider, threads: int, batches: Sequence[int], steps: int, note: Note
 ) -> list[BatchTimes]:
-    """The streaming engine with several independent streams at once."""
+    """The streaming engine with several independent streams at once, one step of each number of streams in turn."""
     loaded = _load(model, "streaming", RuntimeSettings(provider, threads))
     frames = _frames(loaded.contract)
-    found: list[BatchTimes] = []
-    for batch in batches:
-        note(f"{batch} stream{'s' if batch > 1 else ''} at once")
-        engine = StreamingEngine(loaded, batch)
-        together = [np.repeat(frame[np.newaxis], batch, axis=0) for frame in frames]
-        times = [_timed(engine.step_batch, together[step % _FRAMES])[0] for step in range(10 + steps)][10:]
-        step_times = percentiles_of(times)
-        found.append(BatchTimes(batch, loaded.provider, step_times, 1000 * batch / step_times.p50_ms))
-    return found
+    note(f"streams together: {', '.join(map(str, batches))}")
+    steppers = {batch: BatchStepper(loaded, batch) for batch in sorted({1, *batches})}
+    slots = {batch: [stepper.new_slot() for _ in range(batch)] for batch, stepper in steppers.items()}
+    steps_ms: dict[int, list[float]] = {batch: [] for batch in steppers}
+    processor_ms: dict[int, list[float]] = {batch: [] for batch in steppers}
+    # The first steps make the bindings of all phases.
+    for step in range(_WARM_UP + steps):
+        for batch, stepper in steppers.items():
+            together = [frames[(step + stream) % _FRAMES] for stream in range(batch)]
+            before_s = time.process_time()
+            step_ms, _ = _timed(partial(stepper.step, slots[batch], together))
+            if step >= _WARM_UP:
+                steps_ms[batch].append(step_ms)
+                processor_ms[batch].append(1000 * (time.process_time() - before_s) / batch)
+    times = {batch: percentiles_of(found) for batch, found in steps_ms.items()}
+    rates = {batch: 1000 * batch / found.p50_ms for batch, found in times.items()}
+    return [
+        BatchTimes(
+            batch,
+            loaded.provider,
+            times[batch],
+            rates[batch],
+            rates[batch] / loaded.contract.fps,
+            median(processor_ms[batch]),
+            rates[batch] / rates[1],
+        )
+        for batch in steppers
+    ]
 
 
 class TensorflowWindow:
@@ -196,7 +225,7 @@ def _frames(contract: ClipContract) -> NDArray[Any]:
     return (contract.input.offset + contract.input.scale * rng.normal(0, 1, shape)).astype(np.float32)
 
 
-def _timed(call: Callable[[NDArray[Any]], Any], argument: NDArray[Any]) -> tuple[float, Any]:
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
     started_s = time.perf_counter()
-    answer = call(argument)
+    answer = call()
     return 1000 * (time.perf_counter() - started_s), answer

@@ -14,6 +14,7 @@ _NAMES = {
     "window": "window (ONNX Runtime)",
     "tensorflow": "window (TensorFlow)",
 }
+_WORTH = 1.05
 _COLOURS = {"streaming": "#0072B2", "window": "#999999", "tensorflow": "#CC79A7"}
 
 
@@ -26,9 +27,12 @@ def show(report: Mapping[str, Any]) -> None:
     console.print(f"Largest difference of probabilities: {report['engine']['max_abs_diff']:.1e}", highlight=False)
     if "batches" in report:
         console.print(_batches(report["batches"]))
+        console.print(_pays(report["batches"]), highlight=False)
     if "pipeline" in report:
         console.print(_pipeline(report["pipeline"]))
         console.print(_runs(report["pipeline"]["runs"]))
+        if "fer" in report:
+            console.print(_instead(report["fer"], report["pipeline"]["fps"]), highlight=False)
         events = report["events"]
         console.print(
             f"With events {events['fps_with']:.0f} frames/s, without {events['fps_without']:.0f}: "
@@ -62,12 +66,22 @@ def _engines(engine: dict[str, Any]) -> Table:
 
 def _batches(batches: list[dict[str, Any]]) -> Table:
     table = Table(title="Streams stepped together", title_justify="left", box=None)
-    for name in ("streams", "ms a step, p50", "p99", "frames/s"):
+    for name in ("streams", "ms a step, p50", "p95", "p99", "frames/s", "gain", "live streams", "processor ms a frame"):
         table.add_column(name, justify="right")
     for run in batches:
-        step = run["step"]
-        table.add_row(str(run["batch"]), f"{step['p50_ms']:.2f}", f"{step['p99_ms']:.2f}", f"{run['frames_per_s']:.0f}")
+        times = (f"{run['step'][p]:.2f}" for p in ("p50_ms", "p95_ms", "p99_ms"))
+        table.add_row(
+            str(run["batch"]), *times, f"{run['frames_per_s']:.0f}", f"{run['gain']:.2f}×",
+            f"{run['live_streams']:.1f}", f"{run['processor_ms']:.2f}",
+        )  # fmt: skip
     return table
+
+
+def _pays(batches: list[dict[str, Any]]) -> str:
+    """From how many streams on stepping them together is worth while."""
+    paying = [run["batch"] for run in batches if run["gain"] >= _WORTH]
+    found = f"from {min(paying)} streams on" if paying else "with none of these numbers of streams"
+    return f"Stepping streams together pays (by {100 * (_WORTH - 1):.0f} % or more) {found}"
 
 
 def _pipeline(pipeline: dict[str, Any]) -> Table:
@@ -87,6 +101,16 @@ def _runs(runs: list[dict[str, Any]]) -> Table:
     for run in sorted(runs, key=lambda run: -run["fps"]):
         table.add_row(run["engine"], str(run["threads"]), f"{run['fps']:.0f}")
     return table
+
+
+def _instead(fer: dict[str, Any] | str, fps: float) -> Text:
+    """What could be had instead, on the same file."""
+    if isinstance(fer, str):
+        return Text(fer)
+    return Text(
+        f"fer {fer['version']} on the same file: {fer['fps']:.1f} frames/s, {fer['processor_ms']:.0f} ms of processor time a "
+        f"frame, a face in {fer['faces']} of {fer['frames']} frames; this program is {fps / fer['fps']:.0f} times faster"
+    )
 
 
 def write_chart(report: Mapping[str, Any], path: Path) -> None:

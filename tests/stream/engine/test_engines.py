@@ -9,7 +9,8 @@ import pytest
 
 from model.contract import ActionUnits, CropGeometry, NetworkInput, Reference
 from model.errors import ContractError
-from stream.engine.engines import StreamingEngine, WindowEngine
+from stream.engine.batch_stepper import BatchStepper
+from stream.engine.engines import StreamingEngine, WindowEngine, step_together
 from stream.engine.model_file import ModelError, RuntimeSettings, load_model, states_of
 from tests.helpers.models import save_tiny_model, save_tiny_streaming_model, tiny_contract
 
@@ -98,21 +99,22 @@ def test_engines_tell_action_units_alike(tmp_path: Path) -> None:
     save_tiny_model(tmp_path / "m.onnx", contract)
     save_tiny_streaming_model(tmp_path / "m.stream.onnx", contract)
     streaming = load_model(tmp_path / "m.stream.onnx")
-    plain, fast, together = WindowEngine(load_model(tmp_path / "m.onnx")), StreamingEngine(streaming), None
+    plain, fast = WindowEngine(load_model(tmp_path / "m.onnx")), StreamingEngine(streaming)
     rng = np.random.default_rng(1)
     for _ in range(2):
-        together = StreamingEngine(streaming, batch=2)
+        stepper = BatchStepper(streaming, 2)
+        together = [StreamingEngine(stepper) for _ in range(2)]
         for index in range(40):
             frame = rng.normal(0, 1, (32, 32, 3)).astype(np.float32)
             expected, found = plain.step(frame), fast.step(frame)
-            both = together.step_batch(np.stack([frame, -frame]))
-            assert (expected is None) == (found is None) == (both is None) == (index < 8)
-            if expected is not None and found is not None and both is not None:
+            one, other = step_together(together, [frame, -frame])
+            assert (expected is None) == (found is None) == (one is None) == (other is None) == (index < 8)
+            if expected is not None and found is not None and one is not None and other is not None:
                 assert found.action_units.shape == (6,) and found.action_units.dtype == np.float32
                 np.testing.assert_allclose(found.action_units, expected.action_units, atol=1e-6)
                 np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
-                np.testing.assert_allclose(both.action_units[0], expected.action_units, atol=1e-6)
-                np.testing.assert_allclose(both.action_units[1], 1 - expected.action_units, atol=1e-6)
+                np.testing.assert_allclose(one.action_units, expected.action_units, atol=1e-6)
+                np.testing.assert_allclose(other.action_units, 1 - expected.action_units, atol=1e-6)
                 assert np.ptp(expected.action_units) > 0.01
         plain.reset()
         fast.reset()
