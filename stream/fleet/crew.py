@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from multiprocessing import connection as pipes
 from typing import Any, Protocol
 
+from model.errors import MicroliveError
 from model.signals import interrupts_blocked
 from stream.fleet.orders import HaltOrder, News, RecordOrder, WatchOrder
 
@@ -33,7 +34,7 @@ class Worker(Protocol):
         ...
 
 
-class DeathError(Exception):
+class DeathError(MicroliveError):
     """A worker is no more; the words say why."""
 
 

@@ -101,7 +101,10 @@ def third_party(*paths: Path) -> set[str]:
     brought = importlib.metadata.packages_distributions()
     return {
         canonicalize_name(brought[name][0]).removesuffix("-gpu").replace("opencv-python", "opencv-contrib-python")
-        for name in modules - ours - set(sys.stdlib_module_names)
+        for name in modules
+        - ours
+        - {"fer"}
+        - set(sys.stdlib_module_names)  # in a folder of its own, see requirements-bench.txt
     }
 
 

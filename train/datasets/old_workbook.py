@@ -1,7 +1,7 @@
 """The cells of an old workbook (.xls), read in a process of its own.
 
 xlrd believes what a file says of itself: a few hundred bytes can keep it busy for ever, or fill the memory. A process can be
-ended, and it can be given no more memory than it may have. This file is its program as well: standard library and xlrd only.
+ended, and it can be given no more memory than it may have. This file is its program as well: standard library, our errors and xlrd only.
 """
 
 import contextlib
@@ -15,6 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from model.errors import MicroliveError
+
+_ROOT = Path(__file__).resolve().parents[2]
 _MEMORY_BYTES = 1 << 30
 _STARTING_S = 10.0
 _LOCKED = "EncryptedPackage".encode("utf-16-le")
@@ -32,7 +35,7 @@ class OldWorkbookLimits:
     seconds: float
 
 
-class OldWorkbookError(ValueError):
+class OldWorkbookError(MicroliveError, ValueError):
     """It cannot be read: why, in words that follow the file's name. `locked`: with a password."""
 
     def __init__(self, reason: str, locked: bool = False) -> None:
@@ -52,11 +55,17 @@ def read_old_workbook(path: Path, limits: OldWorkbookLimits) -> dict[str, OldCel
     Raises:
         OldWorkbookError: it is damaged, locked, something else, or holds more than the limits say.
     """
-    # -P: modules beside this file are not to be found by their bare names.
-    command = [sys.executable, "-P", __file__, str(path), json.dumps(asdict(limits))]
+    # -P: not from where it is started; from where this program is.
+    command = [sys.executable, "-P", "-m", "train.datasets.old_workbook", str(path), json.dumps(asdict(limits))]
+    paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_STARTING_S + limits.seconds, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_STARTING_S + limits.seconds,
+            env={**os.environ, "PYTHONPATH": paths},
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise _too_slow(limits) from error
