@@ -35,8 +35,9 @@ demo: install
 test: install
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
+SLOW := slow
 test-slow: install
-	$(RUN) -m pytest -n 2 --dist loadfile -m slow
+	$(RUN) -m pytest -n 2 --dist loadfile -m "$(SLOW)"
 
 check: install
 	$(VENV)/bin/ruff check .

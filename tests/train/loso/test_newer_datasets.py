@@ -48,6 +48,7 @@ def test_a_clip_of_a_long_take_is_prepared_at_its_own_rate_and_says_its_classes(
     assert chosen["in_words"].startswith("3 classes: negative, positive, surprise; ")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_three_of_them_are_left_out_together_and_the_report_says_the_classes(tmp_path: Path, capsys) -> None:
     stores = []
