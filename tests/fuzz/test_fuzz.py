@@ -28,8 +28,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("video,model,replay,report", ("--inputs", "6", "--sound")),
         ("video,model,replay,report", ("--inputs", "24", "--seed", "11")),
-        ("newer", ("--inputs", "40", "--seed", "11")),
-        ("long-videos", ("--inputs", "40", "--seed", "11")),
+        ("newer", ("--inputs", "20", "--seed", "11")),
+        ("long-videos", ("--inputs", "20", "--seed", "11")),
     ],
 )
 def test_mutated_inputs_end_as_they_should(corpus: Path, kinds: str, flags: tuple[str, ...]) -> None:

@@ -171,6 +171,7 @@ def test_ray_gives_the_same_answers_as_one_process(reference, data, tmp_path):
     assert sys.modules["ray"].is_initialized() is False
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ray_where_paths_hold_spaces(data, tmp_path):
     """An environment and a folder for temporary files whose names would be two words for a shell."""
@@ -191,6 +192,7 @@ def test_ray_where_paths_hold_spaces(data, tmp_path):
     assert (tmp_path / "a run" / "scores.json").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_full_ray_cluster_is_told_of(data, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
