@@ -19,10 +19,10 @@ from train.datasets.spreadsheet import Sheet, SheetKind, SheetRow, find_sheet, f
 
 DATASET = LongDataset("samm-long", "SAMM Long Videos", 200.0, ("raw",), first=1)
 
-_NAME = re.compile(r"([0-9]{1,3})_([0-9]+)_([0-9]+)")
-_VIDEO = re.compile(r"([0-9]{1,3})_([0-9]+)")
-_SUBJECT = re.compile(r"0*([0-9]+)(?:\.0)?")
-_VERSION = re.compile(r"long.?videos.?v([0-9]+)", re.IGNORECASE)
+_NAME = re.compile(r"([0-9]{1,3})_([0-9]{1,9})_([0-9]{1,9})")
+_VIDEO = re.compile(r"([0-9]{1,3})_([0-9]{1,9})")
+_SUBJECT = re.compile(r"0*([0-9]{1,9})(?:\.0)?")
+_VERSION = re.compile(r"long.?videos.?v([0-9]{1,9})", re.IGNORECASE)
 
 KIND = SheetKind(
     title=DATASET.title,
