@@ -55,7 +55,6 @@ def test_times_to_recover_in_numbers() -> None:
     assert len(set(itertools.chain(faults.RUN_FAULTS))) == 12
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_a_short_run_with_faults_loses_nothing(tmp_path) -> None:
     """The real program, a fault a few seconds apart."""

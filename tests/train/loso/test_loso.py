@@ -171,7 +171,6 @@ def test_ray_gives_the_same_answers_as_one_process(reference, data, tmp_path):
     assert sys.modules["ray"].is_initialized() is False
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_ray_where_paths_hold_spaces(data, tmp_path):
     """An environment and a folder for temporary files whose names would be two words for a shell."""
@@ -192,7 +191,6 @@ def test_ray_where_paths_hold_spaces(data, tmp_path):
     assert (tmp_path / "a run" / "scores.json").exists()
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_a_full_ray_cluster_is_told_of(data, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
@@ -211,13 +209,9 @@ def test_a_ray_address_that_does_not_answer_is_told_of(data, tmp_path):
         command = [sys.executable, "-c", code, *flags(data, tmp_path / "run"), "--ray", address]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.returncode == 2
-    # Not always the last line: where ending takes long, Ray's native code has time to complain.
-    told = [
-        line
-        for line in done.stderr.splitlines()
-        if line.endswith(f"--ray {address}: no Ray cluster answered within 3 s")
-    ]
-    assert len(told) == 1, done.stderr
+    # Where ending takes long, Ray's native code has time to complain after our line, which is the last but for that.
+    told = [line for line in done.stderr.splitlines() if "rpc_client.h" not in line]
+    assert told[-1].endswith(f"--ray {address}: no Ray cluster answered within 3 s"), done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
