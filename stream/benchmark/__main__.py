@@ -65,7 +65,7 @@ For numbers worth keeping, let nothing else run on the machine.
 """
 _SPEED = """\
 Both engines side by side, one step of each in turn, beside TensorFlow where that is installed; several streams stepped
-in one call; then the whole program on a file as a process of its own, with each engine, and with and without events,
+in one call; the stages of the program one after the other; then the whole program on a file as a process of its own, with each engine, and with and without events,
 and beside it what could be had instead: the package fer on the same file, where it is installed.
 """
 _SOAK = """\
@@ -146,9 +146,15 @@ def _add_speed(commands: Any) -> None:
         metavar="DIR",
         help="compare with the package fer, installed into this folder (see requirements-bench.txt)",
     )
+    command.add_argument(
+        "--beside",
+        type=_checkout,
+        metavar="DIR",
+        help="the folder of another version of this program (git worktree add DIR v0.2.0): its stages in turns with these",
+    )
 
     def run(given: argparse.Namespace) -> int:
-        speed = SpeedSettings(given.stages, given.steps, given.batch, given.chart, given.fer)
+        speed = SpeedSettings(given.stages, given.steps, given.batch, given.chart, given.fer, given.beside)
         return run_speed(_settings(given), speed)
 
     command.set_defaults(run=run)
@@ -217,6 +223,13 @@ def _add_common(command: argparse.ArgumentParser, *names: str) -> None:
 def _settings(given: argparse.Namespace) -> BenchmarkSettings:
     """Of a command that may not have all the options."""
     return BenchmarkSettings(**{name: getattr(given, name) for name in _COMMON if hasattr(given, name)})
+
+
+def _checkout(text: str) -> Path:
+    path = Path(text)
+    if not (path / "stream" / "stages.py").is_file():
+        raise argparse.ArgumentTypeError(f"{text}: expected the folder of another version of this program")
+    return path
 
 
 def _soak_frames(text: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stream.benchmark.engine_times import EngineTimes, measure_batches, measure_engines
+from stream.benchmark.engine_times import ROOT, EngineTimes, measure_batches, measure_engines
 from stream.engine.model_file import BUNDLED_MODEL, EngineChoice, Provider, default_threads
 from stream.machine import machine_facts, share_processor, usable_cores
 from stream.sinks.base import check_target, write_json
@@ -40,13 +40,14 @@ class BenchmarkSettings:
 class SpeedSettings:
     """`stages`: the engines alone, or the whole program too; `steps`: windows to measure; `batch`: so many independent
     streams are stepped together; `chart`: a PNG of the result; `fer`: a folder with the package of that name, to be
-    compared with."""
+    compared with; `beside`: the folder of another version of this program, whose stages are measured in turns with these."""
 
     stages: Literal["all", "engine"] = "all"
     steps: int = 120
     batch: tuple[int, ...] = (1, 2, 4, 8, 16)
     chart: Path | None = None
     fer: Path | None = None
+    beside: Path | None = None
 
 
 def run_speed(settings: BenchmarkSettings, speed: SpeedSettings) -> int:
@@ -64,7 +65,7 @@ def run_speed(settings: BenchmarkSettings, speed: SpeedSettings) -> int:
         )
         report["batches"] = [asdict(times) for times in batches]
     if whole:
-        report |= _program_fields(settings) | _fer_fields(settings, speed.fer)
+        report |= _stage_fields(settings, speed.beside) | _program_fields(settings) | _fer_fields(settings, speed.fer)
     report = _signed(report, settings)
     _show(report)
     _write(report, settings)
@@ -94,6 +95,18 @@ def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
     }
 
 
+def _stage_fields(settings: BenchmarkSettings, beside: Path | None) -> dict[str, Any]:
+    """Stages one after the other, of this version and of one beside it, each with its own bundled model unless one is given."""
+    from stream.benchmark.stage_times import measure_stages
+    from stream.sources.demo import DEMO_CLIP
+
+    _note("stages, one after the other")
+    model = None if settings.model == BUNDLED_MODEL else settings.model
+    checkouts = [ROOT, *([] if beside is None else [beside])]
+    found = measure_stages(checkouts, settings.source or str(DEMO_CLIP), model)
+    return {"stages": asdict(found[0])} | ({} if beside is None else {"stages_beside": asdict(found[1])})
+
+
 def _program_fields(settings: BenchmarkSettings) -> dict[str, Any]:
     from stream.benchmark.program import ProgramRun, measure_events_cost, run_program
     from stream.sources.demo import DEMO_CLIP
@@ -119,6 +132,7 @@ def _program_fields(settings: BenchmarkSettings) -> dict[str, Any]:
         "pipeline": {
             "source": settings.source or "the demo as a file",
             "fps": best.fps,
+            "processor_ms": best.processor_ms,
             "threads": best.threads,
             "frames": best.frames,
             "stages_ms": best.stages_ms,

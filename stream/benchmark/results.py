@@ -29,6 +29,7 @@ def show(report: Mapping[str, Any]) -> None:
         console.print(_batches(report["batches"]))
         console.print(_pays(report["batches"]), highlight=False)
     if "pipeline" in report:
+        console.print(_stages(report["stages"], report.get("stages_beside")))
         console.print(_pipeline(report["pipeline"]))
         console.print(_runs(report["pipeline"]["runs"]))
         if "fer" in report:
@@ -84,8 +85,21 @@ def _pays(batches: list[dict[str, Any]]) -> str:
     return f"Stepping streams together pays (by {100 * (_WORTH - 1):.0f} % or more) {found}"
 
 
+def _stages(stages: dict[str, Any], beside: dict[str, Any] | None) -> Table:
+    table = Table(title="Stages one after the other, ms of processor time a frame", title_justify="left", box=None)
+    for name in ("stage", "ms", *(("ms of the other version",) if beside else ())):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage, ms in stages["stages_ms"].items():
+        table.add_row(stage, f"{ms:.2f}", *((f"{beside['stages_ms'][stage]:.2f}",) if beside else ()))
+    table.add_row("all", f"{stages['total_ms']:.2f}", *((f"{beside['total_ms']:.2f}",) if beside else ()))
+    return table
+
+
 def _pipeline(pipeline: dict[str, Any]) -> Table:
-    title = f"Whole program on {pipeline['source']}: {pipeline['fps']:.0f} frames/s; ms a frame by stage"
+    title = (
+        f"Whole program on {pipeline['source']}: {pipeline['fps']:.0f} frames/s, {pipeline['processor_ms']:.2f} ms of processor "
+        "time a frame; wall time by stage, in threads that overlap"
+    )
     table = Table(title=Text(title, no_wrap=True), title_justify="left", box=None, min_width=len(title))
     for name in ("stage", "p50", "p95", "p99"):
         table.add_column(name, justify="left" if name == "stage" else "right")

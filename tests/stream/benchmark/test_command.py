@@ -16,6 +16,7 @@ from stream.benchmark.__main__ import main
 from stream.benchmark.command import BenchmarkSettings, SpeedSettings
 from stream.benchmark.results import show
 from stream.benchmark.soak import LoopedFile, soak
+from stream.benchmark.stage_times import STAGES
 from stream.recognizer import Recognizer
 from tests.helpers.clips import face_frames, write_video
 from tests.helpers.paths import ROOT
@@ -56,10 +57,15 @@ def test_the_whole_benchmark_on_a_file(line: Path, tmp_path: Path, capsys: pytes
         "--model",
         str(line / "exported" / "model.onnx"),
     ]
+    argv += ["--beside", str(ROOT)]
     assert main([*argv, "--json", str(out), "--chart", str(chart)]) == 0
     report = json.loads(out.read_text())
     assert report["engine"]["tensorflow_ms"] > 0
     assert report["pipeline"]["fps"] > 0 and report["pipeline"]["frames"] == 45
+    # Beside itself: what is measured of a version is measured of the other one, too.
+    for stages in (report["stages"], report["stages_beside"]):
+        assert stages["frames"] == 44 and set(stages["stages_ms"]) == set(STAGES)
+        assert stages["total_ms"] == pytest.approx(sum(stages["stages_ms"].values()), rel=0.2)
     for stage in ("decode", "align", "preprocess", "classify", "latency"):
         assert set(report["pipeline"]["stages_ms"][stage]) == {"p50", "p95", "p99"}
     assert {run["engine"] for run in report["pipeline"]["runs"]} == {"streaming", "window"}
@@ -101,7 +107,8 @@ def test_a_clip_too_short_for_a_label_has_its_table(capsys: pytest.CaptureFixtur
             "machine": {"processor": "some", "cores": 2},
             "provider": "CPU",
             "engine": {"by_threads": [run], "max_abs_diff": 0.0},
-            "pipeline": {"source": "clip.mp4", "fps": 9.0, "stages_ms": {}, "runs": []},
+            "stages": {"stages_ms": {"align": 1.25}, "total_ms": 9.5},
+            "pipeline": {"source": "clip.mp4", "fps": 9.0, "processor_ms": 9.75, "stages_ms": {}, "runs": []},
             "events": events | {"processor_ms_with": 1.0, "processor_ms_without": 1.0},
             "startup": {"first_frame_s": 0.5, "first_label_s": None},
             "memory": {"peak_mb": 200.0},
