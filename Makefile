@@ -60,6 +60,7 @@ bench: install
 pictures: demo
 	$(RUN) docs/pictures.py
 	$(RUN) -m docs.desk_picture
+	$(RUN) -m docs.fleet_picture
 
 # The example of the coder's desk anew: a drawn person, recorded by the program, and two made coders.
 example: install

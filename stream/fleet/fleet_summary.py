@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stream.fleet.fleet_folder import FleetFolder, FleetSession
-from stream.fleet.state_log import read_states, read_told
+from stream.fleet.state_log import name_of, read_states, read_told, without_address
 from stream.session.frame_rows import read_events, read_rows
 from stream.session.report_text import model_line
 from stream.session.session_folder import SessionError, is_number, zero_of
@@ -40,12 +40,13 @@ class TimeCounts:
 
 @dataclass
 class SourceSummary:
-    """A source over all its sessions. `name`: for people; `state` and `reason`: the last that its runner told, or of its last
+    """A source over all its sessions. `name`: for people; `address`: what is recorded, a path or a URL; `state` and `reason`: the last that its runner told, or of its last
     session. `watchable_min`: minutes, added up over faces; None where nobody told. `sessions`: folder, state, and whether it has
     a report, in their order. `timed_frames` took `busy_s` to analyse. `troubles`: reasons of restarts and failures, and how often."""
 
     id: str
     name: str = ""
+    address: str = ""
     kind: str = ""
     state: str = "unknown"
     reason: str = ""
@@ -109,16 +110,17 @@ def summarise(folder: FleetFolder) -> FleetSummary:
     found = FleetSummary()
     for source_id, told in read_told(folder).items():
         summary = found.source(source_id)
-        summary.name, summary.kind = str(told["source"]), str(told["kind"])
+        summary.name, summary.address, summary.kind = name_of(told), str(told["source"]), str(told["kind"])
     for source_id, sessions in folder.sources().items():
         for session in sessions:
             _Session(found, found.source(source_id), session).add()
     for line in read_states(folder):
         summary = found.source(line["source"])
-        summary.state, summary.reason = line["state"], line["reason"]
+        why = without_address(line["reason"], summary.address)
+        summary.state, summary.reason = line["state"], why
         summary.restarts += line["state"] == "restarted"
         if line["state"] in ("restarted", "failed", "skipped"):
-            summary.troubles[line["reason"] or line["state"]] += 1
+            summary.troubles[why or line["state"]] += 1
     return found
 
 
@@ -145,8 +147,7 @@ class _Session:
         found, summary = self._found, self._summary
         summary.started = str(facts.get("started", ""))
         summary.kind = summary.kind or ("live" if (facts.get("source") or {}).get("live") else "recording")
-        if summary.name == summary.id:
-            summary.name = str((facts.get("source") or {}).get("name", summary.id))
+        summary.address = summary.address or str((facts.get("source") or {}).get("name", ""))
         found.models[model_line(facts)] += 1
         found.disclaimers[str(facts.get("model", {}).get("disclaimer", ""))] += 1
         sensitivity = (facts.get("decision") or {}).get("sensitivity")

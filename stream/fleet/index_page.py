@@ -80,6 +80,7 @@ def _row(source: SourceSummary) -> dict[str, Any]:
     return {
         "id": shown(source.id),
         "name": shown(source.name),
+        "address": shown(source.address),
         "kind": shown(source.kind),
         "state": shown(source.state),
         "reason": shown(source.reason),

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -73,6 +73,18 @@ def read_told(folder: FleetFolder) -> dict[str, dict[str, Any]]:
     except (OSError, MisfitError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise FleetError(f"{folder.settings}: {why}; give another --out") from None
+
+
+def name_of(told: Mapping[str, Any]) -> str:
+    """What a source of fleet.json is called for people: its label, or as the list of sources calls it. Its address, which a label
+    stands in for, may be long, and the same for all but its end."""
+    return str(told["settings"].get("label") or told["id"])
+
+
+def without_address(reason_given: str, address: str) -> str:
+    """A reason beside the address that it begins with: what is wrong, which is what there is room for."""
+    rest = reason_given.removeprefix(address)
+    return rest.lstrip(": ") if address and rest != reason_given else reason_given
 
 
 def read_states(folder: FleetFolder) -> Iterator[StateLine]:

@@ -11,7 +11,7 @@ from typing import Any
 from model.guards import shown
 from stream.fleet.fleet_folder import FleetFolder
 from stream.fleet.orders import WatchedPicture
-from stream.fleet.state_log import read_told
+from stream.fleet.state_log import name_of, read_told, without_address
 from stream.session.session_folder import SessionFolder
 
 WATCHED_S = 3.0
@@ -30,6 +30,7 @@ class _Tile:
     """`told`: the number of the last change to anything but the picture; `picture`: that of the picture, 0 for none."""
 
     name: str
+    address: str = ""
     state: str = "waiting"
     reason: str = ""
     event: Mapping[str, Any] | None = None
@@ -108,7 +109,13 @@ class TileBoard:
                 with_picture = source_id in visible and tile.picture > visible[source_id]
                 if not with_picture and tile.told <= since:
                     continue
-                told: dict[str, Any] = {"id": source_id, "name": tile.name, "state": tile.state, "reason": tile.reason}
+                told: dict[str, Any] = {
+                    "id": source_id,
+                    "name": tile.name,
+                    "address": tile.address,
+                    "state": tile.state,
+                    "reason": tile.reason,
+                }
                 told |= {"event": tile.event, "facts": tile.facts}
                 if with_picture:
                     told |= {"picture": tile.picture, "bytes": len(tile.jpeg)}
@@ -141,7 +148,7 @@ class TileBoard:
             for source_id, told in read_told(self._folder).items():
                 tile = self._tile(source_id)
                 if tile is not None:
-                    tile.name = shown(str(told["source"]))
+                    tile.name, tile.address = shown(name_of(told)), shown(str(told["source"]))
         try:
             with self._folder.state.open("rb") as file:
                 file.seek(self._read_bytes)
@@ -155,6 +162,7 @@ class TileBoard:
             if tile is not None:
                 self._number += 1
                 tile.state, tile.reason = shown(str(line.get("state", ""))), shown(str(line.get("reason") or ""))
+                tile.reason = without_address(tile.reason, tile.address)
                 tile.told = self._number
 
     def _read_event(self, source_id: str) -> None:

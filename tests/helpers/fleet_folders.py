@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stream.fleet.fleet_folder import FleetFolder
+from stream.fleet.orders import FleetSource
+from stream.fleet.state_log import write_told
 from stream.session.session_folder import SessionFolder
 from tests.helpers.report_sessions import MOVED, REST, line, made, row
 
@@ -27,6 +30,11 @@ def small_fleet(out: Path) -> Path:
     made_session(out, "cam-10/002", 20)
     made_session(out, "cam-2/001", 30, [line(1, 0.6, label="=1+1")], zero_time="2026-03-01T23:59:59.500+01:00")
     return out
+
+
+def asked(out: Path, *sources: FleetSource) -> None:
+    """fleet.json, as the runner writes it."""
+    write_told(FleetFolder(out), sources, {})
 
 
 def tell(out: Path, *happenings: Mapping[str, Any]) -> None:

@@ -31,7 +31,8 @@ function moment(seconds) {
 
 function eventWords(event) {
   const sure = event.probability ?? event.confidence;
-  const share = typeof sure === "number" ? `, ${event.probability === null ? "confidence" : "probability"} ${sure.toFixed(2)}` : "";
+  // With a probability that it is one; of a model that makes no such decision, how sure it is of the class.
+  const share = typeof sure === "number" ? `, ${event.probability === null ? "confidence " : ""}${Math.round(100 * sure)} %` : "";
   const at = typeof event.apex_s === "number" ? ` at ${moment(event.apex_s)}` : "";
   return `${event.label}, ${event.kind}${at}${share}${event.rejected ? `: rejected, ${event.rejected}` : ""}`;
 }
@@ -84,7 +85,7 @@ async function take(told, jpeg) {
   tile.parts[1].textContent = told.name;
   tile.parts[2].textContent = stateWords(tile);
   tile.parts[3].textContent = told.event ? eventWords(told.event) : "no event yet";
-  tile.button.title = told.reason;
+  tile.button.title = [told.address, told.reason].filter(Boolean).join("\n");
   if (opened === told.id) showOpened();
 }
 
@@ -117,7 +118,7 @@ function choose() {
   const asked = by("find").value.trim().toLowerCase();
   const counts = {};
   for (const { item, told } of tiles.values()) {
-    item.hidden = Boolean(asked) && ![told.id, told.name, told.state].some((text) => text.toLowerCase().includes(asked));
+    item.hidden = Boolean(asked) && ![told.id, told.name, told.address, told.state].some((text) => text.toLowerCase().includes(asked));
     counts[told.state] = (counts[told.state] ?? 0) + 1;
   }
   by("counts").textContent = Object.entries(counts).sort().map(([state, count]) => `${count} ${state}`).join(" · ");

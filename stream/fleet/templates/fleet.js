@@ -38,7 +38,7 @@ function before(one, two) {
 function choose() {
   const asked = by("find").value.trim().toLowerCase(), state = by("state").value;
   chosen = sources.filter((source) => (!state || source.state === state)
-    && (!asked || [source.id, source.name, source.kind, source.state, source.reason].some((text) => text.toLowerCase().includes(asked))));
+    && (!asked || [source.id, source.name, source.address, source.kind, source.state, source.reason].some((text) => text.toLowerCase().includes(asked))));
   chosen.sort(before);
   page = 0;
   show();
@@ -68,7 +68,7 @@ function details(source) {
   }
   if (source.more) list.append(node("li", `and ${source.more} earlier ones`));
   for (const [why, count] of source.troubles) list.append(node("li", `${count} × ${why}`, { class: "trouble" }));
-  const about = [source.id, source.kind, source.started && `last begun ${source.started.replace("T", " ").slice(0, 19)}`];
+  const about = [source.address !== source.name && source.address, source.kind, source.started && `last begun ${source.started.replace("T", " ").slice(0, 19)}`];
   cell.append(node("p", about.filter(Boolean).join(" · ")), list);
   const row = node("tr", "", { class: "details" });
   row.append(cell);

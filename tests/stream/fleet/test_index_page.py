@@ -10,8 +10,9 @@ import pytest
 from stream.fleet.fleet_folder import FleetError, FleetFolder
 from stream.fleet.fleet_summary import MOST_BINS, TimeCounts, summarise
 from stream.fleet.index_page import write_index
+from stream.fleet.orders import FleetSource, RecordSettings
 from tests.helpers.browser import CHROMIUM, browser_tab
-from tests.helpers.fleet_folders import made_session, small_fleet, tell
+from tests.helpers.fleet_folders import asked, made_session, small_fleet, tell
 from tests.helpers.report_page import Page
 from tests.helpers.report_sessions import line
 
@@ -53,6 +54,18 @@ def test_what_sessions_come_to(tmp_path: Path) -> None:
     assert found.source("gone.mp4").sessions == [] and found.source("gone.mp4").watchable_min is None
     assert (found.events, found.wall.total, found.inside.total) == (6, 1, 5)
     assert found.models["Model trained on made faces. Measured: UF1 0.500."] == 2
+
+
+def test_a_source_is_called_as_it_was_named_and_not_by_its_address(tmp_path: Path) -> None:
+    made_session(tmp_path, "ward/0001", 5, source={"name": "rtsp://10.0.0.8/b"})
+    sources = {"ward": RecordSettings(), "hall": RecordSettings(label="Hall 2")}
+    asked(tmp_path, *(FleetSource(one, "stream", "rtsp://10.0.0.8/b", settings) for one, settings in sources.items()))
+    tell(tmp_path, happening("ward", "failed", "rtsp://10.0.0.8/…: no connection"))
+    rows = data_of(write_index(tmp_path))
+    ward = rows["ward"]
+    assert rows["hall"]["name"] == rows["hall"]["address"] == "Hall 2"
+    assert (ward["name"], ward["address"], ward["reason"]) == ("ward", "rtsp://10.0.0.8/…", "no connection")
+    assert ward["troubles"] == [["no connection", 1]]
 
 
 def test_the_page_says_what_is_so_and_asks_for_nothing(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ import pytest
 
 from stream.fleet.board_server import BoardServer
 from stream.fleet.fleet_folder import FleetFolder
-from stream.fleet.orders import WatchedPicture
+from stream.fleet.orders import FleetSource, RecordSettings, WatchedPicture
 from stream.fleet.tiles import WATCHED_S, TileBoard
 from stream.network_address import NetworkAddress
 from stream.web.access import ServeSettings, open_listener
 from tests.helpers.browser import CHROMIUM, Tab, browser_tab
-from tests.helpers.fleet_folders import made_session, tell
+from tests.helpers.fleet_folders import asked, made_session, tell
 from tests.helpers.report_sessions import line
 
 TOKEN = "a-token-for-tests-only"
@@ -35,6 +35,10 @@ def picture(name: str, grey: int = 100, **facts: Any) -> WatchedPicture:
     return WatchedPicture(
         name, jpeg(grey), {"faces": 1, "status": "ok", "label": "surprise", "confidence": 0.5} | facts
     )
+
+
+HALL = FleetSource("hall", "stream", "rtsp://user:secret@10.0.0.7/a")
+WARD = FleetSource("ward", "stream", "rtsp://10.0.0.8/b", RecordSettings(label="Ward 7"))
 
 
 @contextmanager
@@ -126,6 +130,20 @@ def test_states_and_events_come_from_the_folder(tmp_path: Path) -> None:
         assert board.events("cam-1")[0]["label"] == "x" and board.events("cam-1")[0]["apex_s"] is None
         # A name that is no source's never becomes a path.
         assert board.events("../sessions/cam-1") == [] == board.events("..")
+
+
+def test_a_source_is_called_as_it_was_named_and_not_by_its_address(tmp_path: Path) -> None:
+    (tmp_path / "sessions").mkdir()
+    asked(tmp_path, HALL, WARD)
+    tell(tmp_path, state("hall", "waiting", "rtsp://10.0.0.7/…: no connection"), state("ward", "running"))
+    with served(tmp_path) as (_, url):
+        tiles = look(url)[0]["tiles"]
+    assert {(tile["id"], tile["name"], tile["reason"]) for tile in tiles} == {
+        ("hall", "hall", "no connection"),
+        ("ward", "Ward 7", ""),
+    }
+    # The label stands in for the address, too.
+    assert {tile["address"] for tile in tiles} == {"rtsp://10.0.0.7/…", "Ward 7"}
 
 
 def test_only_those_who_are_let_in_look(tmp_path: Path) -> None:
