@@ -97,7 +97,7 @@ def _engine_fields(engines: Sequence[EngineTimes]) -> dict[str, Any]:
 
 def _stage_fields(settings: BenchmarkSettings, beside: Path | None) -> dict[str, Any]:
     """Stages one after the other, of this version and of one beside it, each with its own bundled model unless one is given."""
-    from stream.benchmark.stage_times import measure_stages
+    from stream.benchmark.stage_costs import measure_stages
     from stream.sources.demo import DEMO_CLIP
 
     _note("stages, one after the other")

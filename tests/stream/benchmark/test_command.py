@@ -16,7 +16,7 @@ from stream.benchmark.__main__ import main
 from stream.benchmark.command import BenchmarkSettings, SpeedSettings
 from stream.benchmark.results import show
 from stream.benchmark.soak import LoopedFile, soak
-from stream.benchmark.stage_times import STAGES
+from stream.benchmark.stage_costs import STAGES
 from stream.recognizer import Recognizer
 from tests.helpers.clips import face_frames, write_video
 from tests.helpers.paths import ROOT

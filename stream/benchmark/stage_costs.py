@@ -20,7 +20,7 @@ STAGES = ("decode", "align", "preprocess", "motion", "classify")
 
 
 @dataclass(frozen=True)
-class StageTimes:
+class StageCost:
     """Processor time a frame, in ms, of all threads together, from the frame after the first on: by stage, and the sum.
     `classify` is the network and the judging of events."""
 
@@ -29,19 +29,19 @@ class StageTimes:
     total_ms: float
 
 
-def measure_stages(checkouts: Sequence[Path], source: str, model: Path | None) -> list[StageTimes]:
+def measure_stages(checkouts: Sequence[Path], source: str, model: Path | None) -> list[StageCost]:
     """Of the program in each of these folders, in turns: medians of three runs. `model` None: each takes its bundled one.
 
     Raises MicroliveError, with the last line of what it said, for one that cannot be run.
     """
-    runs: list[list[StageTimes]] = [[] for _ in checkouts]
+    runs: list[list[StageCost]] = [[] for _ in checkouts]
     for _ in range(_TURNS):
         for folder, found in zip(checkouts, runs, strict=True):
             found.append(_run(folder, source, model))
     return [_middle(found) for found in runs]
 
 
-def _run(folder: Path, source: str, model: Path | None) -> StageTimes:
+def _run(folder: Path, source: str, model: Path | None) -> StageCost:
     done = subprocess.run(
         [sys.executable, "-P", __file__, source, *([] if model is None else [str(model.resolve())])],
         capture_output=True,
@@ -56,12 +56,12 @@ def _run(folder: Path, source: str, model: Path | None) -> StageTimes:
 
         lines = done.stderr.strip().splitlines() or ["no word"]
         raise MicroliveError(f"the stages of {folder} cannot be measured: {lines[-1]}")
-    return StageTimes(**json.loads(done.stdout.strip().splitlines()[-1]))
+    return StageCost(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def _middle(runs: Sequence[StageTimes]) -> StageTimes:
+def _middle(runs: Sequence[StageCost]) -> StageCost:
     stages_ms = {stage: median(run.stages_ms[stage] for run in runs) for stage in STAGES}
-    return StageTimes(runs[0].frames, stages_ms, median(run.total_ms for run in runs))
+    return StageCost(runs[0].frames, stages_ms, median(run.total_ms for run in runs))
 
 
 def _measure(source: str, model: str | None) -> dict[str, Any]:
