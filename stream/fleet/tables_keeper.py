@@ -17,10 +17,10 @@ from model.signals import EndSignals, interrupts_blocked, signals_let_in
 from stream.fleet.fleet_folder import FleetFolder
 from stream.fleet.table_files import Form
 
-_NICE = 19
+_NICE = 10
 _REST = 4.0
-"""It rests for so many times as long as it took: what is recorded without an end is read from its beginning every time, and that
-may never take more than a fifth of a core."""
+"""It rests for so many times the processor time that it took: what is recorded without an end is read from its beginning every
+time, and that may never take more than a fifth of a core."""
 _END_S = 5.0
 
 
@@ -61,21 +61,20 @@ class TablesKeeper:
             if not self._folder.sessions_folder.is_dir():
                 continue
             began_s = time.monotonic()
-            trouble = self._make()
-            took_s = time.monotonic() - began_s
-            wait_s = max(self._every_s - took_s, _REST * took_s)
+            trouble, processor_s = self._make()
+            wait_s = max(self._every_s - (time.monotonic() - began_s), _REST * processor_s)
             if trouble and trouble != told and not self._stopped.is_set():
                 self._said(f"tables: {trouble}")
             told = trouble
 
-    def _make(self) -> str:
-        """Once, in a process; why it could not, or nothing."""
+    def _make(self) -> tuple[str, float]:
+        """Once, in a process: why it could not, or nothing, and the processor time that it took."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
         with ours:
             with self._starting, theirs:
                 if self._stopped.is_set():
-                    return ""
+                    return "", 0.0
                 process = context.Process(
                     target=_make_and_tell, args=(theirs, self._folder.path, self._form), daemon=True
                 )
@@ -85,7 +84,7 @@ class TablesKeeper:
             try:
                 return ours.recv()
             except (EOFError, OSError):
-                return "their process was ended"
+                return "their process was ended", 0.0
             finally:
                 process.join()
                 with self._starting:
@@ -110,4 +109,4 @@ def _make_and_tell(pipe: pipes.Connection, out: Path, form: Form) -> None:
         except Exception as error:  # a traceback would break the fleet's screen
             trouble = f"{type(error).__name__}: {' '.join(str(error).split())}"
     with contextlib.suppress(OSError):  # the fleet may be gone
-        pipe.send(trouble)
+        pipe.send((trouble, time.process_time()))

@@ -12,9 +12,11 @@ import threading
 from pathlib import Path
 from typing import Any, Self, TextIO
 
+import cv2
 import duckdb
 import pandas as pd
 import psutil
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +30,10 @@ from stream.fleet.table_files import Form
 from stream.fleet.tables_keeper import TablesKeeper
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import write_json
+from tests.helpers.clips import face_frames, write_video
 from tests.helpers.fleet_folders import made_session, small_fleet, tell
+from tests.helpers.mjpeg_server import endless_server
+from tests.helpers.models import save_tiny_model
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import until
 from tests.helpers.report_sessions import MOVED, REST, line, row
@@ -343,6 +348,54 @@ def test_what_cannot_be_made_is_told_once_and_tried_again(tmp_path: Path) -> Non
         (out / "state.jsonl").unlink()
         until(lambda: (out / "index.html").exists())
     assert len(said) == 1 and said[0].startswith("tables: ") and "state.jsonl: line 1" in said[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_a_fleet_with_a_camera_can_be_looked_at_while_it_runs(tmp_path: Path, ending: signal.Signals) -> None:
+    save_tiny_model(tmp_path / "tiny.onnx")
+    small = [cv2.resize(frame, (256, 256)) for frame in face_frames(30)]
+    write_video(tmp_path / "talk.mp4", small)
+    sources, out = tmp_path / "sources.yaml", tmp_path / "out"
+    hall, talk = (out / "frames" / f"{name}.parquet" for name in ("hall", "talk"))
+    with endless_server(small, 1 / 15) as camera:
+        options = f"{{model: {tmp_path / 'tiny.onnx'}}}"
+        sources.write_text(f"defaults: {options}\nsources:\n  hall: {camera.url}\n  talk: talk.mp4\n")
+        command = [
+            sys.executable,
+            "-m",
+            "stream.fleet",
+            sources,
+            "--out",
+            out,
+            "--jobs",
+            "2",
+            "--tables-every",
+            "0.005",
+        ]
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            stamps = FleetFolder(out).stamps("parquet")
+            until(
+                lambda: stamps.exists() and '"talk":' in stamps.read_text() and (out / "index.html").exists(), process
+            )
+            until(hall.exists, process)
+            before = pq.read_metadata(hall).num_rows
+            until(lambda: pq.read_metadata(hall).num_rows > before + 10, process)
+            assert "being recorded" in (out / "index.html").read_text()
+            assert main(["--tables-of", str(out)]) == 0  # by somebody else, meanwhile
+            kept, family = talk.stat().st_ino, psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(ending)
+            said, _ = process.communicate(timeout=120)
+    assert process.returncode == (-ending if ending == signal.SIGKILL else 0), said
+    assert psutil.wait_procs(family, timeout=60)[1] == []
+    assert "Traceback" not in said and "tables: " not in said and parts(out) == []
+    report = write_tables(out)
+    assert report.problems == [] and report.frames > before + 10 + 30
+    require_as_if_new(out, "parquet", report)
+    # The file came to its end while the fleet ran: nobody had to write its table again.
+    assert talk.stat().st_ino == kept and report.unchanged >= (1 if ending == signal.SIGKILL else 2)
 
 
 # On the command line
