@@ -17,8 +17,9 @@ Named = tuple[str, Path]
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A name with the same ending, for the block to write to; it becomes `path` when the block ends well.
+def whole_file(path: Path, ending: str = "") -> Iterator[Path]:
+    """A name with the same ending, for the block to write to; it becomes `path` when the block ends well. `ending` comes behind
+    it, where others take every file of one ending in the folder, hidden or not.
 
     Readers see the old file or the new one, and of a block that fails nothing stays. What a killed process leaves is
     hidden (its name begins with a dot). Of a symbolic link the file behind it is replaced; what is no regular file (a
@@ -30,7 +31,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         target = path if _is_special(path) else target_of(path)
         folder = Path(tempfile.gettempdir()) if target is path else target.parent
-        temporary = folder / f".{os.getpid()}.part.{path.name}"
+        temporary = folder / f".{os.getpid()}.part.{path.name}{ending}"
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:

@@ -75,6 +75,12 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def signals_let_in() -> None:
+    """Where this process was born with them blocked: from here on they come to this thread, and those that have waited."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
     """Processes started inside the block are born with SIGINT, SIGTERM and SIGHUP blocked, so that what is sent to all

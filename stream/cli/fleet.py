@@ -4,8 +4,8 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,7 @@ from model.guards import private_files
 from model.quiet import hold_standard_streams
 from model.signals import EndSignals
 from stream.cli.errors import exit_code
-from stream.cli.option_types import frame_rate_hz, positive
+from stream.cli.option_types import frame_rate_hz, not_negative_number, positive
 from stream.cli.options_run import MODEL, check_faces
 from stream.cli.options_share import WEB, read_serve_settings
 from stream.cli.topics import Add, Topic, TopicParser
@@ -27,9 +27,10 @@ from stream.sinks.base import check_target, write_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from stream.fleet.fleet_tables import TablesReport
     from stream.fleet.run_fleet import FleetReport, FleetSettings
 
-_USAGE = "microlive-fleet SOURCES.yaml|FOLDER --out DIR [options]"
+_USAGE = "microlive-fleet SOURCES.yaml|FOLDER --out DIR [options] | --tables-of DIR"
 _HEAD = """\
 Record many sources at once: cameras and streams that never end, and any number of
 files. Each becomes sessions under DIR/sessions/, as microlive --session writes them.
@@ -39,12 +40,13 @@ examples:
   microlive-fleet lab.yaml --out fleet                cameras and streams, until Ctrl-C
   microlive-fleet recordings/ --out fleet --ray 10.0.0.5:6379       on a Ray cluster
   microlive-fleet recordings/ --out fleet             the same line again goes on where it was
+  microlive-fleet --tables-of fleet                   tables and page of what is there by now
 """
 _FOOT = """\
-Exit code: 0 all well; 1 a source failed or could not be read; 2 wrong usage; 130 stopped
-before all files were done. Labels are what a model trained on synthetic clips makes of
-small facial movements. They are no lie detector, and no judgement of a person may rest
-on them.
+Exit code: 0 all well; 1 a source failed or could not be read, with --tables-of a session;
+2 wrong usage; 130 stopped before all files were done. Labels are what a model trained on
+synthetic clips makes of small facial movements. They are no lie detector, and no judgement of
+a person may rest on them.
 """
 _FLEET_LESSON = """\
 A YAML file names the sources; options stand beside each, or under defaults:
@@ -66,6 +68,17 @@ What dies is begun again, after waits that grow; a camera that comes back gets a
 session, a file is recorded anew, whole. DIR/state.jsonl has a line for every event. Only
 one fleet at a time has a DIR. Ctrl-C closes every session.
 """
+_TABLES_LESSON = """\
+All sessions as two tables, events and frames, as docs/TABLES.md has them, and as a page,
+DIR/index.html. They are made at the end, and every ten minutes while the fleet runs, by a
+process that everything else goes before. A table of frames whose sessions have not changed is
+left as it is. --tables-of makes them at any time, of a fleet that runs or has ended, here or
+wherever its folder lies or was copied to; with it go --tables, --json and --debug.
+
+  microlive-fleet lab.yaml --out fleet --tables-every 1       once a minute
+  microlive-fleet --tables-of fleet                           now
+  microlive-fleet --tables-of /mnt/lab/fleet --tables csv     on another machine
+"""
 _BOARD_LESSON = """\
 The page shows a tile for every camera and stream: its newest picture, about twice a second and
 only while somebody looks, its state, and its last event.
@@ -75,14 +88,29 @@ only while somebody looks, its state, and its last event.
 """
 
 
+_TABLES_EVERY_MIN = 10.0
+
+
 @dataclass(frozen=True)
 class FleetOptions:
-    """What is asked; `usual` holds for sources of which the file says nothing else; `tables`: in which form, at the end."""
+    """What is asked; `usual` holds for sources of which the file says nothing else; `tables`: in which form, at the end and every
+    `tables_every_s`, 0 for only at the end."""
 
     sources: Path
     settings: "FleetSettings"
     usual: RecordSettings
     tables: Literal["parquet", "csv", "none"]
+    tables_every_s: float
+    json: Path | None
+    debug: bool
+
+
+@dataclass(frozen=True)
+class TablesOptions:
+    """Only tables and page, of the fleet in `out`."""
+
+    out: Path
+    form: Literal["parquet", "csv"]
     json: Path | None
     debug: bool
 
@@ -94,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run(signals: EndSignals) -> int:
         with closing(Screen()) as screen:
+            if isinstance(options, TablesOptions):
+                return _make_tables(options, screen)
             return _run(options, screen, signals)
 
     with private_files():
@@ -101,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_fleet(add: Add) -> None:
-    add("--out", "the fleet's folder: new, or one to go on with", common=True, type=Path, required=True, metavar="DIR")
+    add("--out", "the fleet's folder: new, or one to go on with", common=True, type=Path, metavar="DIR")
     add(
         "--jobs",
         "so many processes (default: one a core, and one for every four cameras)",
@@ -122,25 +152,50 @@ def _add_fleet(add: Add) -> None:
     add("--max-frames", "end every source after N frames", type=positive, metavar="N")
     add("--consent", "what the people in the pictures agreed to, kept in every session.json", metavar="TEXT")
     add("--record-source", "keep the pictures themselves, lossless, for --replay", action="store_true")
-    add(
-        "--tables",
-        "tables of all sessions at the end, with index.html: parquet, csv, or none of both",
-        "Events and frames in DIR, as docs/TABLES.md has them (default: parquet where pyarrow is installed, else csv)",
-        choices=("parquet", "csv", "none"),
-        metavar="FORM",
-    )
     add("--json", "write counts and the state of every source at the end", type=Path, metavar="OUT.json")
     add("--debug", "show the traceback of an error", action="store_true")
 
 
+def _add_tables(add: Add) -> None:
+    add(
+        "--tables",
+        "tables of all sessions, with index.html: parquet, csv, or none of both",
+        "Default: parquet where pyarrow is installed, else csv",
+        choices=("parquet", "csv", "none"),
+        metavar="FORM",
+    )
+    add(
+        "--tables-every",
+        "make them anew every N minutes while the fleet runs",
+        f"Default: {_TABLES_EVERY_MIN:g}; 0 for only at the end. More seldom where that takes long",
+        type=not_negative_number,
+        metavar="MINUTES",
+    )
+    add(
+        "--tables-of",
+        "only make the tables and the page of a fleet, also one that runs",
+        common=True,
+        type=Path,
+        metavar="DIR",
+    )
+
+
 _BOARD = Topic("board", "all live sources in a browser", WEB.add_options, _BOARD_LESSON)
 _FLEET = Topic("fleet", "sources, workers, what is kept", _add_fleet, _FLEET_LESSON)
+_TABLES = Topic("tables", "all sessions as tables and a page", _add_tables, _TABLES_LESSON)
+_TAKEN_BY_TABLES_OF = ("tables_of", "tables", "json", "debug")
 
 
-def _parse(argv: Sequence[str] | None) -> FleetOptions:
-    parser = TopicParser("microlive-fleet", _USAGE, (_FLEET, MODEL, _BOARD), _HEAD, _FOOT)
-    parser.add_argument("sources", type=Path, help=argparse.SUPPRESS)
+def _parse(argv: Sequence[str] | None) -> FleetOptions | TablesOptions:
+    parser = TopicParser("microlive-fleet", _USAGE, (_FLEET, _TABLES, MODEL, _BOARD), _HEAD, _FOOT)
+    parser.add_argument("sources", type=Path, nargs="?", help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
+    if given.tables_of is not None:
+        return _tables_options(given, parser)
+    if given.sources is None or given.out is None:
+        parser.error("give sources and --out DIR, or --tables-of DIR")
+    if given.tables == "none" and given.tables_every:
+        parser.error("--tables-every does not go with --tables none")
     check_faces(given, parser)
     from stream.fleet.run_fleet import FleetSettings  # brings pydantic, which the help does without
 
@@ -160,7 +215,19 @@ def _parse(argv: Sequence[str] | None) -> FleetOptions:
         record_source=given.record_source,
     )
     settings = FleetSettings(given.out, given.jobs, given.ray, given.anew, read_serve_settings(given, parser))
-    return FleetOptions(given.sources, settings, usual, given.tables or _usual_tables(), given.json, given.debug)
+    every_min = _TABLES_EVERY_MIN if given.tables_every is None else given.tables_every
+    tables = given.tables or _usual_tables()
+    return FleetOptions(given.sources, settings, usual, tables, 60 * every_min, given.json, given.debug)
+
+
+def _tables_options(given: argparse.Namespace, parser: argparse.ArgumentParser) -> TablesOptions:
+    for name, value in vars(given).items():
+        if value != parser.get_default(name) and name not in _TAKEN_BY_TABLES_OF:
+            what = "it takes no sources" if name == "sources" else f"--{name.replace('_', '-')} does not go with it"
+            parser.error(f"--tables-of only makes tables: {what}")
+    if given.tables == "none":
+        parser.error("--tables-of makes tables: --tables none does not go with it")
+    return TablesOptions(given.tables_of, given.tables or _usual_tables(), given.json, given.debug)
 
 
 def _usual_tables() -> Literal["parquet", "csv"]:
@@ -181,7 +248,8 @@ def _run(options: FleetOptions, console: "Console", signals: EndSignals) -> int:
         console.print(f"{listed.left_out} files that are no videos by their names are left out", style="dim")
     if options.json is not None:
         check_target(options.json, "JSON file")
-    report = run_fleet(options.settings, listed.sources, console)
+    with _kept_tables(options, console):
+        report = run_fleet(options.settings, listed.sources, console)
     signals.finishing()
     _show(report, console)
     if options.json is not None:
@@ -192,7 +260,29 @@ def _run(options: FleetOptions, console: "Console", signals: EndSignals) -> int:
     return report.exit_code
 
 
-def _write_result(out: Path, form: Literal["parquet", "csv"], console: "Console") -> None:
+def _kept_tables(options: FleetOptions, console: "Console") -> AbstractContextManager[object]:
+    """While the fleet runs."""
+    if options.tables == "none" or not options.tables_every_s:
+        return nullcontext()
+    from stream.fleet.tables_keeper import TablesKeeper
+
+    def said(line: str) -> None:
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    return TablesKeeper(options.settings.out, options.tables, options.tables_every_s, said)
+
+
+def _make_tables(options: TablesOptions, console: "Console") -> int:
+    if options.json is not None:
+        check_target(options.json, "JSON file")
+    written = _write_result(options.out, options.form, console)
+    if options.json is not None:
+        write_json(options.json, asdict(written))
+        console.print(f"Written: {options.json}", soft_wrap=True, markup=False)
+    return 1 if written.problems else 0
+
+
+def _write_result(out: Path, form: Literal["parquet", "csv"], console: "Console") -> "TablesReport":
     from stream.fleet.fleet_tables import write_tables
     from stream.fleet.index_page import write_index
 
@@ -203,6 +293,7 @@ def _write_result(out: Path, form: Literal["parquet", "csv"], console: "Console"
     with console.status("Making the page"):
         page = write_index(out)
     console.print(f"Written: {page}", soft_wrap=True, markup=False)
+    return written
 
 
 def _show(report: "FleetReport", console: "Console") -> None:

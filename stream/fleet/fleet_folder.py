@@ -70,6 +70,10 @@ class FleetFolder:
         """Holds a table for every source. Readers of Parquet take all that lies in a folder for it."""
         return self.path / ("frames" if form == "parquet" else f"frames-{form}")
 
+    def stamps(self, form: str) -> Path:
+        """Of which sessions the tables there were made. Beside them, for readers take all files of a folder for tables."""
+        return self.path / f".{self.frames(form).name}.json"
+
     def sources(self) -> dict[str, list[FleetSession]]:
         """The sessions of every source that has any, both in the order of their names, in which numbers count as such.
 

@@ -103,7 +103,8 @@ class FleetSummary:
 
 
 def summarise(folder: FleetFolder) -> FleetSummary:
-    """Sessions that came to their end say themselves how much was watchable; of the others the rows are read.
+    """Sessions that came to their end say themselves how much was watchable, as do those that run, at most ten seconds ago; of
+    killed ones the rows are read.
 
     Raises FleetError where there are no sessions, or what the runner told is damaged.
     """
@@ -157,8 +158,9 @@ class _Session:
     def _add_run(self) -> None:
         summary, run = self._summary, self._facts.get("run") or {}
         health = _mapping(run.get("health"))
-        # A killed run is told as it was some seconds before its end, and its events until that.
-        whole = self._facts.get("state") not in ("running", "killed", None)
+        # A killed run is told as it was some seconds before its end, and its events until that. One that runs is told anew by the
+        # next page, and may have been running for days.
+        whole = self._facts.get("state") not in ("killed", None)
         watched, frames = _mapping(run.get("events")).get("watched_min"), run.get("frames")
         if not (whole and is_number(watched) and is_number(frames)):
             rows = read_rows(self._session.folder)

@@ -9,6 +9,7 @@ from typing import Any
 from model.guards import shown, table_cell
 from stream.fleet.fleet_folder import FleetError, FleetFolder, FleetSession
 from stream.fleet.table_files import Column, Form, Table, open_table, require_pyarrow, time_us
+from stream.fleet.table_stamps import TableStamps, session_stamps
 from stream.session.frame_rows import Columns, FrameRow, cut_off, open_rows, read_events
 from stream.session.session_folder import SessionError, zero_of
 
@@ -48,30 +49,35 @@ _AFTER_SHARES = (Column("smallest_px", "number"), Column("watchable", "yes_no"),
 
 @dataclass
 class TablesReport:
-    """What was written, and what was left out. `cut_off`: last lines of killed runs without their end; `problems`: a line for
-    every session that could not be read, or not to its end."""
+    """What the tables hold, and what was left out. `unchanged`: tables of frames that were as they would be written; `cut_off`:
+    last lines without their end; `problems`: a line for every session that could not be read, or not to its end."""
 
     sources: int = 0
     sessions: int = 0
     events: int = 0
     frames: int = 0
+    unchanged: int = 0
     cut_off: int = 0
     problems: list[str] = field(default_factory=lambda: list[str]())
 
     def lines(self) -> Iterator[str]:
         """For people."""
         yield f"{self.events} events and {self.frames} rows of frames, of {self.sources} sources in {self.sessions} sessions"
+        if self.unchanged:
+            yield f"{self.unchanged} of {self.sources} tables of frames have not changed and were left as they are"
         if self.cut_off:
-            yield f"{self.cut_off} last lines of killed runs were cut off and are left out"
+            yield f"{self.cut_off} last lines without their end are left out: just being written, or cut off by a kill"
         yield from self.problems
 
 
 def write_tables(out: Path, form: Form = "parquet") -> TablesReport:
     """Of the sessions in `out`/sessions writes events.parquet and a file for every source in frames/, or, as CSV, events.csv and
-    files in frames-csv/.
+    files in frames-csv/. Sessions may be in the middle of being written.
 
-    Each file is written whole or not at all, and is the same for the same sessions. Memory does not grow with their length. Of
-    a session that is damaged, what comes before that is kept. A file whose source is gone is removed.
+    Each file is written whole or not at all, and is the same for the same sessions. A table of frames whose sessions have all
+    ended, and have not changed since it was made of them, is left as it is: writing it would give the same bytes. Memory does
+    not grow with the length of sessions. Of a session that is damaged, what comes before that is kept. A file whose source is
+    gone is removed.
 
     Raises:
         FleetError: there are no sessions, a file cannot be written, or Parquet is wanted without pyarrow.
@@ -86,19 +92,61 @@ def write_tables(out: Path, form: Form = "parquet") -> TablesReport:
         tables.mkdir(exist_ok=True)
     except OSError as error:
         raise FleetError(f"cannot make the folder {tables}: {error.strerror or error}") from error
-    written: set[str] = set()
-    with open_table(folder.events(form), form, EVENT_COLUMNS) as events:
-        for source, sessions in sources.items():
-            path = tables / f"{source}.{form}"
-            written.add(path.name)
-            with open_table(path, form, columns) as frames:
-                report.sources += 1
-                for session in sessions:
-                    _Reader(session, report).add_to(events, frames, columns)
-    for path in tables.glob(f"*.{form}"):
-        if path.name not in written and path.is_file() and not path.name.startswith("."):
-            path.unlink(missing_ok=True)
+    stamps = TableStamps(folder.stamps(form), form, columns)
+    try:
+        with open_table(folder.events(form), form, EVENT_COLUMNS) as events:
+            writer = _Writer(tables, form, columns, events, stamps, report)
+            for source, sessions in sources.items():
+                writer.add(source, sessions)
+    finally:
+        stamps.save(sources)
+    _remove_others(folder, form, sources)
     return report
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Of one source after the other: its events, and its table in the folder `tables` where that is not what it should be."""
+
+    tables: Path
+    form: Form
+    columns: Sequence[Column]
+    events: Table
+    stamps: TableStamps
+    report: TablesReport
+
+    def add(self, source: str, sessions: Sequence[FleetSession]) -> None:
+        report, path = self.report, self.tables / f"{source}.{self.form}"
+        now = session_stamps(sessions)
+        readers = [_Reader(session) for session in sessions]
+        for reader in readers:
+            report.events += reader.add_events(self.events)
+        ended = all(reader.ended for reader in readers)
+        rows = self.stamps.rows_of(source, now, path) if ended else None
+        if rows is None:
+            with open_table(path, self.form, self.columns) as frames:
+                rows = sum(reader.add_frames(frames, self.columns) for reader in readers)
+            if ended and not any(reader.problems for reader in readers):  # which are to be told every time
+                self.stamps.keep(source, now, path, rows)
+        else:
+            report.unchanged += 1
+        report.sources += 1
+        report.sessions += len(sessions)
+        report.frames += rows
+        report.cut_off += sum(cut_off(file) for one in sessions for file in (one.folder.events, one.folder.frames))
+        report.problems += (problem for reader in readers for problem in reader.problems)
+
+
+def _remove_others(folder: FleetFolder, form: Form, sources: Mapping[str, object]) -> None:
+    """Tables of sources that are gone."""
+    written = {f"{source}.{form}" for source in sources}
+    there = [path for path in folder.frames(form).glob(f"*.{form}") if not path.name.startswith(".") and path.is_file()]
+    others = [path for path in there if path.name not in written]
+    # One that has come meanwhile may have a table already, of somebody else who makes them.
+    come = {f"{source}.{form}" for source in folder.sources()} if others else ()
+    for path in others:
+        if path.name not in come:
+            path.unlink(missing_ok=True)
 
 
 def frame_columns(sessions: Sequence[FleetSession]) -> tuple[Column, ...]:
@@ -117,45 +165,47 @@ def frame_columns(sessions: Sequence[FleetSession]) -> tuple[Column, ...]:
 
 
 class _Reader:
-    """Adds a session to both tables."""
+    """Adds a session to both tables. `ended`: its files stay as they are; `problems`: why not all of it is there."""
 
-    def __init__(self, session: FleetSession, report: TablesReport) -> None:
-        self._session, self._report = session, report
+    def __init__(self, session: FleetSession) -> None:
+        self._session = session
         self._head = (shown(session.source), shown(session.name))
         self._zero: datetime | None = None
-
-    def add_to(self, events: Table, frames: Table, columns: Sequence[Column]) -> None:
-        report, folder = self._report, self._session.folder
-        report.sessions += 1
+        self.ended = False
+        self.problems: list[str] = []
         try:
-            self._zero = zero_of(folder.read_facts())
+            facts = session.folder.read_facts()
+            self._zero = zero_of(facts)
+            self.ended = facts.get("state") not in ("running", None)
         except SessionError as error:
             # Its rows are true without the facts; only the time of day is not known.
-            report.problems.append(shown(str(error)))
-        try:
-            self._add_events(events)
-        except SessionError as error:
-            report.problems.append(shown(str(error)))
-        try:
-            self._add_frames(frames, columns)
-        except SessionError as error:
-            report.problems.append(shown(str(error)))
-        report.cut_off += sum(map(cut_off, (folder.events, folder.frames)))
+            self.problems.append(shown(str(error)))
 
-    def _add_events(self, table: Table) -> None:
-        accepted = 0
-        for event in read_events(self._session.folder):
-            accepted += "rejected" not in event
-            table.add((*self._head, *_event_values(event, accepted, self._zero)))
-            self._report.events += 1
+    def add_events(self, table: Table) -> int:
+        """How many there are."""
+        count = accepted = 0
+        try:
+            for event in read_events(self._session.folder):
+                accepted += "rejected" not in event
+                table.add((*self._head, *_event_values(event, accepted, self._zero)))
+                count += 1
+        except SessionError as error:
+            self.problems.append(shown(str(error)))
+        return count
 
-    def _add_frames(self, table: Table, columns: Sequence[Column]) -> None:
-        with open_rows(self._session.folder) as (own, rows):
-            wanted = [column.name for column in columns[len(_BEFORE_SHARES) : -len(_AFTER_SHARES)]]
-            values = _FrameValues(own, wanted, self._zero)
-            for row in rows:
-                table.add((*self._head, *values.of(row)))
-                self._report.frames += 1
+    def add_frames(self, table: Table, columns: Sequence[Column]) -> int:
+        """How many rows there are."""
+        count = 0
+        try:
+            with open_rows(self._session.folder) as (own, rows):
+                wanted = [column.name for column in columns[len(_BEFORE_SHARES) : -len(_AFTER_SHARES)]]
+                values = _FrameValues(own, wanted, self._zero)
+                for row in rows:
+                    table.add((*self._head, *values.of(row)))
+                    count += 1
+        except SessionError as error:
+            self.problems.append(shown(str(error)))
+        return count
 
 
 def _share_names(columns: Columns) -> tuple[str, ...]:

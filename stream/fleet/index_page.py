@@ -48,6 +48,8 @@ def _context(folder: FleetFolder, summary: FleetSummary) -> dict[str, Any]:
         "title": folder.path.resolve().name,
         "sources_n": len(sources),
         "sessions_n": sum(len(source.sessions) for source in sources),
+        "running_n": sum(source.state == "running" for source in sources),
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "states": [(state, sum(source.state == state for source in sources)) for state in states],
         "events_n": _grouped(summary.events),
         "rejected_n": _grouped(sum(source.rejected for source in sources)),

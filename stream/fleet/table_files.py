@@ -46,7 +46,7 @@ class Table(Protocol):
 def open_table(path: Path, form: Form, columns: Sequence[Column]) -> Iterator[Table]:
     """A new file, which is there when the block has ended well. Raises FleetError where it cannot be written."""
     try:
-        with whole_file(path) as partial:
+        with whole_file(path, ending=".part") as partial:  # DuckDB's *.parquet finds hidden files, too
             if form == "csv":
                 with partial.open("w", newline="", encoding="utf-8") as file:
                     yield _CsvTable(file, columns)

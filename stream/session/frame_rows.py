@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -246,8 +247,9 @@ def open_rows(folder: SessionFolder) -> Iterator[tuple[Columns, Iterator[FrameRo
     that was cut off, or has no end, is left out."""
     try:
         with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
-            # Without its end a last line may have lost digits too, and would pass for a row.
-            rows = csv.reader(line for line in file if line.endswith(("\n", "\r")))
+            # Without its end a last line may have lost digits too, and would pass for a row. While it is written, the rest may
+            # come before the next look: nothing is read behind it.
+            rows = csv.reader(takewhile(_has_end, file))
             try:
                 columns = Columns(next(rows, []))
             except ValueError as error:
@@ -255,6 +257,10 @@ def open_rows(folder: SessionFolder) -> Iterator[tuple[Columns, Iterator[FrameRo
             yield columns, _whole_rows(rows, columns, folder)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SessionError(f"{folder.frames} cannot be read: {_why(error)}") from error
+
+
+def _has_end(line: str) -> bool:
+    return line.endswith(("\n", "\r"))
 
 
 def _whole_rows(rows: Iterator[list[str]], columns: Columns, folder: SessionFolder) -> Iterator[FrameRow]:
@@ -358,8 +364,10 @@ def _objects(path: Path, kind: TypeAdapter[Any]) -> Iterator[Mapping[str, Any]]:
                 try:
                     yield checked_json(kind, line)
                 except MisfitError as error:
-                    if file.readline():
+                    if _has_end(line) and file.readline():
                         raise SessionError(f"{path}: line {place} is not what belongs there: {error}") from None
+                if not _has_end(line):
+                    return  # its end may come meanwhile, and would be a line of its own
     except (OSError, UnicodeDecodeError) as error:
         raise SessionError(f"{path} cannot be read: {_why(error)}") from error
 

@@ -23,6 +23,14 @@ def test_a_file_appears_when_its_block_ends_well(tmp_path: Path) -> None:
     assert sorted(found.name for found in tmp_path.iterdir()) == ["a.txt", "plain"]
 
 
+def test_who_takes_every_file_of_one_ending_does_not_find_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with whole_file(path, ending=".part") as temporary:
+        temporary.write_text("half of it")
+        assert list(tmp_path.glob("*.txt")) == [] and temporary.parent == tmp_path
+    assert [found.name for found in tmp_path.iterdir()] == ["a.txt"]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no"), OSError("of something else")])
 def test_of_a_block_that_fails_nothing_stays(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "a.txt"

@@ -5,7 +5,6 @@ onset to offset. How far the numbers are padded changes inside the set. File nam
 file name). A row has two apexes: the first counts, the second only where the first does not lie in the clip.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +12,12 @@ from pathlib import Path
 
 from train.datasets.class_maps import SEVEN_CLASSES, USUAL_MAP, ClassMap
 from train.datasets.coded import OPTIONAL_COLUMNS, CodedDataset, read_coded
-from train.datasets.frames import Folder, FoundClip, Tree, parts_below, passed_over, registered, scan
+from train.datasets.frames import FoundClip, Tree, passed_over, scan
 from train.datasets.source import Reading
 from train.datasets.spreadsheet import SheetKind
+from train.datasets.subject_folders import clips_of_subjects, key_of
 
 LAYOUTS = ("raw_selected", "sections", "cropped")
-_SUBJECT_FOLDER = re.compile(r"sub([0-9]{1,9})", re.IGNORECASE)
-_SUBJECT_CELL = re.compile(r"(?:sub)?([0-9]{1,9})", re.IGNORECASE)
 
 KIND = SheetKind(
     title="CASME",
@@ -51,48 +49,16 @@ def read(
     return replace(reading, defects=(*reading.defects, *rest))
 
 
-def _key(subject: str, filename: str) -> tuple[str, str] | str:
-    number = _SUBJECT_CELL.fullmatch(subject)
-    if number is None:
-        return f"Subject: expected a number, found {subject!r}"
-    if not filename:
-        return "Filename: expected a clip's name, found an empty cell"
-    return f"sub{int(number[1]):02d}", filename
-
-
 CASME = CodedDataset(
     "casme",
     60.0,
     KIND,
     LAYOUTS,
-    _key,
+    key_of,
     (*SEVEN_CLASSES, "repression", "tense", "others"),
     apexes=("ApexF1", "ApexF2"),
 )
 
 
 def _find_clips(tree: Tree) -> list[FoundClip]:
-    """The folders in one of a subject, in every layout."""
-    clips = []
-    for folder in tree.folders:
-        path = Path(os.path.abspath(folder.path))
-        subject = _SUBJECT_FOLDER.fullmatch(path.parent.name)
-        if subject is not None:
-            key = (f"sub{int(subject[1]):02d}", path.name.strip().casefold())
-            clips.append(FoundClip(key, _layout(tree, folder), folder))
-    return clips
-
-
-def _layout(tree: Tree, folder: Folder) -> str:
-    """By the nearest folder that says it."""
-    if registered(folder):
-        return "cropped"
-    for part in parts_below(tree, folder):
-        name = re.sub(r"[^a-z0-9]", "", part)
-        if "cropped" in name:
-            return "cropped"
-        if "rawselected" in name:
-            return "raw_selected"
-        if re.search(r"section[ab]|casme[ab]$", name):
-            return "sections"
-    return "raw_selected"
+    return clips_of_subjects(tree, lambda name: "sections" if re.search(r"section[ab]|casme[ab]$", name) else None)

@@ -3,7 +3,6 @@
 File names are not unique: a clip's key is (subject, file name). Layout: `.../sub01/EP02_01f/img46.jpg`.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,14 +10,13 @@ from pathlib import Path
 
 from train.datasets.class_maps import USUAL_MAP, ClassMap
 from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
-from train.datasets.frames import Folder, FoundClip, Tree, parts_below, passed_over, registered, scan
+from train.datasets.frames import FoundClip, Tree, passed_over, scan
 from train.datasets.labels import CASME2_LABELS
 from train.datasets.source import Reading
 from train.datasets.spreadsheet import SheetKind
+from train.datasets.subject_folders import clips_of_subjects, key_of
 
 LAYOUTS = ("raw_selected", "raw", "cropped")
-_SUBJECT_FOLDER = re.compile(r"sub0*([0-9]+)", re.IGNORECASE)
-_SUBJECT_CELL = re.compile(r"(?:sub)?([0-9]{1,9})(?:\.0)?", re.IGNORECASE)
 
 KIND = SheetKind(
     title="CASME II",
@@ -54,42 +52,11 @@ def claimed(tree: Tree) -> set[Path]:
     return {clip.folder.path for clip in find_clips(tree)}
 
 
-def _key(subject: str, filename: str) -> tuple[str, str] | str:
-    number = _SUBJECT_CELL.fullmatch(subject)
-    if number is None:
-        return f"Subject: expected a number, found {subject!r}"
-    if not filename:
-        return "Filename: expected a clip's name, found an empty cell"
-    return f"sub{int(number[1]):02d}", filename
-
-
 CASME2 = CodedDataset(
-    "casme2", 200.0, KIND, LAYOUTS, _key, tuple(CASME2_LABELS), published=CASME2_LABELS, needs_apex=True
+    "casme2", 200.0, KIND, LAYOUTS, key_of, tuple(CASME2_LABELS), published=CASME2_LABELS, needs_apex=True
 )
 
 
 def find_clips(tree: Tree) -> list[FoundClip]:
     """The folders named like a clip, in every layout."""
-    clips = []
-    for folder in tree.folders:
-        path = Path(os.path.abspath(folder.path))
-        subject = _SUBJECT_FOLDER.fullmatch(path.parent.name)
-        if subject is not None:
-            key = (f"sub{int(subject[1]):02d}", path.name.strip().casefold())
-            clips.append(FoundClip(key, _layout(tree, folder), folder))
-    return clips
-
-
-def _layout(tree: Tree, folder: Folder) -> str:
-    """By the nearest folder that says it; cropped pictures say it in their own names too."""
-    if registered(folder):
-        return "cropped"
-    for part in parts_below(tree, folder):
-        name = re.sub(r"[^a-z0-9]", "", part)
-        if "cropped" in name:
-            return "cropped"
-        if "rawselected" in name:
-            return "raw_selected"
-        if name.endswith("raw"):
-            return "raw"
-    return "raw_selected"
+    return clips_of_subjects(tree, lambda name: "raw" if name.endswith("raw") else None)

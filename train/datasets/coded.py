@@ -1,5 +1,6 @@
 """What datasets of clips share whose coders wrote a sheet: a row a clip, joined with a folder of frames a clip."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ CODED_COLUMNS = (
     ("Estimated Emotion", "Emotion"),
 )
 OPTIONAL_COLUMNS = (("Action Units", "Action Unit", "AUs", "AU"),)
+
+_SUBJECT_CELL = re.compile(r"(?:S|sub)?([0-9]{1,9})(?:\.0)?", re.IGNORECASE)
 
 Key = tuple[str, str]
 """(subject, clip)."""
@@ -40,7 +43,7 @@ class CodedDataset:
     fps: float | tuple[float, ...]
     kind: SheetKind
     layouts: tuple[str, ...]
-    key: Callable[[str, str], tuple[str, str] | str]
+    key: Callable[[str, str], Key | str]
     emotions: tuple[str, ...]
     apexes: tuple[str, ...] = ("Apex Frame",)
     published: Mapping[str, str | None] | None = None
@@ -48,6 +51,25 @@ class CodedDataset:
     class_counts: tuple[ClassCount, ...] = (3, 4, 7)
     parts: tuple[str, ...] = ()
     emotion_ids: tuple[str, ...] = ()
+
+
+def key_by_name(
+    clip: re.Pattern[str], normal: Callable[[re.Match[str]], Key], example: str
+) -> Callable[[str, str], Key | str]:
+    """A dataset's `key` where a clip's name says of whom it is, in the first group of `clip`, and row and name must agree;
+    `normal` gives (subject, clip) of a name."""
+
+    def key(subject: str, filename: str) -> Key | str:
+        name, number = clip.fullmatch(filename), _SUBJECT_CELL.fullmatch(subject)
+        if name is None:
+            return f"Filename: expected a name such as {example}, found {filename!r}"
+        if number is None:
+            return f"Subject: expected a number, found {subject!r}"
+        if int(number[1]) != int(name[1]):
+            return f"Subject {subject} and Filename {filename} name different people"
+        return normal(name)
+
+    return key
 
 
 def require_classes(name: str, class_map: ClassMap, offered: Sequence[ClassCount]) -> None:

@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from train.datasets.class_maps import SEVEN_CLASSES, USUAL_MAP, ClassMap
-from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
+from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, key_by_name, read_coded
 from train.datasets.frames import FoundClip, Tree, copy_of, passed_over, scan
 from train.datasets.source import Reading
 from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw", "cropped")
 _CLIP = re.compile(r"sub([0-9]{1,9})_([0-9]{1,9})", re.IGNORECASE)
-_SUBJECT = re.compile(r"(?:sub)?([0-9]{1,9})", re.IGNORECASE)
 
 KIND = SheetKind(
     title="DFME",
@@ -42,15 +41,9 @@ def read(
     return replace(reading, defects=(*reading.defects, *rest))
 
 
-def _key(subject: str, filename: str) -> tuple[str, str] | str:
-    name, number = _CLIP.fullmatch(filename), _SUBJECT.fullmatch(subject)
-    if name is None:
-        return f"Filename: expected a name such as sub0003_01, found {filename!r}"
-    if number is None:
-        return f"Subject: expected a number, found {subject!r}"
-    if int(number[1]) != int(name[1]):
-        return f"Subject {subject} and Filename {filename} name different people"
-    return _normal(name)
+def _normal(name: re.Match[str]) -> tuple[str, str]:
+    subject = f"sub{int(name[1]):04d}"
+    return subject, f"{subject}_{int(name[2]):02d}"
 
 
 DFME = CodedDataset(
@@ -58,7 +51,7 @@ DFME = CodedDataset(
     (200.0, 300.0, 500.0),
     KIND,
     LAYOUTS,
-    _key,
+    key_by_name(_CLIP, _normal, "sub0003_01"),
     SEVEN_CLASSES,
     class_counts=(3, 7),
     parts=("training", "testA", "testB"),
@@ -70,8 +63,3 @@ def _find_clips(tree: Tree) -> list[FoundClip]:
     """The folders named like a clip."""
     names = ((folder, _CLIP.fullmatch(folder.path.name.strip())) for folder in tree.folders)
     return [FoundClip(_normal(name), copy_of(tree, folder), folder) for folder, name in names if name is not None]
-
-
-def _normal(name: re.Match[str]) -> tuple[str, str]:
-    subject = f"sub{int(name[1]):04d}"
-    return subject, f"{subject}_{int(name[2]):02d}"

@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from train.datasets.class_maps import EMOTIONS, SEVEN_CLASSES, USUAL_MAP, ClassMap, emotions_in
-from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
+from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, key_by_name, read_coded
 from train.datasets.frames import FoundClip, Tree, copy_of, parts_below, passed_over, scan
 from train.datasets.source import Defect, FrameFolder, Reading
 from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw", "cropped")
 _CLIP = re.compile(r"S([0-9]{1,3})-([0-9]{1,3})-([0-9]{1,4})", re.IGNORECASE)
-_SUBJECT = re.compile(r"(?:S|sub)?([0-9]{1,9})", re.IGNORECASE)
 _FOLDER_OF = {"others": "repression"}
 """Where the folder of an emotion is called otherwise than in the sheet."""
 
@@ -46,18 +45,12 @@ def read(
     return replace(reading, defects=(*reading.defects, *_misplaced(reading), *rest))
 
 
-def _key(subject: str, filename: str) -> tuple[str, str] | str:
-    name, number = _CLIP.fullmatch(filename), _SUBJECT.fullmatch(subject)
-    if name is None:
-        return f"Filename: expected a name such as S01-01-001, found {filename!r}"
-    if number is None:
-        return f"Subject: expected a number, found {subject!r}"
-    if int(number[1]) != int(name[1]):
-        return f"Subject {subject} and Filename {filename} name different people"
-    return _normal(name)
+def _normal(name: re.Match[str]) -> tuple[str, str]:
+    subject = f"S{int(name[1]):02d}"
+    return subject, f"{subject}-{int(name[2]):02d}-{int(name[3]):03d}"
 
 
-MMEW = CodedDataset("mmew", 90.0, KIND, LAYOUTS, _key, (*SEVEN_CLASSES, "others"))
+MMEW = CodedDataset("mmew", 90.0, KIND, LAYOUTS, key_by_name(_CLIP, _normal, "S01-01-001"), (*SEVEN_CLASSES, "others"))
 
 
 def _find_clips(tree: Tree) -> list[FoundClip]:
@@ -83,8 +76,3 @@ def _misplaced(reading: Reading) -> list[Defect]:
                 reason = f"lies under {folder}, its row says {clip.emotion}: the row counts"
                 defects.append(Defect("warning", clip.pictures.path, reason, clip=f"{clip.subject}/{clip.clip}"))
     return defects
-
-
-def _normal(name: re.Match[str]) -> tuple[str, str]:
-    subject = f"S{int(name[1]):02d}"
-    return subject, f"{subject}-{int(name[2]):02d}-{int(name[3]):03d}"

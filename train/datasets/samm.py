@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from train.datasets.class_maps import USUAL_MAP, ClassMap
-from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, read_coded
+from train.datasets.coded import CODED_COLUMNS, OPTIONAL_COLUMNS, CodedDataset, key_by_name, read_coded
 from train.datasets.frames import FoundClip, Tree, parts_below, passed_over, scan
 from train.datasets.labels import SAMM_LABELS
 from train.datasets.source import Reading
@@ -14,7 +14,6 @@ from train.datasets.spreadsheet import SheetKind
 
 LAYOUTS = ("raw", "cropped")
 _CLIP = re.compile(r"([0-9]{1,3})_([0-9]{1,9})_([0-9]{1,9})")
-_SUBJECT = re.compile(r"([0-9]{1,9})(?:\.0)?")
 
 KIND = SheetKind(
     title="SAMM",
@@ -50,18 +49,14 @@ def claimed(tree: Tree) -> set[Path]:
     return {clip.folder.path for clip in find_clips(tree)}
 
 
-def _key(subject: str, filename: str) -> tuple[str, str] | str:
-    number, name = _SUBJECT.fullmatch(subject), _CLIP.fullmatch(filename)
-    if name is None:
-        return f"Filename: expected a name such as 006_1_2, found {filename!r}"
-    if number is None:
-        return f"Subject: expected a number, found {subject!r}"
-    if int(number[1]) != int(name[1]):
-        return f"Subject {subject} and Filename {filename} name different people"
-    return _normal(name)
+def _normal(name: re.Match[str]) -> tuple[str, str]:
+    subject = f"{int(name[1]):03d}"
+    return subject, f"{subject}_{int(name[2])}_{int(name[3])}"
 
 
-SAMM = CodedDataset("samm", 200.0, KIND, LAYOUTS, _key, tuple(SAMM_LABELS), published=SAMM_LABELS)
+SAMM = CodedDataset(
+    "samm", 200.0, KIND, LAYOUTS, key_by_name(_CLIP, _normal, "006_1_2"), tuple(SAMM_LABELS), published=SAMM_LABELS
+)
 
 
 def find_clips(tree: Tree) -> list[FoundClip]:
@@ -73,8 +68,3 @@ def find_clips(tree: Tree) -> list[FoundClip]:
             cropped = any("cropped" in part for part in parts_below(tree, folder))
             clips.append(FoundClip(_normal(name), "cropped" if cropped else "raw", folder))
     return clips
-
-
-def _normal(name: re.Match[str]) -> tuple[str, str]:
-    subject = f"{int(name[1]):03d}"
-    return subject, f"{subject}_{int(name[2])}_{int(name[3])}"

@@ -2,7 +2,7 @@
 // The table of sources. All of them are in the page; only the rows of one page of the table are ever made.
 const ROWS = 100;
 const COLUMNS = [
-  ["name", "source", "text"], ["state", "state", "text"], ["reason", "reason", "text"], ["events", "events", "whole"], ["watchable", "watchable min", "number"],
+  ["id", "source", "text"], ["state", "state", "text"], ["reason", "reason", "text"], ["events", "events", "whole"], ["watchable", "watchable min", "number"],
   ["rate", "events a watchable min", "number"], ["rejected", "rejected", "whole"], ["frames", "frames", "whole"],
   ["fps", "frames a second", "number"], ["gaps", "gaps", "whole"], ["reconnects", "reconnects", "whole"], ["dropped", "dropped", "whole"],
   ["restarts", "restarts", "whole"],
@@ -10,7 +10,7 @@ const COLUMNS = [
 const sources = JSON.parse(document.getElementById("data").textContent);
 const by = (id) => document.getElementById(id);
 const collator = new Intl.Collator(undefined, { numeric: true });
-let sorted = { name: "name", down: false }, page = 0, chosen = sources;
+let sorted = { name: "id", down: false }, page = 0, chosen = sources;
 const opened = new Set();
 
 function node(tag, text, attributes = {}) {
@@ -68,7 +68,8 @@ function details(source) {
   }
   if (source.more) list.append(node("li", `and ${source.more} earlier ones`));
   for (const [why, count] of source.troubles) list.append(node("li", `${count} × ${why}`, { class: "trouble" }));
-  const about = [source.address !== source.name && source.address, source.kind, source.started && `last begun ${source.started.replace("T", " ").slice(0, 19)}`];
+  const also = [source.name, source.address].filter((words, place, all) => words !== source.id && all.indexOf(words) === place);
+  const about = [...also, source.kind, source.started && `last begun ${source.started.replace("T", " ").slice(0, 19)}`];
   cell.append(node("p", about.filter(Boolean).join(" · ")), list);
   const row = node("tr", "", { class: "details" });
   row.append(cell);
@@ -78,12 +79,12 @@ function details(source) {
 function row(source) {
   const made = node("tr", "", { "data-id": source.id, "data-state": source.state });
   for (const column of COLUMNS) {
-    const first = column[0] === "name";
+    const first = column[0] === "id";
     const cell = node(first ? "th" : "td", first ? "" : words(source, column), { class: column[2] === "text" ? "text" : "" });
     if (first) {
       cell.setAttribute("scope", "row");
       const button = node("button", opened.has(source.id) ? "▾" : "▸", {
-        type: "button", class: "opens", "aria-expanded": opened.has(source.id), "aria-label": `Sessions of ${source.name}`,
+        type: "button", class: "opens", "aria-expanded": opened.has(source.id), "aria-label": `Sessions of ${source.id}`,
       });
       button.addEventListener("click", () => {
         if (!opened.delete(source.id)) opened.add(source.id);
@@ -91,7 +92,7 @@ function row(source) {
         document.querySelector(`tr[data-id="${CSS.escape(source.id)}"] button`).focus();
       });
       const newest = source.sessions[0];
-      cell.append(button, newest ? node("a", source.name, { href: newest[2] }) : node("span", source.name));
+      cell.append(button, newest ? node("a", source.id, { href: newest[2] }) : node("span", source.id));
     }
     if (column[0] === "reason") {
       cell.title = source.reason;

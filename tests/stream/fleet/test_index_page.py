@@ -139,6 +139,7 @@ def test_thousands_of_sources_in_a_browser(tmp_path: Path) -> None:
             assert await tab.run("document.querySelector('#count').textContent") == "2 of 2000 sources"
             await tab.run("document.querySelector('.opens').click()")
             assert "no light" in await tab.run("document.querySelector('.details').innerText")
+            assert await tab.run("document.querySelector('#sources tbody a').textContent") == "cam-1900"
             assert await tab.run("document.activeElement.getAttribute('aria-expanded')") == "true"
             for width in (390, 1200):
                 await tab.size(width, 800)
