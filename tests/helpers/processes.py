@@ -2,7 +2,8 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ def until(holds: Callable[[], Any], process: subprocess.Popen | None = None) -> 
         assert time.monotonic() < deadline
         assert process is None or process.poll() is None, process.stderr.read() if process.stderr else ""
         time.sleep(0.02)
+
+
+@contextmanager
+def ended(process: subprocess.Popen) -> Iterator[None]:
+    """Where the block fails the process is killed: leaving `Popen` waits for its end."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
 
 
 def children(pid: int) -> list[int]:

@@ -35,7 +35,7 @@ from tests.helpers.fleet_folders import made_session, small_fleet, tell
 from tests.helpers.mjpeg_server import endless_server
 from tests.helpers.models import save_tiny_model
 from tests.helpers.paths import ROOT
-from tests.helpers.processes import until
+from tests.helpers.processes import ended, until
 from tests.helpers.report_sessions import MOVED, REST, line, row
 
 FORMS: tuple[Form, ...] = ("parquet", "csv")
@@ -373,9 +373,10 @@ def test_a_fleet_with_a_camera_can_be_looked_at_while_it_runs(tmp_path: Path, en
             "--tables-every",
             "0.005",
         ]
-        with subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
+        with (
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+            ended(process),
+        ):
             stamps = FleetFolder(out).stamps("parquet")
             until(
                 lambda: stamps.exists() and '"talk":' in stamps.read_text() and (out / "index.html").exists(), process
@@ -383,7 +384,7 @@ def test_a_fleet_with_a_camera_can_be_looked_at_while_it_runs(tmp_path: Path, en
             until(hall.exists, process)
             before = pq.read_metadata(hall).num_rows
             until(lambda: pq.read_metadata(hall).num_rows > before + 10, process)
-            assert "being recorded" in (out / "index.html").read_text()
+            until(lambda: "being recorded" in (out / "index.html").read_text(), process)  # made after the tables
             assert main(["--tables-of", str(out)]) == 0  # by somebody else, meanwhile
             kept, family = talk.stat().st_ino, psutil.Process(process.pid).children(recursive=True)
             process.send_signal(ending)
