@@ -6,6 +6,7 @@ _MOVEMENT_STEP_PX, _MOVEMENT_STEPS = 0.01, 2000
 _LONGEST_STEP_S = 1.0
 """A longer step between two frames is a gap, not time that somebody was watched."""
 _MOST_FACES = 64
+_MOST_LINES = 6
 OTHERS = 0
 """Faces after the first ones are taken together under this number."""
 
@@ -79,16 +80,25 @@ class Sight:
 
 
 def sight_lines(sight: Sight, duration_s: float) -> list[str]:
-    """A line for the run, or for each face where there are several: "watchable 7 min 12 s of 9 min; …"."""
+    """A line for the run, or for each face where there are several: "watchable 7 min 12 s of 9 min; …". Of many faces those that
+    were watchable longest have a line, and one is for all others."""
     if not sight.faces:
         return [f"watchable 0 s of {span_words(duration_s)}: there was no face"]
-    alone = len(sight.faces) == 1
-    lines: list[str] = []
-    for track, face in sorted(sight.faces.items(), key=lambda item: (item[0] == OTHERS, item[0])):
-        whose = "" if alone else "all other faces: " if track == OTHERS else f"face {track}: "
-        smallest = "" if face.smallest_px is None else f"; smallest visible movement {face.smallest_px:.2g} px"
-        lines.append(f"{whose}watchable {span_words(face.watchable_s)} of {span_words(duration_s)}{smallest}")
+    if len(sight.faces) == 1:
+        return [_sight_words(next(iter(sight.faces.values())), duration_s)]
+    followed = {track: face for track, face in sight.faces.items() if track != OTHERS}
+    longest = sorted(followed, key=lambda track: (-round(followed[track].watchable_s, 1), track))[:_MOST_LINES]
+    lines = [f"face {track}: {_sight_words(followed[track], duration_s)}" for track in sorted(longest)]
+    others = [face for track, face in sight.faces.items() if track not in longest]
+    if others:
+        rest = others[0] if len(others) == 1 else FaceSight(watchable_s=sum(face.watchable_s for face in others))
+        lines.append(f"all other faces: {_sight_words(rest, duration_s)}")
     return lines
+
+
+def _sight_words(face: FaceSight, duration_s: float) -> str:
+    smallest = "" if face.smallest_px is None else f"; smallest visible movement {face.smallest_px:.2g} px"
+    return f"watchable {span_words(face.watchable_s)} of {span_words(duration_s)}{smallest}"
 
 
 def span_words(span_s: float) -> str:

@@ -86,9 +86,8 @@ only while somebody looks, its state, and its last event.
   microlive-fleet lab.yaml --out fleet --serve 8080             http://127.0.0.1:8080/
   microlive-fleet lab.yaml --out fleet --serve 0.0.0.0:8080     for all who have the token
 """
-
-
 _TABLES_EVERY_MIN = 10.0
+_TAKEN_BY_TABLES_OF = ("tables_of", "tables", "json", "debug")
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,6 @@ def _add_tables(add: Add) -> None:
 _BOARD = Topic("board", "all live sources in a browser", WEB.add_options, _BOARD_LESSON)
 _FLEET = Topic("fleet", "sources, workers, what is kept", _add_fleet, _FLEET_LESSON)
 _TABLES = Topic("tables", "all sessions as tables and a page", _add_tables, _TABLES_LESSON)
-_TAKEN_BY_TABLES_OF = ("tables_of", "tables", "json", "debug")
 
 
 def _parse(argv: Sequence[str] | None) -> FleetOptions | TablesOptions:

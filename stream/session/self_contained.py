@@ -12,11 +12,13 @@ from markupsafe import Markup
 
 from model.guards import shown
 
+_SHARED = Path(__file__).resolve().parent / "templates" / "page.css"
+
 
 def self_contained_page(templates: Path, name: str, context: Mapping[str, Any]) -> str:
-    """The page of the template NAME.html, which gets NAME.css as `style`, NAME.js as `script` and the hash for its policy as
-    `script_digest`. Everything from the context is escaped: names and notes come from outside."""
-    style = Markup((templates / f"{name}.css").read_text(encoding="utf-8"))
+    """The page of the template NAME.html, which gets NAME.css, behind what all pages share, as `style`, NAME.js as `script` and
+    the hash for its policy as `script_digest`. Everything from the context is escaped: names and notes come from outside."""
+    style = Markup("".join(sheet.read_text(encoding="utf-8") for sheet in (_SHARED, templates / f"{name}.css")))
     script = (templates / f"{name}.js").read_text(encoding="utf-8")
     # The page's own script and no other one: its hash is in the policy.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
