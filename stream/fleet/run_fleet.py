@@ -234,5 +234,6 @@ def _told(charge: Charge) -> dict[str, Any]:
         "reason": charge.reason,
         "attempt": charge.attempt,
         "restarts": charge.restarts,
+        "apart": charge.apart,
         "frames": charge.frames,
     }
