@@ -9,7 +9,7 @@ import cv2
 
 from model.errors import MicroliveError
 from model.types import FrameResult
-from stream.face.landmarks import FaceMeshDetector
+from stream.face.landmarks import drawn_face
 from stream.fleet.orders import NEWS_S, Ended, HaltOrder, News, PrepareOrder, RecordOrder, WatchedPicture, WatchOrder
 from stream.fleet.recording import Models, Recording
 from stream.machine import share_processor
@@ -55,13 +55,14 @@ class Carrier:
 
     def _prepare(self, order: PrepareOrder) -> None:
         """What goes wrong is for the recordings to tell."""
-        with suppress(MicroliveError, ValueError):
-            self._models.recognizer(order.settings)
         with suppress(SourceError):
             self._captures.fill(order.sources)
-        # The first one of a process takes longer: it reads MediaPipe's models.
-        with suppress(Exception):
-            FaceMeshDetector(static=True).close()
+        with suppress(MicroliveError, ValueError):
+            recognizer = self._models.recognizer(order.settings)
+            # The first frame with a face takes seven times as long as that of any later source: models are read and
+            # tables reckoned then.
+            recognizer.process(drawn_face(), 0.0)
+            recognizer.reset()
 
     def _begin(self, order: RecordOrder) -> None:
         recording = Recording(order, self._models, self._captures, self._tiles.show)

@@ -225,9 +225,10 @@ class Carriers:
         while hands.now_s < self._seconds:
             self.most = max(self.most, len(hands.at_work))
             for hand in hands.at_work:
-                for order in hand.orders[-1:]:
+                for order in hand.orders:
                     began_s.setdefault(hand, hands.now_s)
-                    rows(order)
+                    if not order.folder.exists():
+                        rows(order)
                 names = [order.source.id for order in hand.orders]
                 if self._poison in names and hands.now_s - began_s[hand] >= self._after_s:
                     self.deaths.append(names)
@@ -239,7 +240,7 @@ class Carriers:
 
 
 def test_a_camera_that_kills_its_worker_soon_has_one_of_its_own(tmp_path: Path) -> None:
-    deadly = Carriers("cam1", after_s=6.0, seconds=400.0)
+    deadly = Carriers("cam1", after_s=6.0, seconds=200.0)
     hands = Hands(deadly, spares=True)
     with supervised(tmp_path / "fleet", cameras(8), hands, 2, 0) as supervisor:
         with pytest.raises(KeyboardInterrupt):
@@ -271,7 +272,7 @@ def test_nobody_is_apart_where_there_can_be_no_more_workers(tmp_path: Path) -> N
 
 
 def test_one_that_is_well_for_long_between_deaths_is_no_suspect(tmp_path: Path) -> None:
-    deadly = Carriers("cam1", after_s=40.0, seconds=300.0)
+    deadly = Carriers("cam1", after_s=40.0, seconds=250.0)
     hands = Hands(deadly, spares=True)
     with supervised(tmp_path / "fleet", cameras(4), hands, 1, 0) as supervisor, pytest.raises(KeyboardInterrupt):
         supervisor.run()
