@@ -198,6 +198,7 @@ def run_fleet_faults(settings: BenchmarkSettings, minutes: float, cameras: int, 
         f"{what}s back after p50 {times.get('p50', 0.0):.2f} s, p95 {times.get('p95', 0.0):.2f} s, at most "
         f"{times.get('max', 0.0):.2f} s, {times['over']:.0f} of {times['count']:.0f} later than {BACK_WITHIN_S:g} s"
         for what, times in found.back_s.items()
+        if times["count"]
     )
     print(
         f"{len(found.kills)} kills in {minutes:g} min: {found.rows} rows ({found.fps:.0f} a second) in {found.sessions} sessions, "

@@ -54,7 +54,8 @@ class ChaosRun:
 
     `rows_lost`: rows that had been there and were not at the end, and in sessions that were closed frames that came out of
     the source, were not overtaken and have no row. `rows_torn`: lines that are no rows, and numbers that do not grow.
-    `memory_growth_mb`: median of the last tenth of the run less that of the second tenth, of all processes of the fleet;
+    `memory_growth_mb`: the 90th percentile of the last tenth of the run less that of the second tenth, of all processes of the
+    fleet, of which some are missing for a while after a kill;
     `parent_growth_mb`: of the one that was started. `not_closed`: sessions that say of themselves neither that they are finished nor that they were killed."""
 
     minutes: float
@@ -241,7 +242,9 @@ class _Fleet:
         missing = sum(rows for path, rows in before.items() if not path.exists())
         memory = np.array(self._memory)
         tenth = max(1, int(_SETTLED_SHARE * len(memory)))
-        growth = np.median(memory[-tenth:], axis=0) - np.median(memory[tenth : 2 * tenth], axis=0)
+        growth = np.subtract(
+            *(np.percentile(part, 90, axis=0) for part in (memory[-tenth:], memory[tenth : 2 * tenth]))
+        )
         rows = sum(one.rows for one in checked)
         overtaken = {name: sum(one.overtaken for one in checked if one.source == name) for name in self._servers}
         of_camera = {name: sum(one.rows for one in checked if one.source == name) for name in self._servers}

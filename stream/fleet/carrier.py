@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import cv2
 
-from model.errors import MicroliveError
 from model.types import FrameResult
 from stream.face.landmarks import drawn_face
 from stream.fleet.orders import NEWS_S, Ended, HaltOrder, News, PrepareOrder, RecordOrder, WatchedPicture, WatchOrder
@@ -57,7 +56,7 @@ class Carrier:
         """What goes wrong is for the recordings to tell."""
         with suppress(SourceError):
             self._captures.fill(order.sources)
-        with suppress(MicroliveError, ValueError):
+        with suppress(Exception):
             recognizer = self._models.recognizer(order.settings)
             # The first frame with a face takes seven times as long as that of any later source: models are read and
             # tables reckoned then.

@@ -35,6 +35,8 @@ _SUSPECT_DEATHS, _CLEARED_S = 2, 30.0
 """A camera or stream with which so many workers died may be what kills them, until it gave rows for so long."""
 _APART = 4
 """So many more workers at most for suspects."""
+_PREPARED = 6
+"""For so many cameras and streams at most the worker that waits has capture processes started, of 30 MB each."""
 _SILENT_S, _START_S = 45.0, 120.0
 _SPARE_AFTER_S = 4.0
 _LOOK_S = 0.5
@@ -233,7 +235,7 @@ class Supervisor:
             self._spare = self._hired(aside=False, endless=True)
             live = (charge.source.settings for charge in self.charges if charge.source.endless)
             for settings in {tuple(one.of_model.values()): one for one in live}.values():
-                self._spare.send(PrepareOrder(settings, self._live.room))
+                self._spare.send(PrepareOrder(settings, min(self._live.room, _PREPARED)))
 
     def _begin(self, charge: Charge, worker: Worker) -> None:
         if not charge.source.endless:
