@@ -34,7 +34,7 @@ class LiveRun:
 
     Drawing and display happen in the taker's thread, so they never hold up classification. Leaving the `with` block
     ends the thread. `error` is what ended the run early, if anything did; `first_frame_s` and `first_label_s` count from
-    the start of the process.
+    the start of the process. `shares_process`: with other runs, so that the process's processor time tells nothing of this one.
     """
 
     def __init__(
@@ -43,10 +43,11 @@ class LiveRun:
         source: FrameSource,
         class_names: Sequence[str],
         labels: RunLabels,
+        shares_process: bool = False,
     ) -> None:
         self._pipeline = pipeline
         self._source = source
-        self._labels = labels
+        self._labels, self._shares_process = labels, shares_process
         self._sinks: list[Sink] = []
         self.summary = RunSummary(class_names)
         self.history = LiveHistory(class_names)
@@ -136,7 +137,7 @@ class LiveRun:
         health = self.health()
         run = {"source": self._source.info.name, **asdict(self._labels), "dropped": dict(health.dropped)}
         run["fps"] = self._mean_fps()
-        run["processor_ms"] = self._mean_processor_ms()
+        run["processor_ms"] = None if self._shares_process else self._mean_processor_ms()
         clock = self._pipeline.clock
         timestamps = {"gaps": clock.gaps, "repeated_or_backward": clock.repeated, "rate_hz": clock.rate_hz}
         run["timestamps"] = timestamps

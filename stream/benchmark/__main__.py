@@ -81,7 +81,7 @@ its pictures.
 """
 _FLEET = """\
 microlive-fleet on cameras of the benchmark's own, of which one is switched off, or a worker killed, every 20 s. It fails when a
-row is lost or torn, when something does not come back, or when a process is left at the end.
+row is lost or torn, when something is not back within 5 s, or when a process is left at the end.
 """
 _FLEET_FILES = """\
 microlive-fleet on short clips of the demo's face, by processes and on a local Ray cluster, each also killed in the middle and

@@ -29,6 +29,7 @@ _AWAY_S = (0.5, 8.0)
 _LOOK_S, _MEMORY_EVERY_S = 0.05, 2.0
 _START_S, _END_S, _LEFT_S = 120.0, 90.0, 5.0
 _SETTLED_SHARE = 0.1
+BACK_WITHIN_S = 5.0
 
 Killed = Literal["camera", "worker"]
 
@@ -46,9 +47,15 @@ class Kill:
 
 @dataclass(frozen=True)
 class ChaosRun:
-    """`rows_lost`: rows that had been there and were not at the end, and in sessions that were closed frames that came out of
+    """`back_s`, by what was killed: how soon it was back: p50, p95, max, `count`, `over` the limit of `BACK_WITHIN_S`, `never`
+    within the time (those are over it, too). `camera_fps` and `camera_overtaken_share`, by camera: rows a second, and of
+    its pictures those that a newer one overtook. `processor_s`: of all processes of the fleet in the run, those that were begun
+    again included, as far as it was seen before they died; `processor_ms`: that a row.
+
+    `rows_lost`: rows that had been there and were not at the end, and in sessions that were closed frames that came out of
     the source, were not overtaken and have no row. `rows_torn`: lines that are no rows, and numbers that do not grow.
-    `memory_growth_mb`: median of the last tenth of the run less that of the second tenth, of all processes of the fleet;
+    `memory_growth_mb`: the 90th percentile of the last tenth of the run less that of the second tenth, of all processes of the
+    fleet, of which some are missing for a while after a kill;
     `parent_growth_mb`: of the one that was started. `not_closed`: sessions that say of themselves neither that they are finished nor that they were killed."""
 
     minutes: float
@@ -62,6 +69,10 @@ class ChaosRun:
     not_closed: int
     fps: float
     overtaken_share: float
+    camera_fps: dict[str, float]
+    camera_overtaken_share: dict[str, float]
+    processor_s: float
+    processor_ms: float
     memory_mb: tuple[float, ...]
     memory_growth_mb: float
     parent_growth_mb: float
@@ -116,6 +127,8 @@ class _Fleet:
         self._parts: dict[Path, _Part] = {}
         self._memory: list[tuple[float, float]] = []
         self._seen_processes: dict[int, psutil.Process] = {}
+        self._processor_s: dict[int, float] = {}
+        self._began = (0.0, 0)
         self.began_s = time.monotonic()
 
     def __enter__(self) -> "_Fleet":
@@ -132,33 +145,30 @@ class _Fleet:
                     f"the fleet gave no rows of all cameras within {_START_S:g} s: {self._errors.read_text()[-300:]}"
                 )
             time.sleep(_LOOK_S)
+        self._note_processes()
+        self._began = (sum(self._processor_s.values()), sum(part.rows for part in self._parts.values()))
         self.began_s = time.monotonic()
 
     def watch_until(self, until_s: float) -> None:
         while (left_s := until_s - time.monotonic()) > 0 and self._process.poll() is None:
-            self._note_memory()
+            self._note_processes()
             self._look()
             time.sleep(min(left_s, _MEMORY_EVERY_S))
 
     def kill_worker(self, rng: random.Random, every_s: float) -> Kill:
-        """One of those that have recordings, which are those with children of their own."""
-        workers = [one for one in self._children(self._process.pid) if self._children(one.pid)]
+        """One of those that have recordings."""
+        carried = {one: self._carried(one) for one in self._children(self._process.pid)}
+        worker = rng.choice([one for one, sources in carried.items() if sources])
         at_s = time.monotonic()
         before = set(self._look())
-        if workers:
-            rng.choice(workers).kill()
-        # Its sources are those that get a new session.
-        still: dict[str, Path] = {}
+        worker.kill()
         back_s: float | None = None
-        while time.monotonic() - at_s < 0.8 * every_s:
+        while back_s is None and time.monotonic() - at_s < 0.8 * every_s:
             time.sleep(_LOOK_S)
-            new = {path: part for path, part in self._look().items() if path not in before}
-            if len(new) > len(still):
-                still = {part.source: path for path, part in new.items()}
-                back_s = None
-            if back_s is None and new and all(part.rows for part in new.values()):
+            new = {part.source for path, part in self._look().items() if path not in before and part.rows}
+            if new >= carried[worker]:
                 back_s = time.monotonic() - at_s
-        return Kill("worker", at_s - self.began_s, tuple(sorted(still)), back_s if still else None)
+        return Kill("worker", at_s - self.began_s, tuple(sorted(carried[worker])), back_s)
 
     def kill_camera(self, rng: random.Random, every_s: float) -> Kill:
         name = rng.choice(sorted(self._servers))
@@ -192,23 +202,34 @@ class _Fleet:
             return psutil.Process(pid).children()
         return []
 
-    def _note_memory(self) -> None:
+    def _carried(self, worker: psutil.Process) -> set[str]:
+        """The sources whose rows it writes."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            open_files = (Path(file.path) for file in worker.open_files())
+            return {path.parts[-3] for path in open_files if path.name == "frames.csv"}
+        return set()
+
+    def _note_processes(self) -> None:
+        """Their memory, and the processor time that each has taken."""
         total = own = 0
         with contextlib.suppress(psutil.NoSuchProcess):
             fleet = psutil.Process(self._process.pid)
             own = fleet.memory_info().rss
-            total = own
-            for one in fleet.children(recursive=True):
+            for one in (fleet, *fleet.children(recursive=True)):
                 self._seen_processes[one.pid] = one
                 with contextlib.suppress(psutil.NoSuchProcess):
                     total += one.memory_info().rss
+                    times = one.cpu_times()
+                    self._processor_s[one.pid] = times.user + times.system
         self._memory.append((total / 1e6, own / 1e6))
 
     def result(self, minutes: float, kills: list[Kill]) -> ChaosRun:
         self._look()
         seconds = time.monotonic() - self.began_s
         load = os.getloadavg()
-        self._note_memory()
+        self._note_processes()
+        processor_s = sum(self._processor_s.values()) - self._began[0]
+        seen_rows = sum(part.rows for part in self._parts.values()) - self._began[1]
         asked_s = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -221,9 +242,12 @@ class _Fleet:
         missing = sum(rows for path, rows in before.items() if not path.exists())
         memory = np.array(self._memory)
         tenth = max(1, int(_SETTLED_SHARE * len(memory)))
-        growth = np.median(memory[-tenth:], axis=0) - np.median(memory[tenth : 2 * tenth], axis=0)
+        growth = np.subtract(
+            *(np.percentile(part, 90, axis=0) for part in (memory[-tenth:], memory[tenth : 2 * tenth]))
+        )
         rows = sum(one.rows for one in checked)
-        overtaken = sum(one.overtaken for one in checked)
+        overtaken = {name: sum(one.overtaken for one in checked if one.source == name) for name in self._servers}
+        of_camera = {name: sum(one.rows for one in checked if one.source == name) for name in self._servers}
         return ChaosRun(
             minutes=minutes,
             cameras=len(self._servers),
@@ -237,7 +261,13 @@ class _Fleet:
             sessions=len(checked),
             not_closed=sum(not one.closed for one in checked),
             fps=rows / seconds,
-            overtaken_share=overtaken / max(1, overtaken + rows),
+            overtaken_share=sum(overtaken.values()) / max(1, sum(overtaken.values()) + rows),
+            camera_fps={name: count / seconds for name, count in of_camera.items()},
+            camera_overtaken_share={
+                name: overtaken[name] / max(1, overtaken[name] + count) for name, count in of_camera.items()
+            },
+            processor_s=processor_s,
+            processor_ms=1000 * processor_s / max(1, seen_rows),
             memory_mb=tuple(round(float(mb), 1) for mb in memory[:, 0]),
             memory_growth_mb=float(growth[0]),
             parent_growth_mb=float(growth[1]),
@@ -270,6 +300,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Checked:
+    source: str
     rows: int
     lost: int
     torn: int
@@ -292,13 +323,14 @@ def _check(path: Path, rows_before: int) -> _Checked:
         # The newest frame may still have waited for its turn at the end, and counts as overtaken then.
         lost += max(0, overtaken - facts["run"]["health"]["dropped"].get("source", 0))
     closed = facts["state"] in ("finished", "killed") or facts["state"].startswith("failed")
-    return _Checked(len(lines), lost, torn, overtaken, closed)
+    return _Checked(path.parts[-3], len(lines), lost, torn, overtaken, closed)
 
 
 def _spread(times_s: Sequence[float | None]) -> dict[str, float]:
-    """`never`: so many were not back in time."""
     known = [time_s for time_s in times_s if time_s is not None]
-    told: dict[str, float] = {"count": len(times_s), "never": len(times_s) - len(known)}
+    never = len(times_s) - len(known)
+    over = never + sum(time_s > BACK_WITHIN_S for time_s in known)
+    told: dict[str, float] = {"count": len(times_s), "never": never, "over": over}
     if known:
-        told |= {"p50": float(np.median(known)), "max": max(known)}
+        told |= {"p50": float(np.median(known)), "p95": float(np.percentile(known, 95)), "max": max(known)}
     return told

@@ -109,7 +109,7 @@ class FaceMeshDetector:
             )
             # The first face is what makes the native code load its models and speak of them; an empty picture after it
             # leaves nothing to be followed.
-            for picture in (_drawn_face(), np.zeros((240, 200, 3), np.uint8)):
+            for picture in (drawn_face(), np.zeros((240, 200, 3), np.uint8)):
                 self._mesh.process(picture)
 
     def detect(self, image: Image) -> list[NDArray[np.float32]]:
@@ -168,7 +168,7 @@ def _box_area(landmarks: NDArray[np.float32]) -> float:
     return float(width * height)
 
 
-def _drawn_face() -> Image:
+def drawn_face() -> Image:
     """A face of a few ellipses that Face Mesh takes for one, (240, 200, 3); not square, which it remarks on once."""
     picture = np.full((240, 200, 3), 200, np.uint8)
     cv2.ellipse(picture, (100, 120), (62, 84), 0, 0, 360, (150, 170, 215), -1)

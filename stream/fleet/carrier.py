@@ -3,14 +3,18 @@
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import cv2
 
 from model.types import FrameResult
-from stream.fleet.orders import NEWS_S, Ended, HaltOrder, News, RecordOrder, WatchedPicture, WatchOrder
+from stream.face.landmarks import drawn_face
+from stream.fleet.orders import NEWS_S, Ended, HaltOrder, News, PrepareOrder, RecordOrder, WatchedPicture, WatchOrder
 from stream.fleet.recording import Models, Recording
 from stream.machine import share_processor
 from stream.session.anonymise import Anonymiser
+from stream.sources.base import SourceError
+from stream.sources.capture import CaptureStock
 
 _PICTURE_S, _PICTURE_PX, _JPEG_QUALITY = 0.5, 320, 80
 _JOIN_S = 60.0
@@ -21,17 +25,19 @@ class Carrier:
 
     def __init__(self) -> None:
         share_processor()
-        self._models = Models()
+        self._models, self._captures = Models(), CaptureStock()
         self._changed = threading.Condition()
         self._recordings: dict[str, tuple[Recording, threading.Thread]] = {}
         self._ended: list[Ended] = []
         self._tiles = _Tiles()
 
-    def take(self, order: RecordOrder | WatchOrder | HaltOrder) -> None:
-        """Comes back at once, but for the order to halt, which waits until everything is closed."""
+    def take(self, order: RecordOrder | PrepareOrder | WatchOrder | HaltOrder) -> None:
+        """Comes back at once, but for the order to prepare, and that to halt, which waits until everything is closed."""
         match order:
             case RecordOrder():
                 self._begin(order)
+            case PrepareOrder():
+                self._prepare(order)
             case WatchOrder():
                 self._tiles.watched = order.watched
             case HaltOrder():
@@ -46,8 +52,19 @@ class Carrier:
         standings = tuple(recording.standing() for recording in recordings)
         return News(ended, standings, self._tiles.taken())
 
+    def _prepare(self, order: PrepareOrder) -> None:
+        """What goes wrong is for the recordings to tell."""
+        with suppress(SourceError):
+            self._captures.fill(order.sources)
+        with suppress(Exception):
+            recognizer = self._models.recognizer(order.settings)
+            # The first frame with a face takes seven times as long as that of any later source: models are read and
+            # tables reckoned then.
+            recognizer.process(drawn_face(), 0.0)
+            recognizer.reset()
+
     def _begin(self, order: RecordOrder) -> None:
-        recording = Recording(order, self._models, self._tiles.show)
+        recording = Recording(order, self._models, self._captures, self._tiles.show)
         thread = threading.Thread(target=self._run, args=(recording,), name=f"record {order.source.id}", daemon=True)
         with self._changed:
             self._recordings[order.source.id] = (recording, thread)

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from model.errors import MicroliveError
 from model.signals import interrupts_blocked
-from stream.fleet.orders import HaltOrder, News, RecordOrder, WatchOrder
+from stream.fleet.orders import HaltOrder, News, PrepareOrder, RecordOrder, WatchOrder
 
 _JOIN_S = 5.0
 _NICE = 10
 
-Order = RecordOrder | WatchOrder | HaltOrder
+Order = RecordOrder | PrepareOrder | WatchOrder | HaltOrder
 
 
 class Worker(Protocol):
@@ -39,7 +39,8 @@ class DeathError(MicroliveError):
 
 
 class Crew(Protocol):
-    """`spares`: whether it pays to keep one worker waiting, because a new one takes long to come."""
+    """`spares`: whether there can be more workers than were asked for: one that waits, because a new one takes long to come, and
+    some for sources that are better alone."""
 
     spares: bool
 

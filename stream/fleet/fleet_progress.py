@@ -72,6 +72,8 @@ class FleetProgress:
         ]
         # One that is between two sessions waits.
         states += [f"{counts['restarted']} starting again"] if counts["restarted"] else []
+        apart = sum(charge.apart for charge in charges if not charge.over)
+        states += [f"{apart} apart"] if apart else []
         parts = [*states, *([f"{restarts} restarts"] if restarts else []), f"{self.rate_hz(charges):.0f} frames/s"]
         left_s = self._left_s(charges)
         return ", ".join([*parts, *([f"about {_duration(left_s)} left"] if left_s is not None else [])])

@@ -17,6 +17,9 @@ in it can be read. lost: it was there, or was not there yet, and may come back."
 NEWS_S = 1.0
 """A worker is heard of so often at least."""
 _RETRY_FOR_S = 60.0
+_MODEL_OPTIONS = (
+    "model", "provider", "threads", "engine", "max_faces", "detect_events", "face_at", "sensitivity", "one_person",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class RecordSettings:
     consent: str | None = None
     record_source: bool = False
     anonymise: bool = False
+
+    @property
+    def of_model(self) -> dict[str, Any]:
+        """What `Recognizer` is asked for, by the names that both have."""
+        return {name: getattr(self, name) for name in _MODEL_OPTIONS}
 
     def live(self, is_camera: bool) -> LiveSettings:
         """Patience with a camera or stream, and what a camera is asked for."""
@@ -100,6 +108,14 @@ class RecordOrder:
     source: FleetSource
     folder: Path
     attempt: int
+
+
+@dataclass(frozen=True)
+class PrepareOrder:
+    """So many cameras or streams with these settings may follow: load what they need now."""
+
+    settings: RecordSettings
+    sources: int
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 from model.errors import ContractError, MicroliveError
 from model.types import FrameResult
+from stream.engine.batch_stepper import BatchStepper
+from stream.engine.engines import Engine, StreamingEngine
 from stream.engine.model_file import BUNDLED_MODEL, ModelError
 from stream.fleet.orders import Ended, FleetSource, Outcome, RecordOrder, RecordSettings, Standing
 from stream.recognizer import Recognizer
@@ -17,15 +19,15 @@ from stream.session.report import write_report
 from stream.session.session import Session
 from stream.session.session_folder import SessionSettings
 from stream.sources.base import FrameSource, NamedSource, SourceError
+from stream.sources.capture import CaptureStock
+from stream.sources.live import LiveSource
 from stream.sources.open import open_source
 
 Shown = Callable[[str, FrameResult, Anonymiser | None], None]
 """Told the newest result of a source, a few times a second."""
 _LOOK_S = 0.5
-_MODEL_OPTIONS = (
-    "model", "provider", "threads", "engine", "max_faces", "detect_events", "face_at", "sensitivity", "one_person",
-)  # fmt: skip
-"""What `Recognizer` is asked for, by the names that both have."""
+_TOGETHER = 6
+"""So many faces of a process are stepped in one call."""
 
 
 class StoppedError(MicroliveError):
@@ -38,23 +40,35 @@ class Models:
     def __init__(self) -> None:
         self._loading = threading.Lock()
         self._loaded: dict[Hashable, Recognizer] = {}
+        self._steppers: dict[Recognizer, BatchStepper] = {}
 
     def recognizer(self, settings: RecordSettings) -> Recognizer:
         """From any thread. Raises what `Recognizer` does."""
-        asked = {name: getattr(settings, name) for name in _MODEL_OPTIONS}
+        key = tuple(settings.of_model.values())
         with self._loading:
-            key = tuple(asked.values())
             if key not in self._loaded:
-                self._loaded[key] = Recognizer(**asked)
+                self._loaded[key] = Recognizer(**settings.of_model)
             return self._loaded[key]
+
+    def engines(self, recognizer: Recognizer) -> Callable[[], Engine] | None:
+        """Makes engines whose faces, those of all live sources with this model, are stepped in one call; None where each
+        source does better with its own: at the rates of cameras few frames come at the same time, and on the CPU, where a
+        call for two costs nearly what two cost, waiting for each other takes more than that saves."""
+        if recognizer.engine_kind != "streaming" or recognizer.provider == "CPU":
+            return None
+        with self._loading:
+            if recognizer not in self._steppers:
+                self._steppers[recognizer] = recognizer.batch_stepper(_TOGETHER)
+            stepper = self._steppers[recognizer]
+        return lambda: StreamingEngine(stepper)
 
 
 class Recording:
     """Carries out one order: `run` in a thread of its own, the rest from any thread."""
 
-    def __init__(self, order: RecordOrder, models: Models, shown: Shown) -> None:
+    def __init__(self, order: RecordOrder, models: Models, captures: CaptureStock, shown: Shown) -> None:
         self.order = order
-        self._models = models
+        self._models, self._captures = models, captures
         self._shown = shown
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -110,8 +124,12 @@ class Recording:
     def _opened(self, asked: FleetSource) -> FrameSource:
         """Not open yet."""
         settings = asked.settings
-        live = settings.live(asked.kind == "camera") if asked.endless else None
-        source = open_source(asked.target, "fast", live, fps=None if asked.endless else settings.fps)
+        source: FrameSource
+        if asked.endless:
+            live = settings.live(asked.kind == "camera")
+            source = LiveSource(asked.target, live, "fast", new_process=self._captures.take)
+        else:
+            source = open_source(asked.target, "fast", fps=settings.fps)
         if asked.name != str(asked.target):
             source = NamedSource(source, asked.name, str(asked.target))
         with self._lock:
@@ -123,10 +141,11 @@ class Recording:
     def _follow(self, source: FrameSource, recognizer: Recognizer, session: Session, drawn: Anonymiser | None) -> None:
         """To the end of the source, or until it is stopped. Raises StoppedError for a file that is not at its end."""
         settings = self.order.source.settings
-        pipeline = recognizer.pipeline(source, max_frames=settings.max_frames)
+        engines = self._models.engines(recognizer) if source.info.live else None
+        pipeline = recognizer.pipeline(source, engines, settings.max_frames)
         threads = f"model {recognizer.threads}, decode 1, face 1"
         labels = RunLabels(recognizer.provider, recognizer.engine_kind, threads, recognizer.threads)
-        live_run = LiveRun(pipeline, source, recognizer.contract.class_names, labels)
+        live_run = LiveRun(pipeline, source, recognizer.contract.class_names, labels, shares_process=source.info.live)
         session.attach(live_run, source)
         with self._lock:
             self._live_run = live_run

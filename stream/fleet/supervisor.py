@@ -12,7 +12,17 @@ from typing import Protocol
 
 from stream.fleet.crew import Crew, DeathError, Worker
 from stream.fleet.fleet_folder import FleetFolder
-from stream.fleet.orders import Ended, FleetSource, HaltOrder, News, RecordOrder, Standing, WatchedPicture, WatchOrder
+from stream.fleet.orders import (
+    Ended,
+    FleetSource,
+    HaltOrder,
+    News,
+    PrepareOrder,
+    RecordOrder,
+    Standing,
+    WatchedPicture,
+    WatchOrder,
+)
 from stream.fleet.state_log import SourceState, StateLog, end_killed
 from stream.sources.base import Backoff, BackoffSettings
 
@@ -21,6 +31,12 @@ _WELL_S = 10.0
 """A source that gave rows for so long is well: the next wait is a short one again."""
 _FILE_DEATHS = 3
 """A file over which so many workers died is left."""
+_SUSPECT_DEATHS, _CLEARED_S = 2, 30.0
+"""A camera or stream with which so many workers died may be what kills them, until it gave rows for so long."""
+_APART = 4
+"""So many more workers at most for suspects."""
+_PREPARED = 6
+"""For so many cameras and streams at most the worker that waits has capture processes started, of 30 MB each."""
 _SILENT_S, _START_S = 45.0, 120.0
 _SPARE_AFTER_S = 4.0
 _LOOK_S = 0.5
@@ -29,7 +45,8 @@ _HALT_S = 75.0
 
 @dataclass(eq=False)
 class Charge:
-    """A source and how it stands. `frames` of its sessions that have ended, `standing` of the one that is running."""
+    """A source and how it stands. `frames` of its sessions that have ended, `standing` of the one that is running. `deaths`:
+    workers that died with it since it was last well; `culprit`: one of them had no other suspect with it, and nothing else."""
 
     source: FleetSource
     state: SourceState = "waiting"
@@ -37,6 +54,7 @@ class Charge:
     attempt: int = 0
     restarts: int = 0
     deaths: int = 0
+    culprit: bool = False
     frames: int = 0
     folder: Path | None = None
     worker: Worker | None = None
@@ -48,6 +66,11 @@ class Charge:
     @property
     def frames_now(self) -> int:
         return self.frames + (0 if self.standing is None else self.standing.frames)
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is to have a worker of its own, so that it takes no other source along when that dies."""
+        return self.source.endless and (self.culprit or self.deaths >= _SUSPECT_DEATHS)
 
     @property
     def over(self) -> bool:
@@ -163,7 +186,7 @@ class Supervisor:
                 if team.waiting[0].due_s > now_s:
                     team.waiting.rotate(-1)
                     continue
-                worker = self._free(team)
+                worker = (self._alone(team) if team.waiting[0].apart else None) or self._free(team)
                 if worker is None:
                     break
                 self._begin(team.waiting.popleft(), worker)
@@ -171,13 +194,28 @@ class Supervisor:
             self._dismiss_idle(list(self._files.workers))
 
     def _free(self, team: _Team) -> Worker | None:
-        """The worker with the least to do; a new one while there are too few; None where all are full."""
-        if len(team.workers) < team.size:
-            team.workers.append(self._hire(team))
-        worker = min(team.workers, key=lambda one: len(self._carried[one]))
-        return worker if len(self._carried[worker]) < team.room else None
+        """The worker with the least to do; a new one while there are too few; None where all are full. That of a source that
+        is apart only where there is no other."""
+        taken = {one for one in team.workers if [charge.apart for charge in self._carried[one].values()] == [True]}
+        if len(team.workers) - len(taken) < team.size and len(team.workers) < self._most(team):
+            self._hire(team)
+        free = [one for one in team.workers if len(self._carried[one]) < team.room]
+        return min(free, key=lambda one: (one in taken, len(self._carried[one])), default=None)
+
+    def _alone(self, team: _Team) -> Worker | None:
+        """A worker with nothing to do, or a new one; None where there are too many already."""
+        idle = next((one for one in team.workers if not self._carried[one]), None)
+        return self._hire(team) if idle is None and len(team.workers) < self._most(team) else idle
+
+    def _most(self, team: _Team) -> int:
+        return team.size + (_APART if team.endless and self._crew.spares else 0)
 
     def _hire(self, team: _Team) -> Worker:
+        worker = self._new(team)
+        team.workers.append(worker)
+        return worker
+
+    def _new(self, team: _Team) -> Worker:
         if team.endless and self._spare is not None:
             worker, self._spare = self._spare, None
             self._spare_due_s = self._clock_s() + _SPARE_AFTER_S
@@ -195,6 +233,9 @@ class Supervisor:
         wanted = self._crew.spares and self._live.size > 0
         if wanted and self._spare is None and self._clock_s() >= self._spare_due_s:
             self._spare = self._hired(aside=False, endless=True)
+            live = (charge.source.settings for charge in self.charges if charge.source.endless)
+            for settings in {tuple(one.of_model.values()): one for one in live}.values():
+                self._spare.send(PrepareOrder(settings, min(self._live.room, _PREPARED)))
 
     def _begin(self, charge: Charge, worker: Worker) -> None:
         if not charge.source.endless:
@@ -231,6 +272,8 @@ class Supervisor:
             charge = self._by_id[standing.source_id]
             if charge.worker is worker:
                 charge.standing = standing
+                if charge.source.endless and standing.frames and self._clock_s() - charge.begun_s >= _CLEARED_S:
+                    charge.deaths = 0
                 if standing.frames and charge.state != "running":
                     self._say(charge, "running", "", charge.folder)
         for ended in news.ended:
@@ -260,8 +303,9 @@ class Supervisor:
         if carried or not self._halting:
             self._onlooker.said(f"a worker died: {why}")
         for charge in carried:
-            charge.deaths += 1
-            self._died(charge, why)
+            charge.culprit |= charge.apart and len(carried) == 1
+            charge.deaths += not charge.source.endless or self._crew.spares
+            self._died(charge, f"{why}; begun again apart from others" if charge.apart else why)
 
     def _died(self, charge: Charge, why: str) -> None:
         assert charge.folder is not None
@@ -286,7 +330,6 @@ class Supervisor:
         now_s = self._clock_s()
         if frames and now_s - charge.begun_s >= _WELL_S:
             charge.backoff.reset()
-            charge.deaths = 0
         charge.due_s = now_s + charge.backoff.next_s()
         if charge.frames or charge.deaths:
             charge.restarts += 1
@@ -323,6 +366,6 @@ class Supervisor:
             if worker in team.workers:
                 team.workers.remove(worker)
         if worker is self._spare:
-            self._spare = None
+            self._spare, self._spare_due_s = None, self._clock_s() + _SPARE_AFTER_S
         with contextlib.suppress(OSError):
             worker.close()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ def file_hash(path: Path) -> str | None:
         return None
 
 
+@lru_cache(maxsize=1)
 def package_versions() -> dict[str, str]:
     """Of what takes part in an answer, where it is installed."""
     found: dict[str, str] = {}

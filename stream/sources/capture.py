@@ -90,6 +90,10 @@ class CaptureProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
     def send(self, order: Order) -> None:
         """From any thread; to a process that has ended it is lost, which `receive` will tell."""
         with self._sending, contextlib.suppress(OSError):
@@ -132,6 +136,27 @@ class CaptureProcess:
         return f"the capture process was ended by signal {-code}" if code and code < 0 else "the capture process ended"
 
 
+class CaptureStock:
+    """Capture processes that wait, started, for sources that come: starting one takes a third of a second of processor
+    time, which on a busy machine is seconds. Any thread may use it. They end with this program, however that ends."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[CaptureProcess] = deque()
+
+    def fill(self, count: int) -> None:
+        """So many wait. Raises SourceError where none can be started."""
+        while len(self._waiting) < count:
+            self._waiting.append(CaptureProcess())
+
+    def take(self) -> CaptureProcess:
+        """One that waits, or a new one; it is the taker's. Raises SourceError where none can be started."""
+        with contextlib.suppress(IndexError):
+            while not (process := self._waiting.popleft()).running:
+                process.close()
+            return process
+        return CaptureProcess()
+
+
 class Taker(Protocol):
     """Whom the watch tells, in its own thread."""
 
@@ -162,12 +187,14 @@ class CaptureWatch(threading.Thread):
         settings: LiveSettings,
         taker: Taker,
         on_change: Callable[[Connection], None] | None = None,
+        new_process: Callable[[], CaptureProcess] = CaptureProcess,
     ) -> None:
         super().__init__(name="capture", daemon=True)
         self._target, self._source_name = target, name
         self._settings = settings
         self._taker = taker
         self._on_change = on_change
+        self._new_process = new_process
         self._stopped = threading.Event()
         self._starting = threading.Lock()
         self._process: CaptureProcess | None = None
@@ -331,7 +358,7 @@ class CaptureWatch(threading.Thread):
         """The process, a new one where there is none; None when the source has been stopped."""
         with self._starting:
             if self._process is None and not self._stopped.is_set():
-                self._process, self._ready = CaptureProcess(), False
+                self._process, self._ready = self._new_process(), False
             return self._process
 
     def _end_process(self) -> None:

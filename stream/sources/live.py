@@ -34,7 +34,7 @@ class LiveSource(FrameSource):
     arrival, on a clock that goes on while nothing arrives. A video file over HTTP is no live source: every frame comes, at
     its presentation time and at the `pace`, and a connection that breaks off ends it with an error.
 
-    `on_change` hears of every change of the connection, in a thread of the source. Raises `SourceError` when it cannot
+    `on_change` hears of every change of the connection, in a thread of the source. `new_process` starts what reads it. Raises `SourceError` when it cannot
     be opened (see `LiveSettings.wait`), and from the iteration when it has been lost for good.
     """
 
@@ -44,12 +44,13 @@ class LiveSource(FrameSource):
         settings: LiveSettings | None = None,
         pace: Pace = "realtime",
         on_change: Callable[[Connection], None] | None = None,
+        new_process: Callable[[], CaptureProcess] = CaptureProcess,
     ) -> None:
         super().__init__()
         self._settings = settings or LiveSettings()
         self._name = f"camera {target}" if isinstance(target, int) else without_credentials(target)
         self._pace: Pace = pace
-        self._watch = CaptureWatch(target, self._name, self._settings, self, on_change)
+        self._watch = CaptureWatch(target, self._name, self._settings, self, on_change, new_process)
         self._fresh = threading.Condition()
         self._waiting: deque[tuple[CaptureProcess, CapturedPicture]] = deque()
         self._captured = RateMeter()

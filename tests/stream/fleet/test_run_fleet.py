@@ -125,8 +125,12 @@ def rows(session: Path) -> int:
 
 
 def carrying(pid: int) -> list[psutil.Process]:
-    """Workers that have cameras, which have capture processes."""
-    return [one for one in psutil.Process(pid).children() if one.children()]
+    """Workers that write rows."""
+    return [
+        one
+        for one in psutil.Process(pid).children()
+        if any(Path(file.path).name == "frames.csv" for file in one.open_files())
+    ]
 
 
 @pytest.mark.slow

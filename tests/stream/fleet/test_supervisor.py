@@ -14,7 +14,16 @@ from rich.console import Console
 from stream.fleet.crew import DeathError
 from stream.fleet.fleet_folder import FleetFolder
 from stream.fleet.fleet_progress import FleetProgress
-from stream.fleet.orders import Ended, FleetSource, HaltOrder, News, RecordOrder, Standing
+from stream.fleet.orders import (
+    Ended,
+    FleetSource,
+    HaltOrder,
+    News,
+    PrepareOrder,
+    RecordOrder,
+    RecordSettings,
+    Standing,
+)
 from stream.fleet.state_log import StateLog, read_states
 from stream.fleet.supervisor import Charge, Supervisor
 
@@ -26,6 +35,7 @@ class Hand:
     aside: bool
     endless: bool
     orders: list[RecordOrder] = field(default_factory=list)
+    prepared: list[PrepareOrder] = field(default_factory=list)
     halted: bool = False
     closed: bool = False
     says: list[News | DeathError] = field(default_factory=list)
@@ -33,6 +43,8 @@ class Hand:
     def send(self, order: object) -> None:
         if isinstance(order, RecordOrder):
             self.orders.append(order)
+        if isinstance(order, PrepareOrder):
+            self.prepared.append(order)
         self.halted |= isinstance(order, HaltOrder)
 
     def close(self) -> None:
@@ -177,6 +189,96 @@ def test_cameras_are_spread_and_the_spare_takes_over_what_died(tmp_path: Path) -
         assert json.loads((session / "session.json").read_text())["state"] == "killed"
 
 
+def test_the_spare_has_loaded_what_the_live_sources_ask_for_and_is_not_begun_over_and_over(tmp_path: Path) -> None:
+    def script(hands: Hands):
+        while len(hands.at_work) < 2:
+            yield
+        spare = hands.at_work[1]
+        assert [(one.settings.max_faces, one.sources) for one in spare.prepared] == [
+            (1, 3),
+            (2, 3),
+        ] and not hands.at_work[0].prepared
+        spare.says = [DeathError("no memory")]
+        died_s = hands.now_s
+        while len(hands.hired) < 3:
+            yield
+        assert hands.now_s - died_s > 3.0 and not hands.hired[2].orders
+        raise KeyboardInterrupt
+
+    of_two = RecordSettings(max_faces=2, label="another")
+    sources = [*cameras(2), FleetSource("of two", "stream", "rtsp://of.two/", of_two), *clips(1)]
+    hands = Hands(script, spares=True)
+    with supervised(tmp_path / "fleet", sources, hands, 1, 0) as supervisor, pytest.raises(KeyboardInterrupt):
+        supervisor.run()
+
+
+class Carriers:
+    """Every worker writes rows, until one that has been at work for `after_s` with the poison has died of it."""
+
+    def __init__(self, poison: str, after_s: float, seconds: float) -> None:
+        self._poison, self._after_s, self._seconds = poison, after_s, seconds
+        self.deaths: list[list[str]] = []
+        self.most = 0
+
+    def __call__(self, hands: Hands):
+        began_s: dict[Hand, float] = {}
+        while hands.now_s < self._seconds:
+            self.most = max(self.most, len(hands.at_work))
+            for hand in hands.at_work:
+                for order in hand.orders:
+                    began_s.setdefault(hand, hands.now_s)
+                    if not order.folder.exists():
+                        rows(order)
+                names = [order.source.id for order in hand.orders]
+                if self._poison in names and hands.now_s - began_s[hand] >= self._after_s:
+                    self.deaths.append(names)
+                    hand.says = [DeathError("ended by SIGSEGV")]
+                else:
+                    hand.says = [News((), tuple(Standing(name, 9, True) for name in names))]
+            yield
+        raise KeyboardInterrupt
+
+
+def test_a_camera_that_kills_its_worker_soon_has_one_of_its_own(tmp_path: Path) -> None:
+    deadly = Carriers("cam1", after_s=6.0, seconds=200.0)
+    hands = Hands(deadly, spares=True)
+    with supervised(tmp_path / "fleet", cameras(8), hands, 2, 0) as supervisor:
+        with pytest.raises(KeyboardInterrupt):
+            supervisor.run()
+        by_name = {charge.source.id: charge for charge in supervisor.charges}
+    with_others = [names for names in deadly.deaths if len(names) > 1]
+    assert [len(names) for names in with_others] == [4, 4] and len(deadly.deaths) > 5
+    # Those that were with it are well, and it is not let among them any more; its waits grow.
+    assert by_name["cam1"].culprit and by_name["cam1"].apart
+    assert [name for name, charge in by_name.items() if charge.apart] == ["cam1"]
+    assert sum(charge.restarts for name, charge in by_name.items() if name != "cam1") == 2 * 3
+    reasons = [line["reason"] for line in read_states(FleetFolder(tmp_path / "fleet")) if line["source"] == "cam1"]
+    assert [reason.endswith("apart from others") for reason in reasons if "SIGSEGV" in reason][:3] == [
+        False,
+        True,
+        True,
+    ]
+    # Two asked for, four for suspects, one that waits.
+    assert deadly.most <= 2 + 4 + 1
+
+
+def test_nobody_is_apart_where_there_can_be_no_more_workers(tmp_path: Path) -> None:
+    deadly = Carriers("cam0", after_s=2.0, seconds=120.0)
+    hands = Hands(deadly)
+    with supervised(tmp_path / "fleet", cameras(6), hands, 2, 0) as supervisor, pytest.raises(KeyboardInterrupt):
+        supervisor.run()
+    assert deadly.most <= 2 and len(deadly.deaths) > 3
+    assert not any(charge.apart for charge in supervisor.charges)
+
+
+def test_one_that_is_well_for_long_between_deaths_is_no_suspect(tmp_path: Path) -> None:
+    deadly = Carriers("cam1", after_s=40.0, seconds=250.0)
+    hands = Hands(deadly, spares=True)
+    with supervised(tmp_path / "fleet", cameras(4), hands, 1, 0) as supervisor, pytest.raises(KeyboardInterrupt):
+        supervisor.run()
+    assert len(deadly.deaths) > 4 and not any(charge.apart for charge in supervisor.charges)
+
+
 def test_waits_grow_while_a_camera_is_away_and_are_short_again_when_it_was_well(tmp_path: Path) -> None:
     begun_s: list[float] = []
 
@@ -209,7 +311,10 @@ def test_waits_grow_while_a_camera_is_away_and_are_short_again_when_it_was_well(
     assert told[:2] == ["waiting", "waiting"] and "restarted" in told and supervisor.charges[0].restarts == 2
 
 
-def test_a_file_that_kills_its_workers_is_left_after_three(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after_s", [0.0, 100.0])
+def test_a_file_that_kills_its_workers_is_left_after_three(tmp_path: Path, after_s: float) -> None:
+    """However long they were well with it."""
+
     def script(hands: Hands):
         while True:
             for hand in hands.at_work:
@@ -217,6 +322,8 @@ def test_a_file_that_kills_its_workers_is_left_after_three(tmp_path: Path) -> No
                     poison = order.source.id == "clip0"
                     if poison:
                         rows(order)
+                        for _ in range(round(after_s)):
+                            hand.says.append(News((), (Standing("clip0", 9, True),)))
                     hand.says.append(
                         DeathError("ended by SIGSEGV")
                         if poison
@@ -228,7 +335,8 @@ def test_a_file_that_kills_its_workers_is_left_after_three(tmp_path: Path) -> No
     hands = Hands(script)
     with supervised(tmp_path / "fleet", clips(3), hands, 0, 1) as supervisor:
         supervisor.run()
-    assert [state for state, _, _ in states(tmp_path / "fleet", "clip0")] == [
+    told = [state for state, _, _ in states(tmp_path / "fleet", "clip0")]
+    assert [state for state in told if state != "running"] == [
         "waiting",
         "restarted",
         "restarted",
@@ -303,10 +411,11 @@ def test_progress_in_one_line() -> None:
     progress = FleetProgress(Console(file=out, width=200), finished=2, clock_s=lambda: now_s[0])
     charges = [Charge(source) for source in (*cameras(1), *clips(3))]
     charges[0].state, charges[0].restarts, charges[0].standing = "running", 3, Standing("cam0", 0, True)
+    charges[0].deaths = 2
     with progress:
         progress.update(charges)  # too early for a line
         assert out.getvalue() == ""
         progress.words(charges)
         now_s[0], charges[0].standing, charges[1].state = 40.0, Standing("cam0", 600, True), "done"
         progress.update(charges)
-    assert out.getvalue() == "3 done, 1 running, 2 waiting, 3 restarts, 15 frames/s, about 80 s left\n"
+    assert out.getvalue() == "3 done, 1 running, 2 waiting, 1 apart, 3 restarts, 15 frames/s, about 80 s left\n"

@@ -22,6 +22,7 @@ from stream.picture_limits import jpeg_size_px
 from stream.screen.statement import disconnected
 from stream.screen.terminal import ConnectionTeller
 from stream.sources.base import CameraSettings, LiveSettings, SourceError
+from stream.sources.capture import CaptureProcess, CaptureStock
 from stream.sources.capture_protocol import (
     SLOTS,
     CapturedPicture,
@@ -274,6 +275,26 @@ def test_a_camera_of_too_many_pixels_is_one_clear_line() -> None:
     says = "cannot be read: pictures of 16000 x 16000 px are too large: up to 64 megapixels"
     with FaultServer(lambda _: huge, 0.01) as server, pytest.raises(SourceError, match=says):
         LiveSource(server.url).__enter__()
+
+
+def test_processes_that_wait_are_taken_and_those_that_died_meanwhile_are_not() -> None:
+    stock = CaptureStock()
+    stock.fill(2)
+    stock.fill(1)  # there are
+    dead, waiting = stock._waiting
+    dead.kill()
+    taken: list[CaptureProcess] = []
+
+    def take() -> CaptureProcess:
+        taken.append(stock.take())
+        return taken[-1]
+
+    with FaultServer(lambda _: PICTURES[1], 0.01) as server, LiveSource(server.url, new_process=take) as source:
+        assert next(iter(source)).image.shape == (24, 40, 3)
+    assert taken == [waiting] and not waiting.running
+    new = stock.take()  # none waits any more
+    assert new.running and new not in (dead, waiting)
+    new.close()
 
 
 def test_one_header_that_is_damaged_costs_one_picture() -> None:
