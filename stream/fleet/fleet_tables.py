@@ -1,5 +1,6 @@
 """A fleet's sessions as two tables: its events, and its frames in a file for every source. docs/TABLES.md has every column."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,8 +10,8 @@ from typing import Any
 from model.guards import shown, table_cell
 from stream.fleet.fleet_folder import FleetError, FleetFolder, FleetSession
 from stream.fleet.table_files import Column, Form, Table, open_table, require_pyarrow, time_us
-from stream.fleet.table_stamps import TableStamps, session_stamps
-from stream.session.frame_rows import Columns, FrameRow, cut_off, open_rows, read_events
+from stream.fleet.table_stamps import TableHead, TableStamps, session_stamps
+from stream.session.frame_rows import Columns, FrameRow, RowsPlace, cut_off, open_rows, read_events
 from stream.session.session_folder import SessionError, zero_of
 
 EVENT_COLUMNS = (
@@ -45,6 +46,8 @@ _BEFORE_SHARES = (
     Column("confidence", "number"),
 )
 _AFTER_SHARES = (Column("smallest_px", "number"), Column("watchable", "yes_no"), Column("latency_ms", "number"))
+
+_DIGESTED_BYTES = 4096
 
 
 @dataclass
@@ -124,10 +127,17 @@ class _Writer:
         ended = all(reader.ended for reader in readers)
         rows = self.stamps.rows_of(source, now, path) if ended else None
         if rows is None:
-            with open_table(path, self.form, self.columns) as frames:
-                rows = sum(reader.add_frames(frames, self.columns) for reader in readers)
-            if ended and not any(reader.problems for reader in readers):  # which are to be told every time
-                self.stamps.keep(source, now, path, rows)
+            head = self.stamps.head_of(source, now, path)
+            if head is not None and not any(reader.goes_on(head) for reader in readers):
+                head = None
+            try:
+                rows, head = self._write(path, readers, head)
+            except FleetError:
+                if head is None:
+                    raise
+                rows, head = self._write(path, readers, None)
+            sound = not any(reader.problems for reader in readers)  # which are to be told every time
+            self.stamps.keep(source, now, path, rows, ended and sound, head if sound else None)
         else:
             report.unchanged += 1
         report.sources += 1
@@ -135,6 +145,18 @@ class _Writer:
         report.frames += rows
         report.cut_off += sum(cut_off(file) for one in sessions for file in (one.folder.events, one.folder.frames))
         report.problems += (problem for reader in readers for problem in reader.problems)
+
+    def _write(self, path: Path, readers: Sequence["_Reader"], head: TableHead | None) -> tuple[int, TableHead | None]:
+        """A source's table, which begins with the `head` of the one that is there: how many rows it has, and its own head."""
+        rows, begun = (0, True) if head is None else (head["rows"], False)
+        with open_table(path, self.form, self.columns, 0 if head is None else head["groups"]) as frames:
+            for reader in readers:
+                begins = head if head is not None and reader.goes_on(head) else None
+                begun |= begins is not None
+                if begun:
+                    rows, found = reader.add_frames(frames, self.columns, rows, begins)
+                    head = found or head
+        return rows, head
 
 
 def _remove_others(folder: FleetFolder, form: Form, sources: Mapping[str, object]) -> None:
@@ -155,7 +177,8 @@ def frame_columns(sessions: Sequence[FleetSession]) -> tuple[Column, ...]:
     units: dict[str, None] = {}
     for session in sessions:
         try:
-            with open_rows(session.folder) as (columns, _):
+            with open_rows(session.folder) as rows:
+                columns = rows.columns
                 shares |= dict.fromkeys(_share_names(columns)[: len(columns.class_names)])
                 units |= dict.fromkeys(columns.unit_columns)
         except SessionError:
@@ -193,19 +216,44 @@ class _Reader:
             self.problems.append(shown(str(error)))
         return count
 
-    def add_frames(self, table: Table, columns: Sequence[Column]) -> int:
-        """How many rows there are."""
-        count = 0
+    def goes_on(self, head: TableHead) -> bool:
+        """Whether the head of a table ends in this session's rows, which have only grown since."""
+        same = (head["session"], head["zero"]) == (self._session.name, str(self._zero)) and not self.problems
+        return same and head["digest"] == self._digest_before(head["offset_bytes"])
+
+    def _digest_before(self, offset_bytes: int) -> str:
+        """Of the last rows before a place in frames.csv: no two runs took the same times for them. Empty where they cannot be read."""
+        begin = max(0, offset_bytes - _DIGESTED_BYTES)
         try:
-            with open_rows(self._session.folder) as (own, rows):
+            with self._session.folder.frames.open("rb") as file:
+                file.seek(begin)
+                return hashlib.sha256(file.read(offset_bytes - begin)).hexdigest()
+        except OSError:
+            return ""
+
+    def add_frames(
+        self, table: Table, columns: Sequence[Column], before: int, begin: TableHead | None
+    ) -> tuple[int, TableHead | None]:
+        """Those behind `begin`. How many rows the table has then, which had `before`, and its head, if that ends here."""
+        rows_n, head, groups = before, None, table.groups
+        place = None if begin is None else RowsPlace(begin["offset_bytes"], begin["lines"])
+        try:
+            with open_rows(self._session.folder, place) as rows:
                 wanted = [column.name for column in columns[len(_BEFORE_SHARES) : -len(_AFTER_SHARES)]]
-                values = _FrameValues(own, wanted, self._zero)
+                values = _FrameValues(rows.columns, wanted, self._zero)
                 for row in rows:
                     table.add((*self._head, *values.of(row)))
-                    count += 1
+                    rows_n += 1
+                    if table.groups != groups:
+                        groups, at = table.groups, rows.place
+                        head = TableHead(
+                            groups=groups, rows=rows_n, session=self._session.name, zero=str(self._zero),
+                            offset_bytes=at.offset_bytes, lines=at.lines,
+                            digest=self._digest_before(at.offset_bytes),
+                        )  # fmt: skip
         except SessionError as error:
             self.problems.append(shown(str(error)))
-        return count
+        return rows_n, head
 
 
 def _share_names(columns: Columns) -> tuple[str, ...]:

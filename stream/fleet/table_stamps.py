@@ -22,12 +22,29 @@ SessionStamps = dict[str, list[FileStamp]]
 """Of every session of a source, in their order: what its rows come from."""
 
 
+class TableHead(TypedDict):
+    """The whole groups at the beginning of a table, of `rows` rows: what comes behind them begins in `session`, behind so many
+    bytes and lines of its frames.csv. `zero`: its zero time, as text; `digest`: of the bytes before that place, by which a file that
+    has only grown is told from another one."""
+
+    groups: int
+    rows: int
+    session: str
+    zero: str
+    offset_bytes: int
+    lines: int
+    digest: str
+
+
 class _Written(TypedDict):
-    """A table of `rows` rows, as it was left, and the sessions as they were before they were read."""
+    """A table of `rows` rows, as it was left, and the sessions as they were before they were read. `whole`: they had all ended, and
+    nothing of them is left out. `head`: what of it stays as it is when the sessions go on."""
 
     rows: int
+    whole: bool
     table: FileStamp
     sessions: SessionStamps
+    head: TableHead | None
 
 
 class _Memory(TypedDict):
@@ -53,14 +70,37 @@ class TableStamps:
 
     def rows_of(self, source: str, sessions: SessionStamps, table: Path) -> int | None:
         """How many rows the table has, where it is what would be written now; else None."""
-        known = self._tables.get(source)
-        if known is None or list(known["sessions"].items()) != list(sessions.items()):
+        known = self._known(source, table)
+        if known is None or not known["whole"] or list(known["sessions"].items()) != list(sessions.items()):
             return None
-        return known["rows"] if known["table"] == _stamp(table) else None
+        return known["rows"]
 
-    def keep(self, source: str, sessions: SessionStamps, table: Path, rows: int) -> None:
+    def head_of(self, source: str, sessions: SessionStamps, table: Path) -> TableHead | None:
+        """The groups of the table that would be written again as they are: sessions before `TableHead.session` have not
+        changed, and that one has not become shorter. Whether it has only grown the caller asks."""
+        known = self._known(source, table)
+        head = None if known is None else known["head"]
+        if known is None or head is None:
+            return None
+        before, now = list(known["sessions"].items()), list(sessions.items())
+        place = next((n for n, (name, _) in enumerate(before) if name == head["session"]), len(before))
+        if before[:place] != now[:place] or [name for name, _ in now[place : place + 1]] != [head["session"]]:
+            return None
+        size, *_ = sessions[head["session"]][-1] or [0]
+        return head if size >= head["offset_bytes"] else None
+
+    def _known(self, source: str, table: Path) -> _Written | None:
+        """What is remembered of a table that has not been touched since."""
+        known = self._tables.get(source)
+        return known if known is not None and known["table"] == _stamp(table) else None
+
+    def keep(
+        self, source: str, sessions: SessionStamps, table: Path, rows: int, whole: bool, head: TableHead | None
+    ) -> None:
         """`sessions`: taken before they were read, so that what came meanwhile is seen the next time."""
-        self._tables[source] = {"rows": rows, "table": _stamp(table), "sessions": sessions}
+        self._tables[source] = {
+            "rows": rows, "whole": whole, "table": _stamp(table), "sessions": sessions, "head": head,
+        }  # fmt: skip
 
     def save(self, sources: Container[str]) -> None:
         """Of these sources; others are gone. Where that fails, the next time takes longer: no more."""

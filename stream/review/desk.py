@@ -242,8 +242,8 @@ class DeskMaterial:
 
     def _read_answers(self) -> _Answers:
         assert self.source.session is not None
-        with open_rows(self.source.session) as (columns, rows):
-            names = columns.class_names
+        with open_rows(self.source.session) as rows:
+            names = rows.columns.class_names
             none = (np.nan,) * len(names)
             found = [(row.time_s, row.face, row.probabilities or none) for row in rows]
         return _Answers(

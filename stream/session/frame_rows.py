@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, NotRequired, TextIO
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
@@ -241,42 +240,70 @@ class RowSummary:
         return 0.0 if self.first_s is None else self.last_s - self.first_s
 
 
-@contextmanager
-def open_rows(folder: SessionFolder) -> Iterator[tuple[Columns, Iterator[FrameRow]]]:
-    """The columns of frames.csv and its rows, one after the other. Raises `SessionError` when it is no such file; a last line
-    that was cut off, or has no end, is left out."""
-    try:
-        with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
-            # Without its end a last line may have lost digits too, and would pass for a row. While it is written, the rest may
-            # come before the next look: nothing is read behind it.
-            rows = csv.reader(takewhile(_has_end, file))
+@dataclass(frozen=True)
+class RowsPlace:
+    """A place in frames.csv between two rows: behind so many bytes, and so many lines."""
+
+    offset_bytes: int
+    lines: int
+
+
+class FrameRows:
+    """The rows of an open frames.csv, once. `place`: behind the last one that was given."""
+
+    def __init__(self, file: TextIO, folder: SessionFolder, begin: RowsPlace | None = None) -> None:
+        self._file, self._folder = file, folder
+        self._bytes = 0
+        self._cells = csv.reader(self._whole_lines())
+        try:
+            self.columns = Columns(next(self._cells, []))
+        except ValueError as error:
+            raise SessionError(f"{folder.frames}: {error}") from None
+        self.place = RowsPlace(self._bytes, 1)
+        if begin is not None:
+            file.seek(begin.offset_bytes)
+            self.place, self._bytes = begin, begin.offset_bytes
+
+    def _whole_lines(self) -> Iterator[str]:
+        # Without its end a last line may have lost digits too, and would pass for a row. While it is written, the rest may
+        # come before the next look: nothing is read behind it.
+        while _has_end(line := self._file.readline()):
+            self._bytes += len(line.encode())
+            yield line
+
+    def __iter__(self) -> Iterator[FrameRow]:
+        for cells in self._cells:
+            lines = self.place.lines + 1
             try:
-                columns = Columns(next(rows, []))
-            except ValueError as error:
-                raise SessionError(f"{folder.frames}: {error}") from None
-            yield columns, _whole_rows(rows, columns, folder)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SessionError(f"{folder.frames} cannot be read: {_why(error)}") from error
+                row = self.columns.row(cells)
+            except ValueError:
+                if next(self._cells, None) is not None:
+                    raise SessionError(f"{self._folder.frames}: line {lines} is no row of it") from None
+                return
+            self.place = RowsPlace(self._bytes, lines)
+            yield row
 
 
 def _has_end(line: str) -> bool:
     return line.endswith(("\n", "\r"))
 
 
-def _whole_rows(rows: Iterator[list[str]], columns: Columns, folder: SessionFolder) -> Iterator[FrameRow]:
-    for line, cells in enumerate(rows, start=2):
-        try:
-            yield columns.row(cells)
-        except ValueError:
-            if next(rows, None) is not None:
-                raise SessionError(f"{folder.frames}: line {line} is no row of it") from None
-            return
+@contextmanager
+def open_rows(folder: SessionFolder, begin: RowsPlace | None = None) -> Iterator[FrameRows]:
+    """The columns of frames.csv and its rows, one after the other, those behind `begin`. Raises `SessionError` when it is no such
+    file; a last line that was cut off, or has no end, is left out."""
+    try:
+        with regular_file(folder.frames).open(newline="", encoding="utf-8") as file:
+            yield FrameRows(file, folder, begin)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SessionError(f"{folder.frames} cannot be read: {_why(error)}") from error
 
 
 def read_rows(folder: SessionFolder) -> RowSummary:
     """Raises `SessionError` as `open_rows` does."""
-    with open_rows(folder) as (columns, rows):
-        summary = RowSummary(columns.class_names, Buckets(len(columns.class_names)))
+    with open_rows(folder) as rows:
+        names = rows.columns.class_names
+        summary = RowSummary(names, Buckets(len(names)))
         reader = _Reader(summary)
         for row in rows:
             reader.add(row)

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import Any, Self, TextIO
+from unittest import mock
 
 import cv2
 import duckdb
@@ -22,12 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.cli.fleet import main
-from stream.fleet import tables_keeper
+from stream.fleet import table_files, tables_keeper
 from stream.fleet.fleet_folder import FleetFolder
 from stream.fleet.fleet_tables import TablesReport, write_tables
 from stream.fleet.state_log import StateLog
 from stream.fleet.table_files import Form
 from stream.fleet.tables_keeper import TablesKeeper
+from stream.session.frame_rows import Columns
 from stream.session.session_folder import SessionFolder
 from stream.sinks.base import write_json
 from tests.helpers.clips import face_frames, write_video
@@ -163,6 +165,61 @@ def test_a_session_that_is_being_recorded_is_read_as_far_as_it_is(tmp_path: Path
     assert write_tables(out).unchanged == 2 and write_tables(out).unchanged == 3
 
 
+def test_of_a_session_that_goes_on_only_new_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A week of a camera is not read again every ten minutes."""
+    monkeypatch.setattr(table_files, "ROWS_A_GROUP", 16)
+    out = tmp_path / "out"
+    made_session(out, "cam/0001", 20, [line(1, 0.2)])
+    running = made_session(out, "cam/0002", 30, state="running", zero_time="2026-03-01T23:59:59.500+01:00")
+    held = running.hold()  # a run has it
+    read = list[int]()
+    plain = Columns.row
+    monkeypatch.setattr(Columns, "row", lambda self, cells: read.append(1) or plain(self, cells))
+
+    def rows_read() -> int:
+        read.clear()
+        report = write_tables(out)
+        count = len(read)
+        require_as_if_new(out, "parquet", report)
+        return count
+
+    # Three groups of 16, the third of which ends behind the 28th row of the second session.
+    assert [rows_read(), rows_read()] == [50, 2]
+    grow(running, 5, torn=True)
+    assert rows_read() == 7
+    with running.frames.open("a") as file:
+        file.write("ise,0.9\n")
+    assert rows_read() == 8  # the last one is no row
+    running.frames.write_text(running.frames.read_text().rpartition("1003,")[0])
+    grow(running, 20)
+    assert [rows_read(), rows_read()] == [27, 11]
+    # In another session nothing is where it was; and what was before it is not what it was.
+    running.frames.write_text(running.frames.read_text().replace(",ok,", ",ok ,"))
+    assert rows_read() == 75
+    made_session(out, "cam/0001", 21)
+    assert rows_read() == 76
+    made_session(out, "cam/0003", 10, state="running")
+    assert rows_read() == 86 - 64
+    # Another zero time is another time in every row.
+    write_json(running.facts, json.loads(running.facts.read_text()) | {"zero_time": None})
+    assert rows_read() == 86
+    os.close(held)
+
+
+def test_a_table_that_cannot_be_read_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_files, "ROWS_A_GROUP", 16)
+    out = tmp_path / "out"
+    held = made_session(out, "cam/0001", 40, state="running").hold()
+    write_tables(out)
+    table = out / "frames" / "cam.parquet"
+    found, data = table.stat(), bytearray(table.read_bytes())
+    data[4:200] = bytes(196)
+    table.write_bytes(data)
+    os.utime(table, ns=(found.st_atime_ns, found.st_mtime_ns))
+    require_as_if_new(out, "parquet", write_tables(out))
+    os.close(held)
+
+
 def test_damage_is_told_every_time(tmp_path: Path) -> None:
     out = small_fleet(tmp_path / "out")
     with (out / "sessions/cam-2/001/frames.csv").open("a") as file:
@@ -229,7 +286,11 @@ HAPPENINGS = ("session", "grow", "end", "torn", "broken", "gone", "table", "colu
 @given(st.lists(st.sampled_from(HAPPENINGS), min_size=1, max_size=7), st.sampled_from(FORMS), st.integers(0, 2**32))
 def test_whatever_happens_in_between_it_is_as_a_full_write(happenings: list[str], form: Form, seed: int) -> None:
     chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as name:
+    # Groups of a few rows, so that there are whole ones.
+    with (
+        tempfile.TemporaryDirectory() as name,
+        mock.patch.object(table_files, "ROWS_A_GROUP", chance.choice((3, 5, 100))),
+    ):
         out = Path(name) / "out"
         made_session(out, "a/0001", 4, [line(1, 0.1)])
         made_session(out, "b", 6)
@@ -248,7 +309,7 @@ def test_whatever_happens_in_between_it_is_as_a_full_write(happenings: list[str]
                 case _ if folder is None:
                     pass
                 case "grow" | "torn":
-                    grow(folder, 2, torn=happening == "torn")
+                    grow(folder, chance.choice((2, 7)), torn=happening == "torn")
                 case "end":
                     write_json(folder.facts, {"schema_version": 1, "state": "finished"})
                 case "broken":
