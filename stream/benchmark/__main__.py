@@ -64,7 +64,7 @@ examples:
 For numbers worth keeping, let nothing else run on the machine.
 """
 _SPEED = """\
-Both engines side by side, one step of each in turn, beside TensorFlow where that is installed; several streams stepped
+Both engines side by side, ten steps of each in turn, beside TensorFlow where that is installed; several streams stepped
 in one call; the stages of the program one after the other; then the whole program on a file as a process of its own, with each engine, and with and without events,
 and beside it what could be had instead: the package fer on the same file, where it is installed.
 """

@@ -1,4 +1,5 @@
-"""Streaming and window engines side by side on the same frames, one step of each in turn.
+"""Streaming and window engines side by side on the same frames, ten steps of each in turn: a machine that slows down slows all,
+and most steps find the caches as the engine's own step before left them, which one step of each in turn would not show.
 
 Needs numpy, psutil and ONNX Runtime alone, so that a bare machine with a GPU can run it. Where TensorFlow is installed, the
 window in a compiled function of it takes its turns too, in a process of its own: the live process never loads TensorFlow.
@@ -10,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from model.contract import ClipContract
 from stream.engine.batch_stepper import BatchStepper
-from stream.engine.engines import StreamingEngine, WindowEngine
+from stream.engine.engines import Engine, StreamingEngine, WindowEngine
 from stream.engine.model_file import LoadedModel, ModelError, Provider, RuntimeSettings, choose_model, load_model
 from stream.health import Percentiles, percentiles_of
 
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 Note = Callable[[str], None]
 """Is told what is being measured."""
 _FRAMES = 64
+_IN_A_ROW = 10
 _WARM_UP = 30
 
 
@@ -67,7 +69,7 @@ class BatchTimes:
 def measure_engines(
     model: Path, provider: Provider, threads: int, steps: int, with_tensorflow: bool, note: Note
 ) -> EngineTimes:
-    """`steps` full windows, every engine asked once at each. Raises ModelError when a model is missing."""
+    """`steps` full windows, every engine asked once at each, for ten in a row. Raises ModelError when a model is missing."""
     settings = RuntimeSettings(provider, threads)
     window_model = _load(model, "window", settings)
     streaming_model = _load(model, "streaming", settings)
@@ -80,22 +82,19 @@ def measure_engines(
     tensorflow = TensorflowWindow.start(contract, threads) if with_tensorflow else None
     try:
         # The first windows warm up caches and, on a GPU, kernels.
-        warm_up = contract.frames + 5
-        for step in range(contract.frames - 1 + warm_up + steps):
-            frame = frames[step % _FRAMES]
-            streaming_ms, fast = _timed(partial(streaming.step, frame))
-            window_ms, plain = _timed(partial(window.step, frame))
-            if fast is None or plain is None:
-                continue
-            for name in ("probabilities", "action_units"):
-                difference = np.abs(getattr(fast, name) - getattr(plain, name))
-                largest = max(largest, float(difference.max(initial=0.0)))
-            tensorflow_ms = tensorflow.step_ms() if tensorflow is not None else None
-            if step >= contract.frames - 1 + warm_up:
-                times["streaming"].append(streaming_ms)
-                times["window"].append(window_ms)
-                if tensorflow_ms is not None:
-                    times["tensorflow"].append(tensorflow_ms)
+        unmeasured = contract.frames - 1 + contract.frames + 5
+        for turn in _turns(unmeasured + steps):
+            shown = [frames[step % _FRAMES] for step in turn]
+            answers: list[list[NDArray[np.float32]]] = []
+            for name, engine in (("streaming", streaming), ("window", window)):
+                steps_ms, told = _answers(engine, shown)
+                times[name] += [ms for step, ms in zip(turn, steps_ms, strict=True) if step >= unmeasured]
+                answers.append(told)
+            for fast, plain in zip(*answers, strict=True):
+                largest = max(largest, float(np.abs(fast - plain).max(initial=0.0)))
+            for step in turn:
+                if tensorflow is not None and (ms := tensorflow.step_ms()) is not None and step >= unmeasured:
+                    times["tensorflow"].append(ms)
     finally:
         if tensorflow is not None:
             tensorflow.close()
@@ -114,7 +113,7 @@ def measure_engines(
 def measure_batches(
     model: Path, provider: Provider, threads: int, batches: Sequence[int], steps: int, note: Note
 ) -> list[BatchTimes]:
-    """The streaming engine with several independent streams at once, one step of each number of streams in turn."""
+    """The streaming engine with several independent streams at once, ten steps of each number of streams in turn."""
     loaded = _load(model, "streaming", RuntimeSettings(provider, threads))
     frames = _frames(loaded.contract)
     note(f"streams together: {', '.join(map(str, batches))}")
@@ -123,14 +122,15 @@ def measure_batches(
     steps_ms: dict[int, list[float]] = {batch: [] for batch in steppers}
     processor_ms: dict[int, list[float]] = {batch: [] for batch in steppers}
     # The first steps make the bindings of all phases.
-    for step in range(_WARM_UP + steps):
+    for turn in _turns(_WARM_UP + steps):
         for batch, stepper in steppers.items():
-            together = [frames[(step + stream) % _FRAMES] for stream in range(batch)]
-            before_s = time.process_time()
-            step_ms, _ = _timed(partial(stepper.step, slots[batch], together))
-            if step >= _WARM_UP:
-                steps_ms[batch].append(step_ms)
-                processor_ms[batch].append(1000 * (time.process_time() - before_s) / batch)
+            for step in turn:
+                together = [frames[(step + stream) % _FRAMES] for stream in range(batch)]
+                before_s = time.process_time()
+                step_ms, _ = _timed(partial(stepper.step, slots[batch], together))
+                if step >= _WARM_UP:
+                    steps_ms[batch].append(step_ms)
+                    processor_ms[batch].append(1000 * (time.process_time() - before_s) / batch)
     times = {batch: percentiles_of(found) for batch, found in steps_ms.items()}
     rates = {batch: 1000 * batch / found.p50_ms for batch, found in times.items()}
     return [
@@ -223,6 +223,25 @@ def _frames(contract: ClipContract) -> NDArray[Any]:
     if contract.input.dtype == "uint8":
         return rng.integers(0, 256, shape, np.uint8)
     return (contract.input.offset + contract.input.scale * rng.normal(0, 1, shape)).astype(np.float32)
+
+
+def _turns(steps: int) -> Iterator[range]:
+    """The numbers of the steps, those in a row together."""
+    for first in range(0, steps, _IN_A_ROW):
+        yield range(first, min(first + _IN_A_ROW, steps))
+
+
+def _answers(engine: Engine, frames: Sequence[NDArray[Any]]) -> tuple[list[float], list[NDArray[np.float32]]]:
+    """Milliseconds of each step, and what it told, probabilities and action units in one; empty while the window fills."""
+    times_ms: list[float] = []
+    told: list[NDArray[np.float32]] = []
+    for frame in frames:
+        step_ms, answer = _timed(partial(engine.step, frame))
+        times_ms.append(step_ms)
+        # The next step may write over it.
+        parts = () if answer is None else (answer.probabilities, answer.action_units)
+        told.append(np.concatenate([np.zeros(0, np.float32), *parts]))
+    return times_ms, told
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
