@@ -86,7 +86,8 @@ def _pays(batches: list[dict[str, Any]]) -> str:
 
 
 def _stages(stages: dict[str, Any], beside: dict[str, Any] | None) -> Table:
-    table = Table(title="Stages one after the other, ms of processor time a frame", title_justify="left", box=None)
+    title = "Stages one after the other, ms of processor time a frame"
+    table = Table(title=Text(title, no_wrap=True), title_justify="left", box=None, min_width=len(title))
     for name in ("stage", "ms", *(("ms of the other version",) if beside else ())):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage, ms in stages["stages_ms"].items():
@@ -97,8 +98,8 @@ def _stages(stages: dict[str, Any], beside: dict[str, Any] | None) -> Table:
 
 def _pipeline(pipeline: dict[str, Any]) -> Table:
     title = (
-        f"Whole program on {pipeline['source']}: {pipeline['fps']:.0f} frames/s, {pipeline['processor_ms']:.2f} ms of processor "
-        "time a frame; wall time by stage, in threads that overlap"
+        f"Whole program, {pipeline['source']}: {pipeline['fps']:.0f} frames/s, {pipeline['processor_ms']:.1f} ms of processor a "
+        "frame"
     )
     table = Table(title=Text(title, no_wrap=True), title_justify="left", box=None, min_width=len(title))
     for name in ("stage", "p50", "p95", "p99"):
