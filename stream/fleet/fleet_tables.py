@@ -128,12 +128,13 @@ class _Writer:
         rows = self.stamps.rows_of(source, now, path) if ended else None
         if rows is None:
             head = self.stamps.head_of(source, now, path)
-            if head is not None and not any(reader.goes_on(head) for reader in readers):
-                head = None
+            behind = [n for n, reader in enumerate(readers) if head is not None and reader.goes_on(head)]
             try:
-                rows, head = self._write(path, readers, head)
+                rows, head = (
+                    self._write(path, readers[behind[0] :], head) if behind else self._write(path, readers, None)
+                )
             except FleetError:
-                if head is None:
+                if not behind:
                     raise
                 rows, head = self._write(path, readers, None)
             sound = not any(reader.problems for reader in readers)  # which are to be told every time
@@ -147,15 +148,13 @@ class _Writer:
         report.problems += (problem for reader in readers for problem in reader.problems)
 
     def _write(self, path: Path, readers: Sequence["_Reader"], head: TableHead | None) -> tuple[int, TableHead | None]:
-        """A source's table, which begins with the `head` of the one that is there: how many rows it has, and its own head."""
-        rows, begun = (0, True) if head is None else (head["rows"], False)
+        """A source's table: how many rows it has, and its head. It begins with the `head` of the one that is there, which ends in
+        the session of the first reader."""
+        rows, begin = (0, None) if head is None else (head["rows"], head)
         with open_table(path, self.form, self.columns, 0 if head is None else head["groups"]) as frames:
             for reader in readers:
-                begins = head if head is not None and reader.goes_on(head) else None
-                begun |= begins is not None
-                if begun:
-                    rows, found = reader.add_frames(frames, self.columns, rows, begins)
-                    head = found or head
+                rows, found = reader.add_frames(frames, self.columns, rows, begin)
+                head, begin = found or head, None
         return rows, head
 
 

@@ -19,8 +19,8 @@ from stream.fleet.table_files import Form
 
 _NICE = 10
 _REST = 4.0
-"""It rests for so many times the processor time that it took: what is recorded without an end is read from its beginning every
-time, and that may never take more than a fifth of a core."""
+"""It rests for so many times the processor time that it took: what is recorded without an end grows, and its tables may never
+take more than a fifth of a core."""
 _END_S = 5.0
 
 
