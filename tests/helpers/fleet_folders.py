@@ -1,13 +1,16 @@
 """Results of fleets for the tests: made sessions below a folder, and what a runner tells of them."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stream.fleet.fleet_folder import FleetFolder
+from stream.fleet.fleet_tables import TablesReport, write_tables
 from stream.fleet.orders import FleetSource
 from stream.fleet.state_log import write_told
+from stream.fleet.table_files import Form
 from stream.session.session_folder import SessionFolder
 from tests.helpers.report_sessions import MOVED, REST, line, made, row
 
@@ -41,3 +44,32 @@ def tell(out: Path, *happenings: Mapping[str, Any]) -> None:
     """Lines of state.jsonl."""
     with (out / "state.jsonl").open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(one) + "\n" for one in happenings)
+
+
+def files_of(out: Path, form: Form) -> dict[str, bytes]:
+    """All tables of a form."""
+    folder = FleetFolder(out)
+    paths = [folder.events(form), *sorted(folder.frames(form).iterdir())]
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
+
+
+def require_as_if_new(out: Path, form: Form, report: TablesReport) -> None:
+    """Byte for byte, and in all that is told but for what was left as it is."""
+    fresh = out.parent / f"{out.name}-fresh"
+    shutil.copytree(out / "sessions", fresh / "sessions")  # with the times of its files
+    whole = write_tables(fresh, form)
+    assert files_of(out, form) == files_of(fresh, form)
+    told = [line.replace(str(fresh), str(out)) for line in whole.problems]
+    assert (report.events, report.frames, report.sessions, report.cut_off) == (
+        whole.events, whole.frames, whole.sessions, whole.cut_off,
+    )  # fmt: skip
+    assert report.problems == told and whole.unchanged == 0
+    shutil.rmtree(fresh)
+
+
+def grow(session: SessionFolder, rows: int = 3, torn: bool = False) -> None:
+    """As a run that goes on does."""
+    with session.frames.open("a") as file:
+        for number in range(rows):
+            file.write(",".join(map(str, row(1000 + number, 40 + number / 30, MOVED))) + "\n")
+        file.write("1003,41.0,1,ok,surpr" if torn else "")
